@@ -1,0 +1,158 @@
+"""The schema of every table that a stage writes; reading and writing check it.
+
+| kind | columns |
+| --- | --- |
+| raw_interactions | user, item, timestamp (seconds since 1970), in the order of the source file |
+| raw_items | item_id, title, text, media_url: one row an item that the source describes |
+| interactions | user, item, timestamp, position (0-based place in the user's sequence) |
+| sequences | user_index, user, items (item_index values in time order) |
+| items | item_index (the row number), item_id, title, text, media_url |
+| features | item_id, frames (images behind the vector, 1 for text), embedding (float16) |
+| history | one row an epoch: epoch, loss, metric, learning_rate, seconds, positions, efficiency |
+| ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mmsrec.errors import ArtifactError
+from mmsrec.files import atomic_path
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "raw_interactions": pa.schema(
+        [
+            pa.field("user", pa.string(), nullable=False),
+            pa.field("item", pa.string(), nullable=False),
+            pa.field("timestamp", pa.int64(), nullable=False),
+        ]
+    ),
+    "raw_items": pa.schema(
+        [
+            pa.field("item_id", pa.string(), nullable=False),
+            ("title", pa.string()),
+            ("text", pa.string()),
+            ("media_url", pa.string()),
+        ]
+    ),
+    "interactions": pa.schema(
+        [
+            pa.field("user", pa.string(), nullable=False),
+            pa.field("item", pa.string(), nullable=False),
+            pa.field("timestamp", pa.int64(), nullable=False),
+            pa.field("position", pa.uint32(), nullable=False),
+        ]
+    ),
+    "sequences": pa.schema(
+        [
+            pa.field("user_index", pa.uint32(), nullable=False),
+            pa.field("user", pa.string(), nullable=False),
+            pa.field("items", pa.list_(pa.uint32()), nullable=False),
+        ]
+    ),
+    "items": pa.schema(
+        [
+            pa.field("item_index", pa.uint32(), nullable=False),
+            pa.field("item_id", pa.string(), nullable=False),
+            ("title", pa.string()),
+            ("text", pa.string()),
+            ("media_url", pa.string()),
+        ]
+    ),
+    "history": pa.schema(
+        [
+            pa.field("epoch", pa.uint32(), nullable=False),
+            pa.field("loss", pa.float64(), nullable=False),
+            pa.field("recall@10", pa.float64(), nullable=False),
+            pa.field("learning_rate", pa.float64(), nullable=False),
+            pa.field("seconds", pa.float64(), nullable=False),
+            pa.field("positions", pa.uint64(), nullable=False),
+            pa.field("efficiency", pa.float64(), nullable=False),
+        ]
+    ),
+    "ranks": pa.schema(
+        [
+            pa.field("user", pa.string(), nullable=False),
+            pa.field("target", pa.string(), nullable=False),
+            pa.field("rank", pa.float64(), nullable=False),
+            pa.field("ties", pa.uint32(), nullable=False),
+            pa.field("top", pa.list_(pa.uint32()), nullable=False),
+        ]
+    ),
+}
+
+
+def features_schema(dim: int) -> pa.Schema:
+    """The schema of a feature file whose vectors have `dim` components."""
+    return pa.schema(
+        [
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("frames", pa.uint16(), nullable=False),
+            pa.field("embedding", pa.list_(pa.float16(), dim), nullable=False),
+        ]
+    )
+
+
+def write_table(path: Path, table: pa.Table, schema: pa.Schema, metadata: Mapping[str, str] | None = None) -> None:
+    """Writes a table atomically, cast to `schema`; `metadata` joins the file's key-value metadata.
+
+    Raises:
+        ArtifactError: a column is missing, has another type or holds a null where the schema forbids it.
+    """
+    wanted = set(schema.names)
+    if set(table.column_names) != wanted:
+        raise ArtifactError(
+            "A table does not have the columns of its artifact.",
+            where=path,
+            expected=sorted(wanted),
+            found=sorted(table.column_names),
+        )
+    try:
+        table = table.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise ArtifactError(
+            "A table does not fit the schema of its artifact.", where=path, expected=schema, found=error
+        ) from error
+    for field in schema:
+        if not field.nullable and table.column(field.name).null_count:
+            raise ArtifactError("A column holds nulls that its schema forbids.", where=f"{path}: {field.name}")
+    table = table.replace_schema_metadata(dict(metadata or {}))
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def open_table(path: Path, schema: pa.Schema | None = None) -> pq.ParquetFile:
+    """Opens a Parquet file for reading in parts, after a check of its columns.
+
+    Raises:
+        ArtifactError: the file is missing, is not Parquet, or its columns are not those of `schema`.
+    """
+    try:
+        file = pq.ParquetFile(path, memory_map=True)
+    except FileNotFoundError as error:
+        raise ArtifactError("An artifact is missing.", where=path, fix="Run the stage that writes it.") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ArtifactError(
+            "An artifact is not a readable Parquet file.",
+            where=path,
+            found=error,
+            fix="Delete it and run the stage that writes it.",
+        ) from error
+    found = file.schema_arrow.remove_metadata()
+    if schema is not None and not found.equals(schema):
+        raise ArtifactError(
+            "An artifact does not follow its schema.",
+            where=path,
+            expected=schema.to_string(),
+            found=found.to_string(),
+            fix="Delete it and run the stage that writes it: another version of mmsrec may have written it.",
+        )
+    return file
+
+
+def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
+    """Reads a whole Parquet file after a check of its columns; errors as in `open_table`."""
+    with open_table(path, schema) as file:
+        return file.read()

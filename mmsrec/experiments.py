@@ -1,0 +1,94 @@
+"""An experiment is one row: (domain, k_core, variant, seed). A report is a list of such rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+
+from mmsrec.params import FEATURE_MODELS, Params
+
+
+@dataclass(frozen=True, order=True)
+class Core:
+    """A domain filtered to its k-core."""
+
+    domain: str
+    k_core: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.domain}-k{self.k_core}"
+
+
+@dataclass(frozen=True, order=True)
+class Experiment:
+    """One training and one evaluation."""
+
+    domain: str
+    k_core: int
+    variant: str
+    seed: int
+
+    @property
+    def core(self) -> Core:
+        return Core(self.domain, self.k_core)
+
+    @property
+    def name(self) -> str:
+        return f"{self.core.name}-{self.variant}-seed{self.seed}"
+
+
+def experiments_of(params: Params, report: str) -> list[Experiment]:
+    """The experiments of a report, in the order of its rows, each once."""
+    rows = (
+        Experiment(*row)
+        for grid in params.reports[report].experiments
+        for row in product(grid.domains, grid.k_cores, grid.variants, grid.seeds)
+    )
+    return list(dict.fromkeys(rows))
+
+
+def cores_of(params: Params, report: str) -> list[Core]:
+    """The k-cores whose statistics a report shows: those of its experiments, then those it names besides."""
+    named = (Core(*row) for grid in params.reports[report].statistics for row in product(grid.domains, grid.k_cores))
+    return list(dict.fromkeys([*(row.core for row in experiments_of(params, report)), *named]))
+
+
+def all_experiments(params: Params) -> list[Experiment]:
+    """The experiments of every report, each once."""
+    return _union(experiments_of(params, report) for report in params.reports)
+
+
+def all_cores(params: Params) -> list[Core]:
+    """The k-cores that any stage reads: those of every report and, for the features, every domain's lowest."""
+    lowest = [Core(name, domain.k_core) for name, domain in params.domains.items()]
+    return _union([lowest, *(cores_of(params, report) for report in params.reports)])
+
+
+@dataclass(frozen=True, order=True)
+class FeatureFile:
+    """The features of one domain by one encoder for one modality."""
+
+    domain: str
+    encoder: str
+    modality: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.domain}-{self.encoder}-{self.modality}"
+
+
+def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
+    """The feature files that an experiment reads; none for a model of item ids."""
+    variant = params.variants[experiment.variant]
+    if variant.model not in FEATURE_MODELS:
+        return []
+    return [FeatureFile(experiment.domain, variant.encoder, modality) for modality in variant.modalities]
+
+
+def all_features(params: Params) -> list[FeatureFile]:
+    """The feature files of every experiment, each once."""
+    return _union(features_of(params, experiment) for experiment in all_experiments(params))
+
+
+def _union(lists: Iterable[Iterable]) -> list:
+    return list(dict.fromkeys(row for rows in lists for row in rows))

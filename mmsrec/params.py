@@ -1,0 +1,265 @@
+"""The only reader of params.yaml: typed, frozen, validated before anything runs.
+
+Every row (domain, encoder, variant, report) is data. A row that overrides training settings names only what it changes:
+the settings of one experiment are those of `training`, then the domain's, then the variant's, then the variant's for
+that domain.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from mmsrec.errors import ParamsError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
+RawPath = Annotated[str, Field(pattern=r"^[\w-][\w.-]*(/[\w-][\w.-]*)+$", description="DATASET/FILE below data/raw")]
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Ties = Literal["source", "item", "shuffle"]
+Modality = Literal["vision", "text"]
+
+# Models whose item representation is made of features, and so need an encoder; the others know item ids only.
+FEATURE_MODELS = frozenset({"mmsrec"})
+
+
+class Frozen(BaseModel):
+    """A row of params.yaml: no unknown keys, no conversions between types, no later change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Training(Frozen):
+    """Settings of one model and of its training on a domain (Section 4.2.4 of the paper)."""
+
+    dim: Positive = Field(description="width of the model")
+    layers: Positive = Field(description="transformer blocks")
+    heads: Positive = Field(description="attention heads; they divide dim")
+    feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
+    max_length: Annotated[int, Field(ge=2)] = Field(description="N: the last N items of a sequence, the mask included")
+    embedding_dropout: Share
+    hidden_dropout: Share
+    missing: Literal["mask_token", "drop"] = Field(description="what stands for an absent modality")
+    mask_probability: Share = Field(description="of a position that is not the last")
+    temperature: Annotated[float, Field(gt=0)]
+    augment: Literal["prefixes", "none"] = Field(description="every prefix of a sequence, or the sequence alone")
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    clip_norm: Annotated[float, Field(gt=0)]
+    batch_size: Positive = Field(description="sequences a step")
+    max_epochs: Positive
+    patience: Positive = Field(description="epochs without a better validation Recall@10 before training stops")
+    precision: Literal["float32", "bfloat16"] = Field(description="of the products with the item table")
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> "Training":
+        if self.dim % self.heads:
+            raise ValueError(f"heads must divide dim: {self.heads} does not divide {self.dim}")
+        return self
+
+
+def _optional(field: FieldInfo) -> tuple[Any, Any]:
+    bounds = tuple(field.metadata)
+    kind = Annotated[(field.annotation, *bounds)] if bounds else field.annotation
+    return kind | None, Field(None, description=field.description)
+
+
+# The same fields, none of them required: a row names what it changes.
+Overrides = create_model(
+    "Overrides",
+    __base__=Frozen,
+    **{name: _optional(field) for name, field in Training.model_fields.items()},
+)
+
+
+class Prepare(Frozen):
+    """How sequences are made."""
+
+    ties: Ties = Field(description="order of a user's actions that share a timestamp")
+    tie_seed: Annotated[int, Field(ge=0)] = Field(description="seed of the `shuffle` rule")
+
+
+class Domain(Frozen):
+    """A catalogue with its users' actions."""
+
+    source: Literal["amazon", "movielens", "table"] = Field(description="format of the raw files")
+    interactions: RawPath
+    items: RawPath
+    text_fields: Annotated[list[str], Field(min_length=1)] = Field(description="item fields joined into its text")
+    k_core: Positive = Field(description="lowest k studied; features are kept for the items of this core")
+    ties: Ties | None = Field(None, description="instead of prepare.ties")
+    published: str | None = Field(None, description="name of this domain in the paper's tables")
+    training: Overrides = Overrides()
+
+
+class LsaEncoder(Frozen):
+    """TF-IDF and truncated SVD, fitted on the domain's own item texts: an encoder without weights."""
+
+    kind: Literal["lsa"]
+    dim: Positive
+    ngrams: Positive = Field(description="longest word n-gram")
+    min_items: Positive = Field(description="items that a term must occur in")
+    seed: Annotated[int, Field(ge=0)]
+
+
+class Variant(Frozen):
+    """A model or an ablation of one."""
+
+    model: Literal["pop", "mmsrec"]
+    encoder: Name | None = None
+    modalities: list[Modality] = []
+    training: Overrides = Overrides()
+    by_domain: dict[Name, Overrides] = Field({}, description="further overrides in a domain")
+
+    @model_validator(mode="after")
+    def _features_where_needed(self) -> "Variant":
+        needed = self.model in FEATURE_MODELS
+        if needed and not (self.encoder and self.modalities):
+            raise ValueError(f"the model {self.model} needs an encoder and at least one of the modalities vision, text")
+        if not needed and (self.encoder or self.modalities):
+            raise ValueError(f"the model {self.model} knows item ids only: leave out encoder and modalities")
+        if len(set(self.modalities)) != len(self.modalities):
+            raise ValueError("modalities must differ from each other")
+        return self
+
+
+class Evaluation(Frozen):
+    """How a ranking is judged."""
+
+    candidates: Literal["all", "unseen"] = Field(description="rank among all items, or leave out the user's history")
+    cutoffs: Annotated[list[Positive], Field(min_length=1)] = Field(description="k of Recall@k and NDCG@k")
+    top: Positive = Field(description="best items kept for each user")
+
+
+class Cores(Frozen):
+    """Every pair of these domains and k."""
+
+    domains: Annotated[list[Name], Field(min_length=1)]
+    k_cores: Annotated[list[Positive], Field(min_length=1)]
+
+
+class Experiments(Cores):
+    """Every combination of these domains, k, variants and seeds."""
+
+    variants: Annotated[list[Name], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+
+class Report(Frozen):
+    """A page of tables over the rows it names."""
+
+    title: str
+    tables: Annotated[list[Literal["statistics", "comparison", "learning"]], Field(min_length=1)]
+    statistics: list[Cores] = Field([], description="further rows of the statistics beside those of the experiments")
+    experiments: list[Experiments] = []
+
+
+class Params(Frozen):
+    """The whole of params.yaml."""
+
+    prepare: Prepare
+    training: Training
+    evaluation: Evaluation
+    encoders: dict[Name, LsaEncoder]
+    domains: dict[Name, Domain]
+    variants: dict[Name, Variant]
+    reports: dict[Name, Report]
+
+    @model_validator(mode="after")
+    def _rows_that_are_named_exist(self) -> "Params":
+        for name, variant in self.variants.items():
+            if variant.encoder:
+                _known(variant.encoder, self.encoders, f"variants.{name}.encoder")
+            for domain in variant.by_domain:
+                _known(domain, self.domains, f"variants.{name}.by_domain")
+        for name, report in self.reports.items():
+            for field in ("statistics", "experiments"):
+                for index, grid in enumerate(getattr(report, field)):
+                    self._check_grid(grid, f"reports.{name}.{field}.{index}")
+        return self
+
+    def _check_grid(self, grid: Cores, key: str) -> None:
+        for domain in grid.domains:
+            _known(domain, self.domains, f"{key}.domains")
+            lowest = self.domains[domain].k_core
+            if min(grid.k_cores) < lowest:
+                raise ValueError(f"{key}.k_cores: {min(grid.k_cores)} is below domains.{domain}.k_core, {lowest}")
+        for variant in getattr(grid, "variants", []):
+            _known(variant, self.variants, f"{key}.variants")
+            for domain in grid.domains:
+                self.training_of(domain, variant)
+
+    def training_of(self, domain: str, variant: str) -> Training:
+        """The settings of one experiment: `training`, then the domain's row, the variant's, the variant's for it."""
+        row = self.variants[variant]
+        layers = (self.domains[domain].training, row.training, row.by_domain.get(domain, Overrides()))
+        merged = self.training.model_dump()
+        for layer in layers:
+            merged |= layer.model_dump(exclude_none=True)
+        try:
+            return Training(**merged)
+        except ValidationError as error:
+            reason = "; ".join(_describe(detail) for detail in error.errors())
+            raise ValueError(f"variants.{variant} in the domain {domain}: {reason}") from error
+
+    def ties_of(self, domain: str) -> Ties:
+        """The tie rule of a domain."""
+        return self.domains[domain].ties or self.prepare.ties
+
+
+def _known(name: str, rows: dict[str, Any], key: str) -> None:
+    if name not in rows:
+        raise ValueError(f"{key}: unknown name {name!r}; known: {', '.join(sorted(rows))}")
+
+
+def read_params(path: Path) -> Params:
+    """Reads and validates params.yaml.
+
+    Raises:
+        ParamsError: with every offending key's path, the expected type and the value found.
+    """
+    try:
+        raw = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(
+            "The parameter file is missing.", where=path, fix="Name one with --params, or run from the repository root."
+        ) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError("The parameter file is not YAML.", where=path, found=error) from error
+    return parse_params(raw, path)
+
+
+def parse_params(raw: object, where: object = "params") -> Params:
+    """Validates parameters that are already plain dictionaries, lists and scalars; errors as in `read_params`."""
+    try:
+        # Through JSON, because pydantic's strict mode takes a list for a tuple or an enum's value there only.
+        return Params.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        raise ParamsError(
+            "The parameters are not valid.",
+            where=where,
+            found="".join(f"\n    {_describe(detail)}" for detail in error.errors()),
+            fix="Correct these keys; params.schema.json lists every key with its type and meaning.",
+        ) from error
+
+
+def _describe(detail: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    match detail["type"]:
+        case "value_error":
+            message = detail["msg"].removeprefix("Value error, ")
+            return f"{key}: {message}" if key else message
+        case "extra_forbidden":
+            return f"{key}: unknown key"
+        case "missing":
+            return f"{key}: missing"
+    return f"{key}: {detail['msg']}, found {detail['input']!r}"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of params.yaml."""
+    return Params.model_json_schema()
