@@ -6,8 +6,9 @@ that domain.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -22,6 +23,7 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Ties = Literal["source", "item", "shuffle"]
 Modality = Literal["vision", "text"]
+Row = TypeVar("Row")
 
 # Models whose item representation is made of features, and so need an encoder; the others know item ids only.
 FEATURE_MODELS = frozenset({"mmsrec"})
@@ -214,6 +216,17 @@ class Params(Frozen):
 def _known(name: str, rows: dict[str, Any], key: str) -> None:
     if name not in rows:
         raise ValueError(f"{key}: unknown name {name!r}; known: {', '.join(sorted(rows))}")
+
+
+def row_of(rows: Mapping[str, Row], name: str, key: str) -> Row:
+    """The row `name` of the table `key` of params.yaml.
+
+    Raises:
+        ParamsError: there is no such row.
+    """
+    if name not in rows:
+        raise ParamsError("The parameters have no such row.", where=key, expected=", ".join(sorted(rows)), found=name)
+    return rows[name]
 
 
 def read_params(path: Path) -> Params:

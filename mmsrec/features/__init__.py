@@ -1,0 +1,1 @@
+"""Item content to vectors: frames, encoders, extraction and the feature store."""

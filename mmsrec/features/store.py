@@ -1,0 +1,176 @@
+"""The feature store: one Parquet file of float16 vectors for each domain, encoder and modality, keyed by item_id."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mmsrec.artifacts import features_schema, open_table, write_table
+from mmsrec.errors import FeatureError
+
+FLOAT16_EXPONENT = np.uint16(0x7C00)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made the vectors of a file; kept in the file's metadata.
+
+    Attributes:
+        encoder: name of the encoder's row.
+        digest: identity of the encoder (`encoders.encoder_digest`).
+        modality: vision or text.
+        preprocessing: what happened to an input before it was encoded, in words.
+    """
+
+    encoder: str
+    digest: str
+    modality: str
+    preprocessing: str
+
+
+class Features(NamedTuple):
+    """Vectors aligned with a list of items.
+
+    Attributes:
+        embeddings: float16 [items, dim]; zeros where the item has no features.
+        present: bool [items].
+    """
+
+    embeddings: np.ndarray
+    present: np.ndarray
+
+
+def write_features(
+    path: Path, item_ids: Sequence[str], frames: Sequence[int], embeddings: np.ndarray, provenance: Provenance
+) -> None:
+    """Writes a feature file atomically.
+
+    Args:
+        path: the Parquet file.
+        item_ids: [n], all different.
+        frames: [n], images behind each vector; 1 for a text.
+        embeddings: floating point [n, dim], stored as float16.
+        provenance: goes into the file's metadata.
+
+    Raises:
+        FeatureError: an item occurs twice, or a vector is not finite as float16.
+    """
+    with np.errstate(over="ignore"):  # an overflow becomes an infinity, which is an error below
+        vectors = np.ascontiguousarray(embeddings, dtype=np.float16)
+    if vectors.ndim != 2 or not len(item_ids) == len(frames) == len(vectors):
+        raise FeatureError(
+            "Features do not fit their items.",
+            where=path,
+            expected=f"{len(item_ids)} vectors and {len(item_ids)} frame counts",
+            found=f"an array of shape {vectors.shape} and {len(frames)} frame counts",
+        )
+    ids = pa.array(item_ids, pa.string())
+    _check_finite(vectors, ids, path)
+    _check_unique(ids, path)
+    dim = vectors.shape[1]
+    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dim)
+    table = pa.table({"item_id": ids, "frames": pa.array(frames, pa.uint16()), "embedding": column})
+    write_table(path, table, features_schema(dim), asdict(provenance))
+
+
+def read_provenance(path: Path) -> Provenance:
+    """What made the vectors of a feature file.
+
+    Raises:
+        ArtifactError: the file is missing or is not Parquet.
+        FeatureError: it is no feature file.
+    """
+    with open_table(path) as file:
+        return _provenance(file, path)
+
+
+def read_features(path: Path, item_ids: Sequence[str] | pa.Array, digest: str | None = None) -> Features:
+    """Reads the vectors of `item_ids`, in their order; the file is memory-mapped and read a row group at a time.
+
+    Args:
+        path: the Parquet file.
+        item_ids: [items], such as the column of items.parquet; all different.
+        digest: identity of the encoder that must have made the file (`encoders.encoder_digest`).
+
+    Raises:
+        ArtifactError: the file is missing or is not Parquet.
+        FeatureError: it is no feature file, another encoder made it, or it holds a vector that is not finite.
+    """
+    ids = item_ids if isinstance(item_ids, pa.Array | pa.ChunkedArray) else pa.array(item_ids, pa.string())
+    _check_unique(ids, "item_ids")
+    with open_table(path) as file:
+        provenance = _provenance(file, path)
+        if digest is not None and provenance.digest != digest:
+            raise FeatureError(
+                "A feature file is stale: another encoder, or other settings of it, made it.",
+                where=path,
+                expected=f"{provenance.encoder} with digest {digest}",
+                found=f"{provenance.encoder} with digest {provenance.digest}",
+                fix="Run extract_features again, or restore the encoder's row in params.yaml.",
+            )
+        return _gather(file, ids, path)
+
+
+def _gather(file: pq.ParquetFile, ids: pa.Array | pa.ChunkedArray, path: Path) -> Features:
+    dim = file.schema_arrow.field("embedding").type.list_size
+    embeddings = np.zeros((len(ids), dim), np.float16)
+    present = np.zeros(len(ids), bool)
+    for group in range(file.num_row_groups):
+        table = file.read_row_group(group, columns=["item_id", "embedding"])
+        column = table.column("embedding").combine_chunks()
+        vectors = column.flatten().to_numpy(zero_copy_only=True).reshape(-1, dim)
+        _check_finite(vectors, table.column("item_id"), path)
+        rows = pc.index_in(table.column("item_id"), value_set=pa.array(ids) if isinstance(ids, pa.Array) else ids)
+        known = rows.is_valid().to_numpy()
+        rows = rows.drop_null().to_numpy()
+        embeddings[rows] = vectors[known]
+        present[rows] = True
+    return Features(embeddings, present)
+
+
+def _provenance(file: pq.ParquetFile, path: Path) -> Provenance:
+    kind = file.schema_arrow.field("embedding").type if "embedding" in file.schema_arrow.names else None
+    dim = kind.list_size if isinstance(kind, pa.FixedSizeListType) else 0
+    found: Mapping[bytes, bytes] = file.schema_arrow.metadata or {}
+    names = tuple(Provenance.__dataclass_fields__)
+    if not file.schema_arrow.remove_metadata().equals(features_schema(dim)) or any(
+        name.encode() not in found for name in names
+    ):
+        raise FeatureError(
+            "The file is no feature file.",
+            where=path,
+            expected=f"{features_schema(dim).names} and the metadata {list(names)}",
+            found=f"{file.schema_arrow.names} and the metadata {sorted(key.decode() for key in found)}",
+            fix="Delete it and run extract_features again.",
+        )
+    return Provenance(**{name: found[name.encode()].decode() for name in names})
+
+
+def _check_finite(vectors: np.ndarray, ids: pa.Array | pa.ChunkedArray, path: Path) -> None:
+    # A float16 is an infinity or NaN when all bits of its exponent are set; numpy's isfinite is many times slower.
+    broken = ((vectors.view(np.uint16) & FLOAT16_EXPONENT) == FLOAT16_EXPONENT).any(axis=1)
+    if broken.any():
+        raise FeatureError(
+            "Features hold a value that is not finite.",
+            where=path,
+            expected="finite float16 values",
+            found=f"{int(broken.sum()):,} vectors with NaN or infinity, the first that of {ids[int(broken.argmax())]}",
+            fix="Look at this item's text or media; then run extract_features again.",
+        )
+
+
+def _check_unique(ids: pa.Array | pa.ChunkedArray, where: object) -> None:
+    counts = pc.value_counts(ids)
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(repeated):
+        raise FeatureError(
+            "An item occurs more than once.",
+            where=where,
+            expected="each item_id once",
+            found=f"{len(repeated):,} repeated, the first {repeated[0]['values']}",
+        )

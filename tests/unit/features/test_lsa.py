@@ -1,0 +1,84 @@
+"""LSA against an exact decomposition of the same term weights, and its refusals."""
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from mmsrec.errors import FeatureError
+from mmsrec.features.encoders import encoder_digest, load_encoder
+from mmsrec.params import LsaEncoder
+
+WORDS = [f"word{number}" for number in range(40)]
+
+
+def row(**changes):
+    return LsaEncoder(**{"kind": "lsa", "dim": 8, "ngrams": 2, "min_items": 2, "seed": 1} | changes)
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """Texts of two topics that share no word."""
+    rng = np.random.default_rng(3)
+    return [" ".join(rng.choice(WORDS[:20] if item % 2 else WORDS[20:], size=8)) for item in range(200)]
+
+
+def test_inner_products_are_those_of_the_exact_decomposition(corpus):
+    encoder = load_encoder("lsa", row(dim=30, ngrams=1), corpus)
+    found = encoder.encode_texts(corpus)
+    weights = TfidfVectorizer(min_df=2, sublinear_tf=True).fit_transform(corpus).toarray()
+    left, sizes, _ = np.linalg.svd(weights, full_matrices=False)
+    expected = left[:, :30] * sizes[:30]
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=0.02)
+
+
+def test_texts_of_a_topic_are_nearer_to_each_other(corpus):
+    vectors = load_encoder("lsa", row(), corpus).encode_texts(corpus)
+    odd, even = vectors[1::2], vectors[0::2]
+    assert (odd @ odd.T).mean() > (odd @ even.T).mean() + 0.2
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+
+
+def test_the_same_corpus_and_seed_give_the_same_vectors(corpus):
+    first, second = (load_encoder("lsa", row(), corpus).encode_texts(corpus) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_batch_changes_no_vector(corpus):
+    encoder = load_encoder("lsa", row(), corpus)
+    np.testing.assert_allclose(encoder.encode_texts(corpus)[17:19], encoder.encode_texts(corpus[17:19]), atol=1e-6)
+    assert encoder.encode_texts([]).shape == (0, 8)
+
+
+def test_a_text_of_unknown_terms_is_a_row_of_zeros(corpus):
+    encoder = load_encoder("lsa", row(), corpus)
+    assert not encoder.encode_texts(["nothing known here"]).any()
+
+
+def test_more_dimensions_than_terms_are_refused(corpus):
+    with pytest.raises(FeatureError, match="too small") as error:
+        load_encoder("lsa", row(dim=64, ngrams=1), corpus)
+    assert "Lower dim to 40 or less" in str(error.value)
+
+
+def test_more_dimensions_than_independent_texts_are_refused():
+    texts = ["red blue green", "red yellow black", "white pink grey"] * 20
+    with pytest.raises(FeatureError, match="too small") as error:
+        load_encoder("lsa", row(dim=6), texts)
+    assert "rank 3" in str(error.value)
+
+
+@pytest.mark.parametrize("texts", [["a", "!"], ["alpha", "beta"]])
+def test_texts_without_a_common_term_are_refused(texts):
+    with pytest.raises(FeatureError, match="no term"):
+        load_encoder("lsa", row(dim=1), texts)
+
+
+def test_the_digest_follows_the_settings(corpus):
+    assert load_encoder("lsa", row(), corpus).digest == encoder_digest(row())
+    assert len({encoder_digest(row(**change)) for change in ({}, {"dim": 9}, {"seed": 2}, {"ngrams": 1})}) == 4
+
+
+def test_it_reads_no_images(corpus):
+    with pytest.raises(FeatureError, match="does not read images"):
+        load_encoder("lsa", row(), corpus).encode_images([np.zeros((4, 4, 3), np.uint8)])
