@@ -7,6 +7,7 @@
 | interactions | user, item, timestamp, position (0-based place in the user's sequence) |
 | sequences | user_index, user, items (item_index values in time order) |
 | items | item_index (the row number), item_id, title, text, media_url |
+| ledger | item_id, state, url, status (HTTP), bytes, sha256, attempts, error, path (below the ledger's folder) |
 | features | item_id, frames (images behind the vector, 1 for text), embedding (float16) |
 | history | one row an epoch: epoch, loss, metric, learning_rate, seconds, positions, efficiency |
 | ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
@@ -59,6 +60,19 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("title", pa.string()),
             ("text", pa.string()),
             ("media_url", pa.string()),
+        ]
+    ),
+    "ledger": pa.schema(
+        [
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("state", pa.string(), nullable=False),
+            ("url", pa.string()),
+            ("status", pa.uint16()),
+            ("bytes", pa.uint64()),
+            ("sha256", pa.string()),
+            pa.field("attempts", pa.uint32(), nullable=False),
+            ("error", pa.string()),
+            ("path", pa.string()),
         ]
     ),
     "history": pa.schema(

@@ -10,29 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from mmsrec.errors import ParamsError
+from mmsrec.media_rows import Crawl, Vision
+from mmsrec.rows import Frozen, Name, Positive, RawPath, Share
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
-RawPath = Annotated[str, Field(pattern=r"^[\w-][\w.-]*(/[\w-][\w.-]*)+$", description="DATASET/FILE below data/raw")]
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
 Ties = Literal["source", "item", "shuffle"]
 Modality = Literal["vision", "text"]
 Row = TypeVar("Row")
 
 # Models whose item representation is made of features, and so need an encoder; the others know item ids only.
 FEATURE_MODELS = frozenset({"mmsrec"})
-
-
-class Frozen(BaseModel):
-    """A row of params.yaml: no unknown keys, no conversions between types, no later change."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Training(Frozen):
@@ -70,12 +62,13 @@ def _optional(field: FieldInfo) -> tuple[Any, Any]:
     return kind | None, Field(None, description=field.description)
 
 
-# The same fields, none of them required: a row names what it changes.
-Overrides = create_model(
-    "Overrides",
-    __base__=Frozen,
-    **{name: _optional(field) for name, field in Training.model_fields.items()},
-)
+def _overrides(name: str, row: type[Frozen]) -> type[Frozen]:
+    """The fields of `row`, none of them required: a row that names what it changes."""
+    return create_model(name, __base__=Frozen, **{field: _optional(info) for field, info in row.model_fields.items()})
+
+
+Overrides = _overrides("Overrides", Training)
+CrawlOverrides = _overrides("CrawlOverrides", Crawl)
 
 
 class Prepare(Frozen):
@@ -92,10 +85,12 @@ class Domain(Frozen):
     interactions: RawPath
     items: RawPath
     text_fields: Annotated[list[str], Field(min_length=1)] = Field(description="item fields joined into its text")
+    vision: Vision | None = Field(None, description="absent: the domain has no pictures")
     k_core: Positive = Field(description="lowest k studied; features are kept for the items of this core")
     ties: Ties | None = Field(None, description="instead of prepare.ties")
     published: str | None = Field(None, description="name of this domain in the paper's tables")
     training: Overrides = Overrides()
+    crawl: CrawlOverrides = CrawlOverrides()
 
 
 class LsaEncoder(Frozen):
@@ -113,7 +108,7 @@ class Variant(Frozen):
 
     model: Literal["pop", "mmsrec"]
     encoder: Name | None = None
-    modalities: list[Modality] = []
+    modalities: list[Modality] = Field([])
     training: Overrides = Overrides()
     by_domain: dict[Name, Overrides] = Field({}, description="further overrides in a domain")
 
@@ -157,13 +152,14 @@ class Report(Frozen):
     title: str
     tables: Annotated[list[Literal["statistics", "comparison", "learning"]], Field(min_length=1)]
     statistics: list[Cores] = Field([], description="further rows of the statistics beside those of the experiments")
-    experiments: list[Experiments] = []
+    experiments: list[Experiments] = Field([])
 
 
 class Params(Frozen):
     """The whole of params.yaml."""
 
     prepare: Prepare
+    crawl: Crawl
     training: Training
     evaluation: Evaluation
     encoders: dict[Name, LsaEncoder]
@@ -207,6 +203,11 @@ class Params(Frozen):
         except ValidationError as error:
             reason = "; ".join(_describe(detail) for detail in error.errors())
             raise ValueError(f"variants.{variant} in the domain {domain}: {reason}") from error
+
+    def crawl_of(self, domain: str) -> Crawl:
+        """The fetch policy of a domain: `crawl`, then the domain's row."""
+        overrides = row_of(self.domains, domain, "domains").crawl
+        return Crawl(**self.crawl.model_dump() | overrides.model_dump(exclude_none=True))
 
     def ties_of(self, domain: str) -> Ties:
         """The tie rule of a domain."""
