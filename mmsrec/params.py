@@ -74,7 +74,6 @@ CrawlOverrides = _overrides("CrawlOverrides", Crawl)
 class Prepare(Frozen):
     """How sequences are made."""
 
-    ties: Ties = Field(description="order of a user's actions that share a timestamp")
     tie_seed: Annotated[int, Field(ge=0)] = Field(description="seed of the `shuffle` rule")
 
 
@@ -87,9 +86,9 @@ class Domain(Frozen):
     text_fields: Annotated[list[str], Field(min_length=1)] = Field(description="item fields joined into its text")
     vision: Vision | None = Field(None, description="absent: the domain has no pictures")
     k_core: Positive = Field(description="lowest k studied; features are kept for the items of this core")
-    ties: Ties | None = Field(None, description="instead of prepare.ties")
+    ties: Ties = Field(description="order of a user's actions that share a timestamp")
     published: str | None = Field(None, description="name of this domain in the paper's tables")
-    training: Overrides = Overrides()
+    training: Overrides = Field(description="what differs from the common settings; {} for nothing")
     crawl: CrawlOverrides = CrawlOverrides()
 
 
@@ -211,7 +210,7 @@ class Params(Frozen):
 
     def ties_of(self, domain: str) -> Ties:
         """The tie rule of a domain."""
-        return self.domains[domain].ties or self.prepare.ties
+        return self.domains[domain].ties
 
 
 def _known(name: str, rows: dict[str, Any], key: str) -> None:
