@@ -13,7 +13,7 @@
 | ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -115,6 +115,30 @@ def write_table(path: Path, table: pa.Table, schema: pa.Schema, metadata: Mappin
     Raises:
         ArtifactError: a column is missing, has another type or holds a null where the schema forbids it.
     """
+    write_batches(path, [table], schema, metadata)
+
+
+def write_batches(
+    path: Path, tables: Iterable[pa.Table], schema: pa.Schema, metadata: Mapping[str, str] | None = None
+) -> int:
+    """Writes tables one after another to one file, so that they need never be in memory together; as `write_table`.
+
+    Returns:
+        The rows written.
+    """
+    rows = 0
+    metadata = dict(metadata or {})
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema.with_metadata(metadata), compression="zstd") as writer,
+    ):
+        for table in tables:
+            writer.write_table(_conform(table, schema, path).replace_schema_metadata(metadata))
+            rows += table.num_rows
+    return rows
+
+
+def _conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
     wanted = set(schema.names)
     if set(table.column_names) != wanted:
         raise ArtifactError(
@@ -132,9 +156,7 @@ def write_table(path: Path, table: pa.Table, schema: pa.Schema, metadata: Mappin
     for field in schema:
         if not field.nullable and table.column(field.name).null_count:
             raise ArtifactError("A column holds nulls that its schema forbids.", where=f"{path}: {field.name}")
-    table = table.replace_schema_metadata(dict(metadata or {}))
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    return table
 
 
 def open_table(path: Path, schema: pa.Schema | None = None) -> pq.ParquetFile:

@@ -34,6 +34,10 @@ class ParamsError(MmsrecError):
     """params.yaml holds an unknown key, a wrong type or an impossible value."""
 
 
+class RegistryError(MmsrecError):
+    """The registry of source files holds an impossible row, or none for the file that is asked for."""
+
+
 class ArtifactError(MmsrecError):
     """A file that a stage reads or writes is missing or does not follow its schema."""
 
