@@ -1,0 +1,89 @@
+"""A small report whose files are planted on disk."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from mmsrec.artifacts import SCHEMAS, write_table
+from mmsrec.experiments import cores_of, experiments_of
+from mmsrec.files import write_json
+from mmsrec.params import Params, parse_params, read_params
+from mmsrec.report.inputs import Inputs, metric_names
+
+ROOT = Path(__file__).parents[3]
+TITLE = "Planted <script>alert('1')</script> & numbers"
+
+
+@pytest.fixture
+def params() -> Params:
+    """The project's parameters with a report of two real domains, one of our own, two variants and three seeds."""
+    raw = read_params(ROOT / "params.yaml").model_dump(mode="json", exclude_none=True)
+    own = raw["domains"]["beauty"] | {"ties": "source"}
+    del own["published"]
+    grid = {"domains": ["sports", "own"], "k_cores": [5], "variants": ["pop", "mmsrec-text"], "seeds": [0, 1, 2]}
+    raw["domains"] = {"beauty": raw["domains"]["beauty"], "sports": raw["domains"]["sports"], "own": own}
+    raw["variants"] = {
+        "pop": {"model": "pop"},
+        "mmsrec-text": {"model": "mmsrec", "encoder": "lsa", "modalities": ["text"], "training": {"dim": 128}},
+    }
+    raw["reports"] = {
+        "planted": {
+            "title": TITLE,
+            "tables": ["statistics", "comparison", "learning"],
+            "statistics": [{"domains": ["sports", "beauty"], "k_cores": [7, 5]}],
+            "experiments": [grid],
+        },
+        "empty": {"title": "Nothing", "tables": ["statistics", "comparison", "learning"]},
+    }
+    return parse_params(raw)
+
+
+def inputs_at(folder: Path, params: Params, report: str = "planted") -> Inputs:
+    return Inputs(
+        params,
+        report,
+        statistics_path=lambda core: folder / f"{core.name}.json",
+        metrics_path=lambda experiment: folder / f"{experiment.name}.json",
+        history_path=lambda experiment: folder / f"{experiment.name}.parquet",
+    )
+
+
+@pytest.fixture
+def inputs(params: Params, tmp_path: Path) -> Inputs:
+    """The report `planted`: recall@10 of mmsrec-text is 0.05, 0.06, 0.10 by seed, of pop 0.01; all others are 0.2."""
+    planted = inputs_at(tmp_path / "planted", params)
+    for core in cores_of(params, "planted"):
+        statistics = {"domain": core.domain, "k_core": core.k_core, "ties": params.domains[core.domain].ties}
+        sizes = {"users": 8388, "items": 5134, "actions": 93449, "sparsity": 0.99783, "mean_length": 11.14}
+        write_json(planted.statistics_path(core), statistics | sizes)
+    recall = {"pop": [0.01, 0.01, 0.01], "mmsrec-text": [0.05, 0.06, 0.10]}
+    for experiment in experiments_of(params, "planted"):
+        names = metric_names(params)
+        row = {
+            "domain": experiment.domain,
+            "k_core": experiment.k_core,
+            "variant": experiment.variant,
+            "seed": experiment.seed,
+            "users": 8388,
+            "candidates": "all",
+            "ties": params.domains[experiment.domain].ties,
+            "metrics": dict.fromkeys(names, 0.2) | {"recall@10": recall[experiment.variant][experiment.seed]},
+            "chance": dict.fromkeys(names, 0.0008),
+        }
+        write_json(planted.metrics_path(experiment), row)
+        epochs = {"pop": 0, "mmsrec-text": 3}[experiment.variant]
+        plant_history(planted.history_path(experiment), [0.02, 0.05, 0.04][:epochs])
+    return planted
+
+
+def plant_history(path: Path, recall: list[float]) -> None:
+    constant = {"loss": 5.0, "learning_rate": 0.001, "seconds": 1.5, "positions": 100, "efficiency": 0.8}
+    columns = {"epoch": list(range(1, len(recall) + 1)), "recall@10": recall}
+    columns |= {name: [value] * len(recall) for name, value in constant.items()}
+    schema = SCHEMAS["history"]
+    write_table(
+        path,
+        pa.table([pa.array(columns[name], schema.field(name).type) for name in schema.names], schema=schema),
+        schema,
+    )

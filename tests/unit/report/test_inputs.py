@@ -1,0 +1,110 @@
+"""Reading what a report shows: what is missing, damaged or stale is an error that names the row and the stage."""
+
+import pytest
+
+from mmsrec.errors import ArtifactError
+from mmsrec.experiments import Core, Experiment
+from mmsrec.files import read_json, write_json
+from mmsrec.report.inputs import metric_names
+from tests.unit.report.conftest import inputs_at
+
+EXPERIMENT = Experiment("sports", 5, "mmsrec-text", 1)
+
+
+def change(path, **values):
+    write_json(path, read_json(path) | values)
+
+
+def test_metrics_hold_a_row_an_experiment_in_the_order_of_the_report(inputs):
+    frame = inputs.metrics()
+    assert frame.select("domain", "variant", "seed").rows()[:4] == [
+        ("sports", "pop", 0),
+        ("sports", "pop", 1),
+        ("sports", "pop", 2),
+        ("sports", "mmsrec-text", 0),
+    ]
+    assert frame.height == 12
+    assert frame["recall@10"][5] == 0.10
+    assert frame["mrr_chance"].to_list() == [0.0008] * 12
+
+
+def test_metrics_are_those_that_the_parameters_ask_for(params):
+    assert metric_names(params) == ["recall@10", "recall@50", "ndcg@10", "ndcg@50", "mrr"]
+
+
+def test_a_model_without_epochs_has_no_rows_in_the_histories(inputs):
+    frame = inputs.histories()
+    assert set(frame["variant"]) == {"mmsrec-text"}
+    assert frame.height == 2 * 3 * 3
+
+
+@pytest.mark.parametrize(
+    ("path_of", "row", "read", "stage"),
+    [
+        ("statistics_path", Core("sports", 7), "statistics", "prepare"),
+        ("metrics_path", EXPERIMENT, "metrics", "evaluate"),
+        ("history_path", EXPERIMENT, "histories", "train"),
+    ],
+)
+def test_a_missing_file_names_its_row_and_the_stage_to_run(inputs, path_of, row, read, stage):
+    path = getattr(inputs, path_of)(row)
+    path.unlink()
+    with pytest.raises(ArtifactError) as caught:
+        getattr(inputs, read)()
+    assert caught.value.details["fix"] == f"Run the stage {stage} for {row.name}."
+    assert str(path) in str(caught.value)
+
+
+def test_every_missing_file_is_named_at_once(params, tmp_path):
+    with pytest.raises(ArtifactError, match="needs 12 files of the stage evaluate; 12 are missing") as caught:
+        inputs_at(tmp_path, params).metrics()
+    assert "sports-k5-pop-seed0, sports-k5-pop-seed1" in caught.value.details["fix"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ties": "item"},
+        {"candidates": "unseen"},
+        {"seed": 2},
+        {"metrics": {"recall@5": 0.1}},
+        {"chance": {}},
+    ],
+)
+def test_metrics_of_other_parameters_are_refused(inputs, values):
+    change(inputs.metrics_path(EXPERIMENT), **values)
+    with pytest.raises(ArtifactError, match="of other parameters") as caught:
+        inputs.metrics()
+    assert set(caught.value.details["found"]) == set(values)
+    assert caught.value.details["fix"] == "Run the stage evaluate for sports-k5-mmsrec-text-seed1 again."
+
+
+def test_statistics_of_another_tie_rule_are_refused(inputs):
+    change(inputs.statistics_path(Core("own", 5)), ties="shuffle")
+    with pytest.raises(ArtifactError, match="of other parameters"):
+        inputs.statistics()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"metrics": {"recall@10": float("nan")}},
+        {"metrics": {"recall@10": 1.5}},
+        {"metrics": "high"},
+        {"seed": "1"},
+    ],
+)
+def test_values_that_no_evaluation_writes_are_refused(inputs, values):
+    change(inputs.metrics_path(EXPERIMENT), **values)
+    with pytest.raises(ArtifactError, match="keys and values of its artifact") as caught:
+        inputs.metrics()
+    assert next(iter(values)) in caught.value.details["found"]
+
+
+def test_a_truncated_file_is_refused(inputs):
+    inputs.metrics_path(EXPERIMENT).write_text('{"domain": ')
+    with pytest.raises(ArtifactError, match="not JSON"):
+        inputs.metrics()
+    inputs.history_path(EXPERIMENT).write_bytes(b"PAR1")
+    with pytest.raises(ArtifactError, match="not a readable Parquet file"):
+        inputs.histories()
