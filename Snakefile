@@ -1,0 +1,29 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/download.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+# Every report of the paper.
+rule all:
+    default_target: True
+    input:
+        [f"results/reports/{report}" for report in PARAMS.reports if report != "demo"],
+
+
+# Each report by its name alone: `snakemake demo`.
+for report in PARAMS.reports:
+
+    rule:
+        name:
+            report
+        input:
+            f"results/reports/{report}",
