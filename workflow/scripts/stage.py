@@ -5,8 +5,16 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmsrec.errors import MmsrecError
+from mmsrec.experiments import Experiment
+from mmsrec.params import Params, read_params, row_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from mmsrec.training.models import Catalogue
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -14,6 +22,34 @@ def parser(description: str) -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file")
     return arguments
+
+
+def experiment_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the flags that name an experiment and what it reads."""
+    arguments = parser(description)
+    arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
+    arguments.add_argument("--k-core", type=int, required=True, help="least interactions of a user and of an item")
+    arguments.add_argument("--variant", required=True, help="row of `variants` in the parameter file")
+    arguments.add_argument("--seed", type=int, required=True, help="of weights, dropout, batches and masks")
+    arguments.add_argument("--data", type=Path, required=True, help="folder of the k-core that prepare wrote")
+    arguments.add_argument("--features", type=Path, required=True, help="folder of the domain's features")
+    arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
+    return arguments
+
+
+def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Params, Experiment, "Catalogue"]:
+    """The parameters, the experiment that the flags name, and the catalogue with the features that it reads."""
+    # Imported here, because the stages before training need no torch.
+    from mmsrec.features.encoders import encoder_digest
+    from mmsrec.training.models import read_catalogue
+
+    params = read_params(flags.params)
+    row_of(params.domains, flags.domain, "domains")
+    variant = row_of(params.variants, flags.variant, "variants")
+    files = {modality: flags.features / variant.encoder / f"{modality}.parquet" for modality in variant.modalities}
+    digest = encoder_digest(params.encoders[variant.encoder]) if files else None
+    catalogue = read_catalogue(flags.data, files, digest, device)
+    return params, Experiment(flags.domain, flags.k_core, flags.variant, flags.seed), catalogue
 
 
 def run(action: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:

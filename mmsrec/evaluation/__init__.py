@@ -1,0 +1,1 @@
+"""Ranks against all items, and what is computed from them."""

@@ -1,0 +1,43 @@
+"""Recall@k, NDCG@k and MRR of one held-out item a user (Section 4.2.2 of the paper).
+
+A target that shares its score with others stands anywhere among them with equal probability; its gain is the mean over
+those places. Without ties this is the usual gain at the rank.
+"""
+
+import numpy as np
+
+
+def metrics(rank: np.ndarray, ties: np.ndarray, cutoffs: list[int]) -> dict[str, float]:
+    """Means over the users.
+
+    Args:
+        rank: mean rank of each user's target, 1 is best.
+        ties: candidates with the target's score, the target included.
+        cutoffs: values of k.
+
+    Returns:
+        recall@k and ndcg@k for every k, and mrr.
+    """
+    first = rank - (ties - 1) / 2
+    longest = int((first + ties - 1).max())
+    discount = 1 / np.log2(np.arange(1, longest + 1) + 1)
+    result = {f"recall@{k}": _mean_gain(first, ties, np.arange(1, longest + 1) <= k) for k in cutoffs}
+    result |= {f"ndcg@{k}": _mean_gain(first, ties, discount * (np.arange(1, longest + 1) <= k)) for k in cutoffs}
+    return result | {"mrr": _mean_gain(first, ties, 1 / np.arange(1, longest + 1))}
+
+
+def _mean_gain(first: np.ndarray, ties: np.ndarray, gain: np.ndarray) -> float:
+    """The mean over users of the mean gain at the ranks first .. first + ties - 1."""
+    sums = np.concatenate([[0.0], np.cumsum(gain)])
+    start = first.astype(np.int64) - 1
+    return float(np.mean((sums[start + ties] - sums[start]) / ties))
+
+
+def chance(candidates: np.ndarray, cutoffs: list[int]) -> dict[str, float]:
+    """The metrics of a model that scores all candidates alike.
+
+    Args:
+        candidates: number of items ranked for each user.
+        cutoffs: values of k.
+    """
+    return metrics((candidates + 1) / 2, candidates, cutoffs)

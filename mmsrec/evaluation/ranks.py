@@ -1,0 +1,149 @@
+"""The rank of each user's held-out item among all items: counted, never sorted.
+
+Equal scores share the mean of the ranks that they cover, so that a model with constant scores ranks every target in the
+middle, and the metrics (see `mmsrec.evaluation.metrics`) see it as chance.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mmsrec.model.recommender import Recommender
+from mmsrec.model.sequences import Sequences
+
+# Users whose vectors and scores are computed together. The last group is filled up, because a matrix product may round
+# differently for another number of rows, and a user's rank must not depend on the company it is computed in.
+GROUP = 256
+# Items scored at a time, so that memory does not grow with the catalogue.
+TILE_ITEMS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Attributes:
+    rank_U: mean rank of the target, 1 is best, float64.
+    ties_U: candidates whose score equals the target's, the target included.
+    candidates_U: items ranked for a user.
+    top_UK: the best items, best first.
+    """
+
+    rank_U: Tensor
+    ties_U: Tensor
+    candidates_U: Tensor
+    top_UK: Tensor
+
+
+@torch.no_grad()
+def rank(
+    model: Recommender,
+    sequences: Sequences,
+    held_out: int,
+    *,
+    candidates: Literal["all", "unseen"] = "all",
+    top: int = 0,
+    group: int = GROUP,
+) -> Ranks:
+    """Ranks the item at `held_out` from the end of each sequence, given the items before it.
+
+    Args:
+        model: in evaluation mode afterwards.
+        sequences: of all users, each longer than `held_out`.
+        held_out: 1 for the test item, 2 for the validation item.
+        candidates: `all` items, or those `unseen` in the user's history (the target is always a candidate).
+        top: best items to return for each user.
+        group: users computed together.
+
+    Returns:
+        Ranks in the order of the users, on the CPU.
+    """
+    model.eval()
+    catalogue = model.catalogue()
+    ends_U = sequences.ends(held_out)
+    users_UD = user_vectors(model, catalogue, sequences, ends_U, group)
+    targets_U = sequences.items_A[ends_U]
+    parts = []
+    for users_B in torch.arange(sequences.users, device=ends_U.device).split(group):
+        filled_B = _filled(users_B, group)
+        seen = _seen(sequences, filled_B, ends_U) if candidates == "unseen" else None
+        counted = _count(users_UD[filled_B], catalogue[-1], targets_U[filled_B], seen, top)
+        parts.append([column[: len(users_B)].cpu() for column in counted])
+    return Ranks(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+
+def user_vectors(
+    model: Recommender, catalogue: tuple[Tensor, ...], sequences: Sequences, ends_U: Tensor, group: int = GROUP
+) -> Tensor:
+    """Vectors [U, D] of the users, given their actions before `ends_U`; users of one length are computed together."""
+    lengths_U = (ends_U - sequences.offsets_U1[:-1]).clamp(max=model.longest_history)
+    vectors_UD = ends_U.new_empty(0)
+    for length in torch.unique(lengths_U).tolist():
+        for users_B in torch.nonzero(lengths_U == length).flatten().split(group):
+            filled_B = _filled(users_B, group)
+            histories_BL = sequences.windows(filled_B, ends_U[filled_B], length, model.absent)
+            vectors_BD = model.user_vectors(catalogue, histories_BL)
+            if not len(vectors_UD):
+                vectors_UD = vectors_BD.new_empty(len(lengths_U), vectors_BD.shape[1])
+            vectors_UD[users_B] = vectors_BD[: len(users_B)]
+    return vectors_UD
+
+
+def _filled(users_B: Tensor, group: int) -> Tensor:
+    """The users, repeated until there are `group` of them."""
+    return users_B.repeat(-(-group // len(users_B)))[:group]
+
+
+def _seen(sequences: Sequences, users_B: Tensor, ends_U: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of users_B and items of all their actions before the ends."""
+    starts_B, ends_B = sequences.offsets_U1[users_B], ends_U[users_B]
+    lengths_B = ends_B - starts_B
+    rows_A = torch.repeat_interleave(lengths_B)
+    within_A = torch.arange(len(rows_A), device=rows_A.device) - (lengths_B.cumsum(0) - lengths_B)[rows_A]
+    return rows_A, sequences.items_A[starts_B[rows_A] + within_A]
+
+
+def _count(
+    users_BD: Tensor, items_ID: Tensor, targets_B: Tensor, seen: tuple[Tensor, Tensor] | None, top: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean rank, ties and candidates of each target, and the indices of the best items."""
+    tiles = [(start, items_ID[start : start + TILE_ITEMS]) for start in range(0, len(items_ID), TILE_ITEMS)]
+    target_B1 = _target_scores(users_BD, tiles, targets_B)
+    greater_B, ties_B, candidates_B = (torch.zeros_like(targets_B) for _ in range(3))
+    best = []
+    for start, tile_ID in tiles:
+        scores_BI = users_BD @ tile_ID.T
+        if seen is not None:
+            _hide(scores_BI, start, seen, targets_B)
+        greater_B += (scores_BI > target_B1).sum(1)
+        ties_B += (scores_BI == target_B1).sum(1)
+        candidates_B += (scores_BI > -torch.inf).sum(1)
+        values_BK, indices_BK = scores_BI.topk(min(top, scores_BI.shape[1]), dim=1)
+        best.append((values_BK, indices_BK + start))
+    rank_B = greater_B.double() + (ties_B.double() + 1) / 2
+    return rank_B, ties_B, candidates_B, _merged(best, top)
+
+
+def _target_scores(users_BD: Tensor, tiles: list[tuple[int, Tensor]], targets_B: Tensor) -> Tensor:
+    """Scores [B, 1] of the targets, taken from the same products as all others, so that they compare exactly."""
+    target_B1 = users_BD.new_empty(len(users_BD), 1)
+    for start, tile_ID in tiles:
+        here_B = torch.nonzero((targets_B >= start) & (targets_B < start + len(tile_ID))).flatten()
+        if len(here_B):
+            scores_BI = users_BD @ tile_ID.T
+            target_B1[here_B, 0] = scores_BI[here_B, targets_B[here_B] - start]
+    return target_B1
+
+
+def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B: Tensor) -> None:
+    """Takes items of the users' histories out of the candidates of a tile, but never the target."""
+    rows_A, items_A = seen
+    hidden = (items_A >= start) & (items_A < start + scores_BI.shape[1]) & (items_A != targets_B[rows_A])
+    scores_BI[rows_A[hidden], items_A[hidden] - start] = -torch.inf
+
+
+def _merged(best: list[tuple[Tensor, Tensor]], top: int) -> Tensor:
+    """The indices of the best items over all tiles."""
+    values_BK, indices_BK = (torch.cat(columns, dim=1) for columns in zip(*best, strict=True))
+    order_BK = values_BK.topk(min(top, values_BK.shape[1]), dim=1).indices
+    return indices_BK.gather(1, order_BK)

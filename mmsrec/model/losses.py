@@ -1,0 +1,115 @@
+"""Softmax cross-entropy over a whole catalogue that never holds a users x items matrix."""
+
+import torch
+from torch import Tensor
+
+# Logits held at a time: what a CPU's last cache level holds, and what fills a GPU.
+TILE_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 27}
+TILE_ITEMS = 1 << 16
+
+
+def catalogue_cross_entropy(
+    queries_PD: Tensor, items_ID: Tensor, targets_P: Tensor, precision: torch.dtype = torch.float32
+) -> Tensor:
+    """The sum over predictions of -log softmax(queries @ items.T)[target].
+
+    Both gradients are made in the forward pass, tile by tile, so that memory grows with predictions + items and not
+    with their product. The products with the items run in `precision`; sums, logarithms and the target's logit in
+    float32.
+
+    Args:
+        queries_PD: one vector a prediction; a temperature is divided out of it beforehand.
+        items_ID: one vector an item.
+        targets_P: index of the item to be retrieved.
+        precision: of the matrix products, torch.float32 or torch.bfloat16.
+
+    Returns:
+        A scalar.
+    """
+    return _CatalogueCrossEntropy.apply(queries_PD, items_ID, targets_P, precision)
+
+
+class _CatalogueCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, queries_PD: Tensor, items_ID: Tensor, targets_P: Tensor, precision: torch.dtype) -> Tensor:
+        needed = any(ctx.needs_input_grad[:2])
+        queries, items = queries_PD.to(precision), items_ID.to(precision)
+        columns = min(len(items), TILE_ITEMS)
+        rows = max(1, TILE_ELEMENTS[queries.device.type] // max(columns, 1))
+        buffer = torch.empty(min(rows, len(queries)) * columns, dtype=precision, device=queries.device)
+        query_gradient = torch.zeros_like(queries_PD) if needed else None
+        item_gradient = torch.zeros_like(items_ID) if needed else None
+
+        target_logits_P = (queries_PD * items_ID[targets_P]).sum(1)
+        loss = -target_logits_P.sum()
+        for start in range(0, len(queries), rows):
+            chunk = slice(start, start + rows)
+            loss += _chunk(
+                queries[chunk],
+                items,
+                columns,
+                buffer,
+                query_gradient[chunk] if needed else None,
+                item_gradient,
+            )
+        if needed:
+            query_gradient -= items_ID[targets_P]
+            item_gradient.index_add_(0, targets_P, queries_PD, alpha=-1)
+            ctx.save_for_backward(query_gradient, item_gradient)
+        return loss
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        query_gradient, item_gradient = ctx.saved_tensors
+        return query_gradient * gradient, item_gradient * gradient, None, None
+
+
+def _chunk(
+    queries: Tensor,
+    items: Tensor,
+    columns: int,
+    buffer: Tensor,
+    query_gradient: Tensor | None,
+    item_gradient: Tensor | None,
+) -> Tensor:
+    """The sum of log normalisers of some queries; adds to the gradients of that sum."""
+    tiles = [slice(start, start + columns) for start in range(0, len(items), columns)]
+    # With one tile its exponentials serve both the normaliser and the gradients; with more they are made twice.
+    shift, total = _normaliser(queries, items, tiles, buffer) if len(tiles) > 1 else (None, None)
+    if query_gradient is None and shift is not None:
+        return (shift + total.log()).sum()
+    mixed = torch.zeros(queries.shape, dtype=torch.float32, device=queries.device)
+    weighted = None
+    for tile in tiles:
+        logits = _logits(queries, items[tile], buffer)
+        if shift is None:
+            shift = logits.amax(1).float()
+        exponentials = logits.sub_(shift.to(logits.dtype)[:, None]).exp_()
+        if total is None:
+            total = exponentials.sum(1, dtype=torch.float32)
+        if query_gradient is not None:
+            if weighted is None:
+                weighted = (queries.float() / total[:, None]).to(queries.dtype)
+            mixed += exponentials @ items[tile]
+            item_gradient[tile] += exponentials.T @ weighted
+    if query_gradient is not None:
+        query_gradient += mixed / total[:, None]
+    return (shift.to(queries.dtype).float() + total.log()).sum()
+
+
+def _logits(queries: Tensor, items: Tensor, buffer: Tensor) -> Tensor:
+    out = buffer[: len(queries) * len(items)].view(len(queries), len(items))
+    return torch.mm(queries, items.T, out=out)
+
+
+def _normaliser(queries: Tensor, items: Tensor, tiles: list[slice], buffer: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest logit of each query and the sum of exp(logit - largest), over all tiles."""
+    shift = torch.full((len(queries),), -torch.inf, dtype=torch.float32, device=queries.device)
+    total = torch.zeros_like(shift)
+    for tile in tiles:
+        logits = _logits(queries, items[tile], buffer)
+        higher = torch.maximum(shift, logits.amax(1).float())
+        total = total * (shift - higher).exp()
+        total += logits.sub_(higher.to(logits.dtype)[:, None]).exp_().sum(1, dtype=torch.float32)
+        shift = higher
+    return shift, total

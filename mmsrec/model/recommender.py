@@ -1,0 +1,93 @@
+"""What the trainer, the evaluation and the recommendations ask of every model: vectors whose dot product is a score."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mmsrec.model.sequences import Sequences
+
+
+class Features(nn.Module):
+    """One modality of every item; it follows a model to its device and stays outside the weights.
+
+    Args:
+        vectors_IF: features; rows of absent items are not read.
+        present_I: which items have this modality.
+    """
+
+    def __init__(self, vectors_IF: Tensor, present_I: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("vectors_IF", vectors_IF, persistent=False)
+        self.register_buffer("present_I", present_I, persistent=False)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A group of sequences of like length and the items to be retrieved in them.
+
+    Attributes:
+        inputs_BL: item indices, right-aligned; `mask` where an item is hidden and `absent` before the first.
+        rows_P, columns_P: where predictions are made.
+        targets_P: the items hidden there.
+    """
+
+    inputs_BL: Tensor
+    rows_P: Tensor
+    columns_P: Tensor
+    targets_P: Tensor
+
+
+class Recommender(nn.Module, ABC):
+    """A model for a catalogue of `items` items.
+
+    In inputs, the index `items` is the [mask] token and `items + 1` the absence of an item.
+    """
+
+    def __init__(self, items: int) -> None:
+        super().__init__()
+        self.items = items
+
+    @property
+    @abstractmethod
+    def longest_history(self) -> int:
+        """How many of a user's latest items can change its vector."""
+
+    @property
+    def mask(self) -> int:
+        return self.items
+
+    @property
+    def absent(self) -> int:
+        return self.items + 1
+
+    @abstractmethod
+    def catalogue(self) -> tuple[Tensor, ...]:
+        """What depends on the items alone, made once a step; the last tensor is the item vectors [I, D]."""
+
+    @abstractmethod
+    def user_vectors(self, catalogue: tuple[Tensor, ...], histories_BL: Tensor) -> Tensor:
+        """Vectors [B, D] of the users whose latest items are given, right-aligned, `absent` before the first."""
+
+    @torch.no_grad()
+    def scores(self, histories_BL: Tensor) -> Tensor:
+        """Scores [B, I] of all items: the plain way, for few users."""
+        catalogue = self.catalogue()
+        return self.user_vectors(catalogue, histories_BL) @ catalogue[-1].T
+
+
+class CountedRecommender(Recommender):
+    """A model that is fitted by counting."""
+
+    @abstractmethod
+    def fit(self, sequences: Sequences, ends_U: Tensor) -> None:
+        """Learns from every action before the ends of the users' training sequences."""
+
+
+class TrainedRecommender(Recommender):
+    """A model that is trained by steps of gradient descent."""
+
+    @abstractmethod
+    def loss(self, catalogue: tuple[Tensor, ...], predictions: Predictions) -> Tensor:
+        """The sum of the loss over the predictions of a group of sequences."""

@@ -1,0 +1,1 @@
+"""Interactions become sequences: k-core, time order with a stated tie rule, leave-one-out, statistics."""

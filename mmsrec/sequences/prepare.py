@@ -1,0 +1,106 @@
+"""From a source's interactions and items to the tables that models read."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+
+from mmsrec.artifacts import SCHEMAS, read_table, write_table
+from mmsrec.errors import CatalogueError
+from mmsrec.files import write_json
+from mmsrec.params import Ties
+from mmsrec.sequences.kcore import k_core
+from mmsrec.sequences.order import order
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The row of Table 2 (or 4) of one k-core. `sparsity` is the share of empty cells of the users x items matrix."""
+
+    domain: str
+    k_core: int
+    ties: str
+    users: int
+    items: int
+    actions: int
+    sparsity: float
+    mean_length: float
+
+
+def prepare(ingested: Path, output: Path, *, domain: str, k: int, ties: Ties, tie_seed: int) -> Statistics:
+    """Filters to the k-core, orders, and writes interactions, sequences, items and statistics into `output`.
+
+    Args:
+        ingested: folder with interactions.parquet and items.parquet as a source's parser writes them.
+        output: folder of the k-core.
+        domain: name of the domain, for the statistics.
+        k: least number of interactions of a user and of an item.
+        ties: the rule for equal timestamps of a user.
+        tie_seed: seed of the rule `shuffle`.
+
+    Raises:
+        ArtifactError: an ingested table is missing or damaged.
+        CatalogueError: the k-core is empty.
+    """
+    interactions = _filtered(_read(ingested / "interactions.parquet", "raw_interactions"), k)
+    if interactions.is_empty():
+        raise CatalogueError(
+            "The k-core is empty.",
+            where=ingested / "interactions.parquet",
+            expected=f"users and items with at least {k} interactions each",
+            found="none",
+            fix="Choose a smaller k_core, or check that the source file holds the whole domain.",
+        )
+    ordered = order(interactions, ties, tie_seed)
+    items = _catalogue(ordered, _read(ingested / "items.parquet", "raw_items"))
+    sequences = _sequences(ordered, items)
+    statistics = _statistics(domain, k, ties, sequences.height, items.height, ordered.height)
+
+    for name, table in {"interactions": ordered, "items": items, "sequences": sequences}.items():
+        write_table(output / f"{name}.parquet", table.to_arrow(), SCHEMAS[name])
+    write_json(output / "statistics.json", asdict(statistics))
+    return statistics
+
+
+def _read(path: Path, kind: str) -> pl.DataFrame:
+    return pl.from_arrow(read_table(path, SCHEMAS[kind]))
+
+
+def _filtered(interactions: pl.DataFrame, k: int) -> pl.DataFrame:
+    codes = interactions.select(pl.col("user", "item").rank("dense") - 1)
+    return interactions.filter(k_core(codes["user"].to_numpy(), codes["item"].to_numpy(), k))
+
+
+def _catalogue(interactions: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
+    """Items in the order of their ids; one that the source does not describe has no title, text or media."""
+    return (
+        interactions.select(item_id="item")
+        .unique()
+        .join(described, on="item_id", how="left")
+        .sort("item_id")
+        .with_row_index("item_index")
+    )
+
+
+def _sequences(interactions: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    return (
+        interactions.join(
+            items.select(item="item_id", items="item_index"), on="item", how="left", maintain_order="left"
+        )
+        .group_by("user", maintain_order=True)
+        .agg("items")
+        .with_row_index("user_index")
+    )
+
+
+def _statistics(domain: str, k: int, ties: Ties, users: int, items: int, actions: int) -> Statistics:
+    return Statistics(
+        domain=domain,
+        k_core=k,
+        ties=ties,
+        users=users,
+        items=items,
+        actions=actions,
+        sparsity=1 - actions / (users * items),
+        mean_length=actions / users,
+    )

@@ -1,0 +1,1 @@
+"""Training: objectives, steps, checkpoints, early stopping."""

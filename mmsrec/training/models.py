@@ -1,0 +1,105 @@
+"""What a model is built from, and which class a variant's `model` names."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.baselines.pop import Pop
+from mmsrec.errors import CatalogueError
+from mmsrec.features.store import read_features
+from mmsrec.files import sha256
+from mmsrec.model.mmsrec import MMSRec
+from mmsrec.model.recommender import Features, Recommender
+from mmsrec.model.sequences import Sequences
+from mmsrec.params import Training
+
+SHORTEST_SEQUENCE = 3  # a training item, the validation item and the test item
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A k-core with the features that a variant reads.
+
+    Attributes:
+        item_ids: in the order of items.parquet.
+        users: names, in the order of the sequences.
+        sequences: of all users.
+        features: by modality.
+        inputs: SHA-256 of every file that was read, by name.
+    """
+
+    item_ids: list[str]
+    users: list[str]
+    sequences: Sequences
+    features: dict[str, Features]
+    inputs: dict[str, str]
+
+
+def read_catalogue(
+    data: Path, features: Mapping[str, Path], encoder_digest: str | None, device: torch.device
+) -> Catalogue:
+    """Reads a k-core's folder and the feature files of a variant.
+
+    Args:
+        data: folder with items.parquet and sequences.parquet.
+        features: feature file by modality; empty for a model of item ids.
+        encoder_digest: identity of the encoder that must have made the files.
+        device: of the sequences; the features follow the model.
+
+    Raises:
+        ArtifactError: a table is missing or damaged.
+        FeatureError: a feature file is stale or damaged.
+        CatalogueError: a sequence is too short, or no item has any of the features.
+    """
+    items = read_table(data / "items.parquet", SCHEMAS["items"])
+    users = read_table(data / "sequences.parquet", SCHEMAS["sequences"]).column("user").to_pylist()
+    sequences = Sequences.read(data / "sequences.parquet", device)
+    shortest = int(sequences.offsets_U1.diff().min())
+    if shortest < SHORTEST_SEQUENCE:
+        raise CatalogueError(
+            "A sequence is too short for leave-one-out.",
+            where=data / "sequences.parquet",
+            expected=f"at least {SHORTEST_SEQUENCE} actions a user",
+            found=shortest,
+            fix=f"Prepare the domain with k_core of at least {SHORTEST_SEQUENCE}.",
+        )
+    read = {modality: _features(path, items.column("item_id"), encoder_digest) for modality, path in features.items()}
+    files = {path.name: path for path in (data / "items.parquet", data / "sequences.parquet", *features.values())}
+    return Catalogue(
+        item_ids=items.column("item_id").to_pylist(),
+        users=users,
+        sequences=sequences,
+        features=read,
+        inputs={name: sha256(path) for name, path in sorted(files.items())},
+    )
+
+
+def _features(path: Path, item_ids, digest: str | None) -> Features:
+    embeddings, present = read_features(path, item_ids, digest)
+    if not present.any():
+        raise CatalogueError(
+            "No item of the catalogue has these features.",
+            where=path,
+            expected="features of the same domain's items",
+            fix="Run extract_features for this domain again.",
+        )
+    return Features(torch.from_numpy(embeddings).float(), torch.from_numpy(present))
+
+
+def _pop(catalogue: Catalogue, settings: Training) -> Recommender:
+    return Pop(len(catalogue.item_ids))
+
+
+def _mmsrec(catalogue: Catalogue, settings: Training) -> Recommender:
+    return MMSRec(catalogue.features, settings)
+
+
+BUILDERS: dict[str, Callable[[Catalogue, Training], Recommender]] = {"pop": _pop, "mmsrec": _mmsrec}
+
+
+def build(model: str, catalogue: Catalogue, settings: Training) -> Recommender:
+    """The untrained model of a variant, on the device of the catalogue's sequences; torch's seed is the caller's."""
+    return BUILDERS[model](catalogue, settings).to(catalogue.sequences.items_A.device)

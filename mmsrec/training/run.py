@@ -1,0 +1,122 @@
+"""A trained model as a folder: weights.safetensors, config.json and history.parquet."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mmsrec.artifacts import SCHEMAS, write_table
+from mmsrec.errors import ArtifactError, CheckpointError
+from mmsrec.experiments import Experiment
+from mmsrec.files import atomic_path, read_json, write_json
+from mmsrec.model.recommender import CountedRecommender, Recommender
+from mmsrec.params import Training
+from mmsrec.training.batches import HELD_OUT
+from mmsrec.training.checkpoint import Checkpoint
+from mmsrec.training.finetune import finetune
+from mmsrec.training.models import Catalogue, build
+from mmsrec.training.runtime import seed_everything
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a model was trained from: all that decides its weights.
+
+    Attributes:
+        experiment: domain, k_core, variant, seed.
+        model: the variant's model.
+        settings: of the training.
+        items: size of the catalogue.
+        inputs: SHA-256 of the tables and features that were read.
+    """
+
+    experiment: dict[str, str | int]
+    model: str
+    settings: dict[str, str | int | float]
+    items: int
+    inputs: dict[str, str]
+
+
+def train(experiment: Experiment, model_name: str, settings: Training, catalogue: Catalogue, folder: Path) -> None:
+    """Trains the model of one experiment and writes it into `folder`.
+
+    A training that was killed is continued from its last whole epoch by calling this again.
+
+    Raises:
+        CheckpointError: the checkpoint of an interrupted training is damaged.
+    """
+    config = Config(asdict(experiment), model_name, settings.model_dump(), len(catalogue.item_ids), catalogue.inputs)
+    seed_everything(experiment.seed, 0)
+    model = build(model_name, catalogue, settings)
+    history = _fit(model, settings, experiment.seed, catalogue, folder, config)
+
+    rows = {name: [row[name] for row in history] for name in SCHEMAS["history"].names}
+    write_table(folder / "history.parquet", pa.table(rows), SCHEMAS["history"])
+    write_json(folder / "config.json", asdict(config))
+    with atomic_path(folder / "weights.safetensors") as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary)
+    Checkpoint(folder, asdict(config)).remove()
+
+
+def _fit(
+    model: Recommender, settings: Training, seed: int, catalogue: Catalogue, folder: Path, config: Config
+) -> list[dict[str, float]]:
+    sequences = catalogue.sequences
+    if isinstance(model, CountedRecommender):
+        model.fit(sequences, sequences.ends(HELD_OUT))
+        return []
+    return finetune(model, sequences, settings, seed, folder, asdict(config)).history
+
+
+def read_config(folder: Path) -> Config:
+    """The config.json of a trained model.
+
+    Raises:
+        ArtifactError: it is missing or is not one.
+    """
+    try:
+        return Config(**read_json(folder / "config.json"))
+    except TypeError as error:
+        raise ArtifactError(
+            "A model's config.json does not have the expected keys.",
+            where=folder / "config.json",
+            expected=", ".join(Config.__dataclass_fields__),
+            found=error,
+            fix="Train the model again.",
+        ) from error
+
+
+def load(folder: Path, catalogue: Catalogue) -> Recommender:
+    """A trained model in evaluation mode, for the catalogue that it was trained on.
+
+    Raises:
+        ArtifactError: a file is missing.
+        CheckpointError: the catalogue is another one, or the weights do not fit.
+    """
+    config = read_config(folder)
+    if config.inputs != catalogue.inputs:
+        changed = sorted(
+            name
+            for name in config.inputs.keys() | catalogue.inputs
+            if config.inputs.get(name) != catalogue.inputs.get(name)
+        )
+        raise CheckpointError(
+            "A model was trained on other inputs than these.",
+            where=folder,
+            expected=f"the {', '.join(changed)} that it was trained on",
+            found="another content",
+            fix="Train the model again.",
+        )
+    path = folder / "weights.safetensors"
+    if not path.exists():
+        raise ArtifactError("A model's weights are missing.", where=path, fix="Train the model.")
+    model = build(config.model, catalogue, Training(**config.settings))
+    try:
+        model.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            "A model's weights do not fit it.", where=path, found=error, fix="Train the model again."
+        ) from error
+    return model.eval()

@@ -1,0 +1,39 @@
+"""What a process that computes with torch sets once: device, denormals, memory allocation, determinism, seeds."""
+
+import ctypes
+import os
+import sys
+
+import numpy as np
+import torch
+
+# Parameters of glibc's mallopt(3).
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES = 1 << 30
+
+
+def start(device: str = "auto") -> torch.device:
+    """Prepares this process and returns the device: `auto` is the first GPU if there is one, else the CPU."""
+    # Numbers below 1e-38 carry no information here, and the processor handles each by a slow trap.
+    torch.set_flush_denormal(True)
+    if sys.platform == "linux":
+        # Without this, glibc returns every large tensor to the system and takes a page fault for each page of the next.
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    if chosen.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    return chosen
+
+
+def seed_everything(*key: int) -> torch.Generator:
+    """Seeds torch's global generator (dropout) and returns a second one (batches, masks), both from `key`.
+
+    The key holds what a state depends on, such as a seed and an epoch: an interrupted run is continued by seeding
+    again, with no generator's state to be kept.
+    """
+    first, second = np.random.SeedSequence(key).generate_state(2)
+    torch.manual_seed(int(first))
+    return torch.Generator().manual_seed(int(second))

@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+from mmsrec.evaluation import ranks as ranks_module
+from mmsrec.evaluation.metrics import chance, metrics
+from mmsrec.evaluation.ranks import rank
+from mmsrec.model.recommender import Recommender
+from mmsrec.model.sequences import Sequences
+from tests.unit.training.examples import walks
+
+ITEMS = 12
+
+
+class Scripted(Recommender):
+    """Scores that depend on the last item alone."""
+
+    def __init__(self, scores_II):
+        super().__init__(len(scores_II))
+        self.register_buffer("scores_II", scores_II)
+
+    @property
+    def longest_history(self):
+        return 1
+
+    def catalogue(self):
+        return (self.scores_II.T.contiguous(),)
+
+    def user_vectors(self, catalogue, histories_BL):
+        return torch.nn.functional.one_hot(histories_BL[:, -1], self.items).float()
+
+
+def slow_ranks(sequences, scores, held_out, unseen):
+    found = []
+    for start, end in zip(sequences.offsets_U1[:-1].tolist(), sequences.ends(held_out).tolist(), strict=True):
+        target, history = int(sequences.items_A[end]), set(sequences.items_A[start:end].tolist())
+        row = scores[sequences.items_A[end - 1]].tolist()
+        pool = [item for item in range(len(row)) if item == target or not (unseen and item in history)]
+        better = sum(row[item] > row[target] for item in pool)
+        equal = sum(row[item] == row[target] for item in pool)
+        found.append((better + (equal + 1) / 2, equal, len(pool)))
+    return found
+
+
+@pytest.mark.parametrize("tile", [1 << 16, 5])
+@pytest.mark.parametrize("unseen", [False, True])
+@pytest.mark.parametrize("held_out", [1, 2])
+def test_counted_ranks_equal_compared_scores(monkeypatch, held_out, unseen, tile):
+    monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
+    torch.manual_seed(0)
+    scores = torch.randint(0, 5, (ITEMS, ITEMS)).float()  # few values: many ties
+    sequences = walks()
+    found = rank(Scripted(scores), sequences, held_out, candidates="unseen" if unseen else "all", top=4, group=7)
+    rows = zip(found.rank_U.tolist(), found.ties_U.tolist(), found.candidates_U.tolist(), strict=True)
+    assert list(rows) == slow_ranks(sequences, scores, held_out, unseen)
+
+
+@pytest.mark.parametrize("tile", [1 << 16, 5])
+def test_top_items_are_those_with_the_highest_scores(monkeypatch, tile):
+    monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
+    torch.manual_seed(0)
+    scores = torch.rand(ITEMS, ITEMS)
+    sequences = walks()
+    found = rank(Scripted(scores), sequences, 1, top=4)
+    last = sequences.items_A[sequences.ends(1) - 1]
+    assert found.top_UK.tolist() == scores[last].argsort(dim=1, descending=True)[:, :4].tolist()
+
+
+def test_a_constant_model_scores_as_chance():
+    found = rank(Scripted(torch.zeros(ITEMS, ITEMS)), walks(), 1)
+    measured = metrics(found.rank_U.numpy(), found.ties_U.numpy(), [1, 5])
+    assert measured == pytest.approx(chance(found.candidates_U.numpy(), [1, 5]))
+    assert measured["recall@5"] == pytest.approx(5 / ITEMS)
+
+
+def test_an_oracle_scores_one():
+    # Users walk through the items in order, so the next item is known.
+    found = rank(Scripted(torch.eye(ITEMS).roll(1, dims=1)), walks(), 1)
+    measured = metrics(found.rank_U.numpy(), found.ties_U.numpy(), [1])
+    assert measured == {"recall@1": 1.0, "ndcg@1": 1.0, "mrr": 1.0}
+
+
+@pytest.mark.parametrize("group", [1, 33, 256, 1000])
+def test_users_of_a_group_do_not_change_ranks(group):
+    from mmsrec.model.mmsrec import MMSRec
+    from mmsrec.model.recommender import Features
+    from tests.unit.training.examples import SETTINGS
+
+    torch.manual_seed(0)
+    items, sequences = 500, walks(users=300, items=500)
+    model = MMSRec({"text": Features(torch.randn(items, 20), torch.ones(items, dtype=torch.bool))}, SETTINGS)
+    usual, found = rank(model, sequences, 1, top=5), rank(model, sequences, 1, top=5, group=group)
+    assert torch.equal(found.rank_U, usual.rank_U)
+    assert torch.equal(found.top_UK, usual.top_UK)
+
+
+def test_the_order_of_users_does_not_change_their_ranks():
+    sequences = walks(users=50)
+    lists = sequences.items_A.split(sequences.offsets_U1.diff().tolist())
+    backwards = Sequences(torch.cat(lists[::-1]), torch.tensor([0, *(len(items) for items in lists[::-1])]).cumsum(0))
+    torch.manual_seed(0)
+    model = Scripted(torch.rand(ITEMS, ITEMS))
+    assert torch.equal(rank(model, backwards, 1, group=8).rank_U.flip(0), rank(model, sequences, 1, group=8).rank_U)

@@ -1,0 +1,55 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mmsrec.model import losses
+from mmsrec.model.losses import catalogue_cross_entropy
+
+
+def slow_loss(queries, items, targets):
+    return F.cross_entropy(queries @ items.T, targets, reduction="sum")
+
+
+def example(predictions=37, items=101, dim=16, scale=20.0):
+    torch.manual_seed(0)
+    queries = F.normalize(torch.randn(predictions, dim, dtype=torch.float64), dim=1) * scale
+    return queries.float(), torch.randn(items, dim), torch.randint(items, (predictions,))
+
+
+def value_and_gradients(function, queries, items, targets, **options):
+    queries, items = queries.clone().requires_grad_(), items.clone().requires_grad_()
+    loss = function(queries, items, targets, **options)
+    (loss * 0.5).backward()
+    return loss.detach(), queries.grad, items.grad
+
+
+@pytest.mark.parametrize(("elements", "tile_items"), [(1 << 20, 1 << 16), (101 * 5, 1 << 16), (40 * 7, 40), (1, 1)])
+def test_equals_the_plain_loss_in_value_and_gradients(monkeypatch, elements, tile_items):
+    monkeypatch.setattr(losses, "TILE_ELEMENTS", {"cpu": elements})
+    monkeypatch.setattr(losses, "TILE_ITEMS", tile_items)
+    fast = value_and_gradients(catalogue_cross_entropy, *example())
+    slow = value_and_gradients(slow_loss, *example())
+    for found, expected in zip(fast, slow, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("tile_items", [1 << 16, 40])
+def test_bfloat16_stays_near(monkeypatch, tile_items):
+    monkeypatch.setattr(losses, "TILE_ITEMS", tile_items)
+    queries, items, targets = example(items=1000)
+    items = F.normalize(items, dim=1)
+    fast = value_and_gradients(catalogue_cross_entropy, queries, items, targets, precision=torch.bfloat16)
+    slow = value_and_gradients(slow_loss, queries, items, targets)
+    for found, expected in zip(fast, slow, strict=True):
+        assert (found - expected).norm() / expected.norm() < 0.01
+
+
+def test_huge_logits_do_not_overflow():
+    queries, items, targets = example(scale=1e4)
+    assert torch.isfinite(catalogue_cross_entropy(queries, items, targets))
+
+
+def test_without_gradients_the_value_is_the_same(monkeypatch):
+    monkeypatch.setattr(losses, "TILE_ITEMS", 40)
+    queries, items, targets = example()
+    torch.testing.assert_close(catalogue_cross_entropy(queries, items, targets), slow_loss(queries, items, targets))

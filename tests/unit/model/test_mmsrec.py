@@ -1,0 +1,112 @@
+import pytest
+import torch
+
+from mmsrec.model.mmsrec import MMSRec
+from mmsrec.model.recommender import Features, Predictions
+from mmsrec.params import read_params
+from tests.unit.training.examples import SETTINGS
+
+ITEMS = 12
+
+
+def features(seed, missing=()):
+    torch.manual_seed(seed)
+    present = torch.ones(ITEMS, dtype=torch.bool)
+    present[list(missing)] = False
+    return Features(torch.randn(ITEMS, 6), present)
+
+
+def model(missing_rule="mask_token", vision_missing=(3, 4), text_missing=(4,)):
+    torch.manual_seed(5)
+    settings = SETTINGS.model_copy(update={"missing": missing_rule})
+    return MMSRec({"vision": features(1, vision_missing), "text": features(2, text_missing)}, settings).eval()
+
+
+@pytest.mark.parametrize("rule", ["mask_token", "drop"])
+def test_padding_never_changes_a_vector(rule):
+    network = model(rule)
+    catalogue = network.catalogue()
+    history = torch.tensor([[3, 7, 1]])
+    padded = torch.cat([torch.full((1, 2), network.absent), history], dim=1)
+    alone = network.user_vectors(catalogue, history)
+    beside = network.user_vectors(catalogue, torch.cat([padded, torch.tensor([[1, 2, 3, 4, 5]])]))[:1]
+    torch.testing.assert_close(alone, beside)
+    torch.testing.assert_close(alone, network.user_vectors(catalogue, padded))
+
+
+def test_order_matters_in_a_sequence():
+    network = model()
+    catalogue = network.catalogue()
+    forward, backward = torch.tensor([[3, 7, 1]]), torch.tensor([[1, 7, 3]])
+    assert not torch.allclose(network.user_vectors(catalogue, forward), network.user_vectors(catalogue, backward))
+
+
+def test_only_the_latest_items_are_read():
+    network = model()
+    catalogue = network.catalogue()
+    longest = network.longest_history
+    history = torch.arange(longest)[None] % ITEMS
+    longer = torch.cat([torch.tensor([[5, 6]]), history], dim=1)
+    torch.testing.assert_close(
+        network.user_vectors(catalogue, history), network.user_vectors(catalogue, longer), rtol=0, atol=0
+    )
+
+
+@pytest.mark.parametrize("rule", ["mask_token", "drop"])
+def test_features_of_absent_modalities_are_not_read(rule):
+    network = model(rule)
+    before = network.catalogue()[1]
+    with torch.no_grad():
+        network.features["vision"].vectors_IF[3] = 1e3
+    torch.testing.assert_close(network.catalogue()[1], before)
+
+
+def test_drop_reads_the_present_modality_alone():
+    # Under drop, an item without a picture is what a text-only tower with the same weights makes of its text.
+    network = model("drop")
+    torch.manual_seed(5)
+    text_only = MMSRec({"text": features(2, (4,))}, SETTINGS).eval()
+    shared = {name: value for name, value in network.state_dict().items() if "vision" not in name}
+    text_only.load_state_dict(shared)
+    torch.testing.assert_close(network.catalogue()[1][3], text_only.catalogue()[1][3])
+    assert not torch.allclose(network.catalogue()[1][5], text_only.catalogue()[1][5])
+
+
+@pytest.mark.parametrize("rule", ["mask_token", "drop"])
+def test_an_item_without_any_modality_has_a_vector(rule):
+    assert torch.isfinite(model(rule).catalogue()[1]).all()
+
+
+def test_item_vectors_have_length_one():
+    items = model().catalogue()[1]
+    torch.testing.assert_close(items.norm(dim=1), torch.ones(ITEMS))
+
+
+def test_loss_is_the_cross_entropy_of_cosine_over_temperature():
+    network = model()
+    catalogue = network.catalogue()
+    inputs = torch.tensor([[network.absent, 2, network.mask], [1, network.mask, network.mask]])
+    predictions = Predictions(inputs, torch.tensor([0, 1, 1]), torch.tensor([2, 1, 2]), torch.tensor([9, 8, 7]))
+    queries = network._retrieving(catalogue[0], inputs, predictions.rows_P, predictions.columns_P)
+    expected = torch.nn.functional.cross_entropy(
+        queries @ catalogue[1].T / SETTINGS.temperature, predictions.targets_P, reduction="sum"
+    )
+    torch.testing.assert_close(network.loss(catalogue, predictions), expected)
+
+
+def test_a_masked_item_is_hidden_in_all_its_modalities():
+    network = model()
+    catalogue = network.catalogue()
+    one, other = torch.tensor([[2, network.mask]]), torch.tensor([[2, network.mask]])
+    changed = (catalogue[0].clone(), catalogue[1])
+    changed[0][7] = 0  # an item that is not in the sequence
+    row, column = torch.tensor([0]), torch.tensor([1])
+    torch.testing.assert_close(
+        network._retrieving(catalogue[0], one, row, column), network._retrieving(changed[0], other, row, column)
+    )
+
+
+def test_the_papers_size_can_be_built():
+    settings = read_params("params.yaml").training
+    network = MMSRec({"vision": features(1), "text": features(2)}, settings)
+    assert network.catalogue()[0].shape == (ITEMS + 1, 2, 512)

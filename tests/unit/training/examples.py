@@ -1,0 +1,36 @@
+"""Small settings and sequences for tests of models and training."""
+
+import torch
+
+from mmsrec.model.sequences import Sequences
+from mmsrec.params import Training
+
+SETTINGS = Training(
+    dim=16,
+    layers=2,
+    heads=2,
+    feedforward=32,
+    max_length=6,
+    embedding_dropout=0.1,
+    hidden_dropout=0.1,
+    missing="mask_token",
+    mask_probability=0.3,
+    temperature=0.05,
+    augment="prefixes",
+    learning_rate=0.003,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    batch_size=32,
+    max_epochs=3,
+    patience=2,
+    precision="float32",
+)
+
+
+def walks(users: int = 40, items: int = 12, shortest: int = 4, longest: int = 9, seed: int = 0) -> Sequences:
+    """Users who walk through the items in order from a random start."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(shortest, longest + 1, (users,), generator=generator)
+    starts = torch.randint(items, (users,), generator=generator)
+    lists = [(int(start) + torch.arange(int(length))) % items for start, length in zip(starts, lengths, strict=True)]
+    return Sequences(torch.cat(lists), torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)]))

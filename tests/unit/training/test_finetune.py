@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+from mmsrec.errors import CheckpointError
+from mmsrec.model.mmsrec import MMSRec
+from mmsrec.model.recommender import Features
+from mmsrec.training import finetune as finetune_module
+from mmsrec.training.batches import examples, steps
+from mmsrec.training.finetune import finetune, train_step
+from mmsrec.training.runtime import seed_everything
+from tests.unit.training.examples import SETTINGS, walks
+
+ITEMS = 12
+
+
+def model(settings=SETTINGS):
+    seed_everything(7, 0)
+    return MMSRec({"text": Features(torch.eye(ITEMS), torch.ones(ITEMS, dtype=torch.bool))}, settings)
+
+
+def without_seconds(history):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+def test_learns_to_walk(tmp_path):
+    settings = SETTINGS.model_copy(update={"max_epochs": 25, "patience": 25})
+    state = finetune(model(settings), walks(users=200), settings, 0, tmp_path, {})
+    assert state.history[-1]["loss"] < 0.5 * state.history[0]["loss"]
+    assert state.best_metric > 0.95
+
+
+def test_the_same_seed_gives_the_same_history_and_weights(tmp_path):
+    runs = [finetune(model(), walks(), SETTINGS, 3, tmp_path / str(number), {}) for number in range(2)]
+    assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
+    assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
+
+
+def test_another_seed_gives_another_history(tmp_path):
+    runs = [finetune(model(), walks(), SETTINGS, seed, tmp_path / str(seed), {}) for seed in (3, 4)]
+    assert without_seconds(runs[0].history) != without_seconds(runs[1].history)
+
+
+@pytest.mark.parametrize("killed_after", [1, 2])
+def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch, killed_after):
+    unbroken = finetune(model(), walks(), SETTINGS, 3, tmp_path / "unbroken", {})
+
+    class Killed(Exception):
+        pass
+
+    train_epoch = finetune_module.train_epoch
+
+    def dies(*arguments):
+        if arguments[-1] > killed_after:
+            raise Killed
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(finetune_module, "train_epoch", dies)
+    with pytest.raises(Killed):
+        finetune(model(), walks(), SETTINGS, 3, tmp_path / "killed", {})
+    monkeypatch.setattr(finetune_module, "train_epoch", train_epoch)
+    seed_everything(99)
+    resumed = finetune(model(), walks(), SETTINGS, 3, tmp_path / "killed", {})
+    assert without_seconds(resumed.history) == without_seconds(unbroken.history)
+    assert all(torch.equal(resumed.best[name], unbroken.best[name]) for name in unbroken.best)
+
+
+def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path):
+    finetune(model(), walks(), SETTINGS, 3, tmp_path, {"learning_rate": 1})
+    again = finetune(model(), walks(), SETTINGS, 3, tmp_path, {"learning_rate": 2})
+    assert [row["epoch"] for row in again.history] == [1, 2, 3]
+    assert len(list(tmp_path.glob("checkpoint-*.pt"))) == 1
+
+
+def test_a_damaged_checkpoint_is_an_error_that_names_it(tmp_path):
+    finetune(model(), walks(), SETTINGS, 3, tmp_path, {})
+    checkpoint = next(tmp_path.glob("checkpoint-*.pt"))
+    checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=checkpoint.name):
+        finetune(model(), walks(), SETTINGS, 3, tmp_path, {})
+
+
+def test_stops_when_the_metric_no_longer_rises(tmp_path, monkeypatch):
+    metrics = iter([0.1, 0.3, 0.2, 0.25, 0.9])
+    monkeypatch.setattr(finetune_module, "validation_metric", lambda *_: next(metrics))
+    settings = SETTINGS.model_copy(update={"max_epochs": 9, "patience": 2})
+    state = finetune(model(settings), walks(), settings, 0, tmp_path, {})
+    assert (state.epoch, state.best_epoch, state.best_metric) == (4, 2, 0.3)
+
+
+def test_a_step_in_groups_has_the_gradient_of_the_whole_batch():
+    settings = SETTINGS.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0, "batch_size": 1000})
+    sequences = walks()
+    network = model(settings).train()
+    step = next(steps(sequences, examples(sequences, "prefixes"), network, settings, torch.Generator().manual_seed(0)))
+    assert len(step.groups) > 1
+    catalogue = network.catalogue()
+    plain = sum(network.loss(catalogue, group) for group in step.groups) / step.positions
+    expected = torch.autograd.grad(plain, list(network.parameters()), allow_unused=True)
+    total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, clip_norm=1e9)
+    assert total / step.positions == pytest.approx(plain.item(), rel=1e-5)
+    for parameter, gradient in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
