@@ -177,6 +177,9 @@ class Params(Frozen):
             for field in ("statistics", "experiments"):
                 for index, grid in enumerate(getattr(report, field)):
                     self._check_grid(grid, f"reports.{name}.{field}.{index}")
+        for domain in self.domains:
+            for variant in self.variants:
+                self.training_of(domain, variant)
         return self
 
     def _check_grid(self, grid: Cores, key: str) -> None:
@@ -187,8 +190,6 @@ class Params(Frozen):
                 raise ValueError(f"{key}.k_cores: {min(grid.k_cores)} is below domains.{domain}.k_core, {lowest}")
         for variant in getattr(grid, "variants", []):
             _known(variant, self.variants, f"{key}.variants")
-            for domain in grid.domains:
-                self.training_of(domain, variant)
 
     def training_of(self, domain: str, variant: str) -> Training:
         """The settings of one experiment: `training`, then the domain's row, the variant's, the variant's for it."""
@@ -249,8 +250,17 @@ def read_params(path: Path) -> Params:
 def parse_params(raw: object, where: object = "params") -> Params:
     """Validates parameters that are already plain dictionaries, lists and scalars; errors as in `read_params`."""
     try:
+        plain = json.dumps(raw)
+    except (TypeError, ValueError) as error:
+        raise ParamsError(
+            "A parameter is neither text, a number, true, false, null, a list nor a mapping.",
+            where=where,
+            found=error,
+            fix="Put text that looks like a date in quotes; an anchor must not hold itself.",
+        ) from error
+    try:
         # Through JSON, because pydantic's strict mode takes a list for a tuple or an enum's value there only.
-        return Params.model_validate_json(json.dumps(raw))
+        return Params.model_validate_json(plain)
     except ValidationError as error:
         raise ParamsError(
             "The parameters are not valid.",
@@ -261,16 +271,16 @@ def parse_params(raw: object, where: object = "params") -> Params:
 
 
 def _describe(detail: dict[str, Any]) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
     match detail["type"]:
         case "value_error":
             message = detail["msg"].removeprefix("Value error, ")
-            return f"{key}: {message}" if key else message
         case "extra_forbidden":
-            return f"{key}: unknown key"
+            message = "unknown key"
         case "missing":
-            return f"{key}: missing"
-    return f"{key}: {detail['msg']}, found {detail['input']!r}"
+            message = "missing"
+        case _:
+            message = f"{detail['msg']}, found {detail['input']!r}"
+    return ": ".join(filter(None, [".".join(map(str, detail["loc"])), message]))
 
 
 def schema() -> dict[str, Any]:

@@ -15,4 +15,4 @@ Seconds = Annotated[float, Field(gt=0, le=86400)]
 class Frozen(BaseModel):
     """A row of params.yaml: no unknown keys, no conversions between types, no later change."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

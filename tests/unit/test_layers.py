@@ -1,0 +1,107 @@
+"""The syntax tree keeps the layers apart: imports go one way, few packages know torch, no script holds logic."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "mmsrec").rglob("*.py"))
+SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+# stage.py is what the stages share, plan.py makes the rows of dvc.yaml.
+STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
+
+# A module imports from the layers before its own and from its own package. A new package takes its place here.
+LAYERS = (
+    {"errors", "rows"},
+    {"files", "progress", "media_rows"},
+    {"params"},
+    {"artifacts", "experiments"},
+    {"sources", "sequences", "features"},
+    {"crawl", "model"},
+    {"evaluation", "baselines"},
+    {"training"},
+    {"report", "recommend", "demo"},
+)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+TORCH_PACKAGES = ("features/encoders", "model", "training", "evaluation", "baselines", "recommend.py")
+TORCH_MODULES = {"torch", "torchvision", "open_clip", "transformers", "safetensors.torch"}
+# What a library that runs anywhere does not know.
+OUTER = {"snakemake", "dvc", "argparse", "workflow", "stage"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever in the file it does."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def top(module: str) -> str:
+    return module.split(".")[0]
+
+
+def inside(path: Path) -> str:
+    """A module's path below the library."""
+    return path.relative_to(ROOT / "mmsrec").as_posix()
+
+
+def package(path: Path) -> str:
+    """The module or package directly below the library that a file belongs to."""
+    return inside(path).split("/")[0].removesuffix(".py")
+
+
+def offences(found: Callable[[Path], set[str]]) -> dict[str, set[str]]:
+    """What is found in each module of the library, without the modules where it is nothing."""
+    return {inside(path): names for path in MODULES if (names := found(path))}
+
+
+def test_every_package_has_a_layer():
+    assert {package(path) for path in MODULES} - {"__init__"} <= set(LEVEL)
+
+
+def test_imports_go_one_way():
+    def upward(path: Path) -> set[str]:
+        own = package(path)
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("mmsrec.")} - {own}
+        return {name for name in used & LEVEL.keys() if LEVEL[name] >= LEVEL.get(own, 0)}
+
+    assert not offences(upward)
+
+
+def test_only_the_packages_that_compute_import_torch():
+    def torch_modules(path: Path) -> set[str]:
+        allowed = inside(path).startswith(TORCH_PACKAGES)
+        return set() if allowed else {name for name in imports(path) if {name, top(name)} & TORCH_MODULES}
+
+    assert not offences(torch_modules)
+
+
+def test_the_library_knows_no_engine_and_no_command_line():
+    assert not offences(lambda path: {top(name) for name in imports(path)} & OUTER)
+
+
+def test_a_module_can_be_read_in_one_sitting():
+    lengths = {inside(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+
+    assert not {path: lines for path, lines in lengths.items() if lines > 300}
+
+
+@pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
+def test_a_stage_is_a_command_line_and_a_call(path):
+    text = path.read_text(encoding="utf-8")
+
+    assert len(text.splitlines()) <= 60
+    assert ast.get_docstring(ast.parse(text)), "--help shows the docstring"
+
+
+def test_a_forbidden_import_is_seen(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text("def later():\n    from mmsrec.report import page\n    import torch.nn\n")
+
+    assert set(imports(path)) == {"mmsrec.report", "mmsrec.report.page", "torch.nn"}
