@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from mmsrec.model.losses import catalogue_cross_entropy
 from mmsrec.model.recommender import Features, Predictions, TrainedRecommender
-from mmsrec.model.transformer import Transformer, initialise
+from mmsrec.model.transformer import Dropout, Transformer, initialise
 from mmsrec.params import Training
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -24,7 +24,7 @@ class TokenEmbedding(nn.Module):
         self.modality = nn.ParameterDict({name: nn.Parameter(torch.empty(dim)) for name in widths})
         self.position = nn.Embedding(settings.max_length, dim)
         self.norm = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(settings.embedding_dropout)
+        self.dropout = Dropout(settings.embedding_dropout)
 
     def table(self, features: nn.ModuleDict) -> Tensor:
         """Feature embeddings [I + 1, M, D] of all items; an absent modality and the last row are the [mask] token."""

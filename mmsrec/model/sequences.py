@@ -56,11 +56,13 @@ class Sequences:
         return self.items_A[index_BL.clamp_(min=0)].masked_fill_(before_start_BL, absent)
 
 
-def like_lengths(lengths_B: Tensor, max_tokens: int, max_padding: float = 0.1) -> Iterator[tuple[Tensor, int]]:
+def like_lengths(
+    lengths_B: Tensor, max_tokens: int, min_tokens: int = 0, max_padding: float = 0.1
+) -> Iterator[tuple[Tensor, int]]:
     """Cuts sequences into groups of like length.
 
-    A group is closed before it would exceed `max_tokens` positions or a share `max_padding` of padding; a single
-    sequence is always allowed.
+    A group is closed before it would exceed `max_tokens` positions, and once it has `min_tokens` also before it would
+    exceed a share `max_padding` of padding. A single sequence is always allowed.
 
     Yields:
         Rows of a group and its longest length; every row once.
@@ -70,7 +72,8 @@ def like_lengths(lengths_B: Tensor, max_tokens: int, max_padding: float = 0.1) -
     start, useful = 0, 0
     for end, length in enumerate(lengths):
         computed = (end + 1 - start) * length
-        if end > start and (computed > max_tokens or computed - useful - length > max_padding * computed):
+        padded = useful >= min_tokens and computed - useful - length > max_padding * computed
+        if end > start and (computed > max_tokens or padded):
             yield order_B[start:end], lengths[end - 1]
             start, useful = end, 0
         useful += length

@@ -14,8 +14,9 @@ from mmsrec.training.masking import hide
 
 SHORTEST = 2
 HELD_OUT = 2  # the validation and the test item of every user
-# Positions of a group: activations of more of them leave a CPU's caches, and of fewer leave a GPU idle.
-GROUP_POSITIONS = {"cpu": 1 << 13, "cuda": 1 << 18}
+# Positions of a group, at least and at most: a group has a price of its own, which grows with the catalogue, and the
+# activations of more positions leave a CPU's caches.
+GROUP_POSITIONS = {"cpu": (1 << 10, 1 << 13), "cuda": (1 << 16, 1 << 18)}
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def steps(
         inputs_BL, predicted_BL = hide(windows_BL, model.items, settings.mask_probability, generator)
         lengths_B = (windows_BL < model.items).sum(1)
         groups, computed = [], 0
-        for rows_B, length in like_lengths(lengths_B, GROUP_POSITIONS[device.type]):
+        least, most = GROUP_POSITIONS[device.type]
+        for rows_B, length in like_lengths(lengths_B, most, least):
             rows_P, columns_P = torch.nonzero(predicted_BL[rows_B, -length:], as_tuple=True)
             targets_P = windows_BL[rows_B, -length:][rows_P, columns_P]
             groups.append(Predictions(inputs_BL[rows_B, -length:], rows_P, columns_P, targets_P))

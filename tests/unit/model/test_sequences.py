@@ -45,6 +45,11 @@ def test_groups_hold_every_row_once_within_their_bounds():
         assert computed - lengths[rows].sum() <= 0.2 * computed
 
 
+def test_small_groups_are_not_cut_for_padding():
+    groups = list(like_lengths(torch.tensor([1, 5, 9]), max_tokens=100, min_tokens=50))
+    assert [(rows.tolist(), length) for rows, length in groups] == [([0, 1, 2], 9)]
+
+
 def test_a_sequence_longer_than_a_group_stands_alone():
     assert [(rows.tolist(), length) for rows, length in like_lengths(torch.tensor([50, 2]), 10)] == [
         ([1], 2),
