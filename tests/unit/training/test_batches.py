@@ -1,8 +1,8 @@
 import torch
-from tests.unit.model.test_sequences import make
 
 from mmsrec.model.recommender import TrainedRecommender
 from mmsrec.training.batches import examples, steps
+from tests.unit.model.test_sequences import make
 from tests.unit.training.examples import SETTINGS, walks
 
 

@@ -5,7 +5,7 @@ from mmsrec.errors import CheckpointError
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import Features
 from mmsrec.training import finetune as finetune_module
-from mmsrec.training.batches import examples, steps
+from mmsrec.training.batches import GROUP_POSITIONS, examples, steps
 from mmsrec.training.finetune import finetune, train_step
 from mmsrec.training.runtime import seed_everything
 from tests.unit.training.examples import SETTINGS, walks
@@ -23,7 +23,7 @@ def without_seconds(history):
 
 
 def test_learns_to_walk(tmp_path):
-    settings = SETTINGS.model_copy(update={"max_epochs": 25, "patience": 25})
+    settings = SETTINGS.model_copy(update={"max_epochs": 12, "patience": 12})
     state = finetune(model(settings), walks(users=200), settings, 0, tmp_path, {})
     assert state.history[-1]["loss"] < 0.5 * state.history[0]["loss"]
     assert state.best_metric > 0.95
@@ -87,7 +87,8 @@ def test_stops_when_the_metric_no_longer_rises(tmp_path, monkeypatch):
     assert (state.epoch, state.best_epoch, state.best_metric) == (4, 2, 0.3)
 
 
-def test_a_step_in_groups_has_the_gradient_of_the_whole_batch():
+def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
+    monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 100))
     settings = SETTINGS.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0, "batch_size": 1000})
     sequences = walks()
     network = model(settings).train()

@@ -1,0 +1,71 @@
+"""Recommendations: the items with the highest scores for users, from a trained model."""
+
+from collections.abc import Sequence
+
+import polars as pl
+import torch
+
+from mmsrec.errors import CatalogueError
+from mmsrec.evaluation.ranks import GROUP, user_vectors
+from mmsrec.model.recommender import Recommender
+from mmsrec.training.models import Catalogue
+
+
+@torch.no_grad()
+def recommend(
+    model: Recommender, catalogue: Catalogue, users: Sequence[str] | None = None, top: int = 10, *, seen: bool = False
+) -> pl.DataFrame:
+    """The best next items of users, given their whole sequences.
+
+    Args:
+        model: trained on this catalogue.
+        catalogue: items, users and sequences.
+        users: whom to recommend to; None for all.
+        top: items for each user; fewer when the catalogue has no more.
+        seen: whether items of a user's own sequence may be recommended.
+
+    Returns:
+        Columns user, position (1 is best), item_id, score; users in the order asked for.
+
+    Raises:
+        CatalogueError: a user is unknown.
+    """
+    numbers = _numbers(catalogue.users, users)
+    sequences = catalogue.sequences
+    state = model.eval().catalogue()
+    vectors_UD = user_vectors(model, state, sequences, sequences.ends(0))
+    parts = []
+    for start in range(0, len(numbers), GROUP):
+        batch = numbers[start : start + GROUP]
+        scores_BI = vectors_UD[batch] @ state[-1].T
+        if not seen:
+            for row, user in enumerate(batch):
+                begin, end = sequences.offsets_U1[user : user + 2].tolist()
+                scores_BI[row, sequences.items_A[begin:end]] = -torch.inf
+        values, indices = (part.cpu() for part in scores_BI.topk(min(top, model.items), dim=1))
+        parts.append(
+            pl.DataFrame(
+                {
+                    "user": [catalogue.users[user] for user in batch for _ in range(values.shape[1])],
+                    "position": list(range(1, values.shape[1] + 1)) * len(batch),
+                    "item_id": [catalogue.item_ids[item] for item in indices.flatten().tolist()],
+                    "score": values.flatten().tolist(),
+                }
+            )
+        )
+    return pl.concat(parts).filter(pl.col("score").is_finite())
+
+
+def _numbers(known: Sequence[str], users: Sequence[str] | None) -> list[int]:
+    if users is None:
+        return list(range(len(known)))
+    places = {user: number for number, user in enumerate(known)}
+    unknown = [user for user in users if user not in places]
+    if unknown:
+        raise CatalogueError(
+            "These users are not in the k-core.",
+            found=", ".join(unknown),
+            expected=f"users such as {', '.join(known[:3])}",
+            fix="Users with too few actions are filtered out: choose a smaller k_core, or check the names.",
+        )
+    return [places[user] for user in users]

@@ -1,0 +1,30 @@
+import pytest
+import torch
+
+from mmsrec.errors import CatalogueError
+from mmsrec.recommend import recommend
+from mmsrec.training.models import Catalogue
+from tests.unit.evaluation.test_ranks import Scripted
+from tests.unit.model.test_sequences import make
+
+CATALOGUE = Catalogue(
+    item_ids=["a", "b", "c", "d"], users=["ann", "bob"], sequences=make([0, 1, 2], [3, 0]), features={}, inputs={}
+)
+SCORES = torch.tensor([[9, 5, 6, 8], [0, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]]).float()  # rows: the user's last item
+
+
+def rows(**options):
+    return recommend(Scripted(SCORES), CATALOGUE, **options).select("user", "position", "item_id").rows()
+
+
+def test_items_that_a_user_has_are_left_out():
+    assert rows(top=3) == [("ann", 1, "d"), ("bob", 1, "c"), ("bob", 2, "b")]
+
+
+def test_seen_items_may_be_asked_for():
+    assert rows(top=2, seen=True, users=["bob"]) == [("bob", 1, "a"), ("bob", 2, "d")]
+
+
+def test_an_unknown_user_is_named():
+    with pytest.raises(CatalogueError, match="eve"):
+        rows(users=["eve"])

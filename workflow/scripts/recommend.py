@@ -1,0 +1,38 @@
+"""Writes the best next items of users, from a trained model, as a csv or Parquet file."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import polars as pl
+import stage
+
+from mmsrec.files import atomic_path
+from mmsrec.recommend import recommend
+from mmsrec.training.run import load
+from mmsrec.training.runtime import start
+
+
+def main(flags: Namespace) -> None:
+    _, _, catalogue = stage.experiment(flags, start(flags.device))
+    found = recommend(load(flags.model, catalogue), catalogue, flags.users, flags.top, seen=flags.seen)
+    titles = pl.read_parquet(flags.data / "items.parquet", columns=["item_id", "title"])
+    table = found.join(titles, on="item_id", how="left", maintain_order="left")
+    with atomic_path(flags.output) as temporary:
+        {".csv": table.write_csv, ".parquet": table.write_parquet}[flags.output.suffix](temporary)
+
+
+def table_path(text: str) -> Path:
+    path = Path(text)
+    if path.suffix not in (".csv", ".parquet"):
+        raise ValueError
+    return path
+
+
+if __name__ == "__main__":
+    parser = stage.experiment_parser(__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="folder of the trained model")
+    parser.add_argument("--users", nargs="+", help="whom to recommend to; everybody without this flag")
+    parser.add_argument("--top", type=int, default=10, help="items for each user")
+    parser.add_argument("--seen", action="store_true", help="items of a user's own sequence may be recommended")
+    parser.add_argument("--output", type=table_path, required=True, help="a .csv or .parquet file to write")
+    stage.run(main, parser)
