@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from mmsrec.encoder_rows import Encoder, Frames
 from mmsrec.errors import ParamsError
 from mmsrec.media_rows import Crawl, Vision
 from mmsrec.rows import Frozen, Name, Positive, RawPath, Share
@@ -92,16 +93,6 @@ class Domain(Frozen):
     crawl: CrawlOverrides = CrawlOverrides()
 
 
-class LsaEncoder(Frozen):
-    """TF-IDF and truncated SVD, fitted on the domain's own item texts: an encoder without weights."""
-
-    kind: Literal["lsa"]
-    dim: Positive
-    ngrams: Positive = Field(description="longest word n-gram")
-    min_items: Positive = Field(description="items that a term must occur in")
-    seed: Annotated[int, Field(ge=0)]
-
-
 class Variant(Frozen):
     """A model or an ablation of one."""
 
@@ -161,7 +152,8 @@ class Params(Frozen):
     crawl: Crawl
     training: Training
     evaluation: Evaluation
-    encoders: dict[Name, LsaEncoder]
+    frames: Frames
+    encoders: dict[Name, Encoder]
     domains: dict[Name, Domain]
     variants: dict[Name, Variant]
     reports: dict[Name, Report]

@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel
 
+from mmsrec import encoder_rows as rows
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import FeatureError
 from mmsrec.features.encoders import load_encoder
@@ -14,10 +14,8 @@ from mmsrec.progress import progress
 
 logger = logging.getLogger(__name__)
 
-TEXTS_AT_ONCE = 4096
 
-
-def extract_texts(items: Path, encoder: str, row: BaseModel, output: Path, *, domain: str) -> None:
+def extract_texts(items: Path, encoder: str, row: rows.Encoder, output: Path, *, domain: str) -> None:
     """Encodes the text of every item that has one; an item without gets no row.
 
     Args:
@@ -43,14 +41,15 @@ def extract_texts(items: Path, encoder: str, row: BaseModel, output: Path, *, do
             fix="Correct the domain's text_fields, or leave the modality text out of the variants run on it.",
         )
     model = load_encoder(encoder, row, texts)
+    tower = model.tower("text")
     vectors = np.empty((len(texts), model.dim), np.float32)
     with progress(f"encode texts with {encoder}", len(texts), "texts") as bar:
-        for start in range(0, len(texts), TEXTS_AT_ONCE):
-            part = texts[start : start + TEXTS_AT_ONCE]
+        for start in range(0, len(texts), tower.batch_size):
+            part = texts[start : start + tower.batch_size]
             vectors[start : start + len(part)] = model.encode_texts(part)
             bar.update(len(part))
     known = vectors.any(axis=1)
     item_ids = [item for item, keep in zip(item_ids, known, strict=True) if keep]
     logger.info("%s: %d of %d items have features of their text", domain, len(item_ids), table.num_rows)
-    provenance = Provenance(encoder, model.digest, "text", model.preprocessing)
+    provenance = Provenance(encoder, model.digest, "text", tower.preprocessing)
     write_features(output, item_ids, np.ones(len(item_ids), np.uint16), vectors[known], provenance)

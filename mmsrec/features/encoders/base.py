@@ -5,59 +5,90 @@ A kind is imported when it is asked for, so that an encoder without weights need
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Self
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
+from PIL.Image import Image
 
+from mmsrec import encoder_rows as rows
 from mmsrec.errors import FeatureError
+from mmsrec.files import sha256
 
-KINDS: dict[str, tuple[str, str]] = {
-    "lsa": ("mmsrec.features.encoders.lsa", "Lsa"),
+# Each module has a function `load(name, row, corpus) -> Encoder`.
+KINDS: dict[str, str] = {
+    "lsa": "mmsrec.features.encoders.lsa",
+    "open_clip": "mmsrec.features.encoders.open_clip",
+    "transformers": "mmsrec.features.encoders.transformers",
 }
 
 
-class Encoder(ABC):
+@dataclass(frozen=True)
+class Tower:
+    """An encoder's way from the inputs of one modality to vectors.
+
+    Attributes:
+        prepare: inputs to a batch; host work, safe in several threads.
+        encode: a batch to float32 [n, dim]; device work, for one thread. A row of zeros says that the encoder knows
+            nothing of the input.
+        batch_size: inputs that are encoded at once.
+        preprocessing: what `prepare` does, in words.
+    """
+
+    prepare: Callable[[Sequence[Any]], Any]
+    encode: Callable[[Any], np.ndarray]
+    batch_size: int
+    preprocessing: str
+
+
+@dataclass(frozen=True)
+class Encoder:
     """A frozen map from texts, images or both to vectors.
 
     Attributes:
         name: the encoder's row in the parameters.
         dim: components of a vector.
         digest: identity of the encoder, as `encoder_digest` computes it from the row.
-        preprocessing: what happens to an input before it is encoded, in words.
+        weights: SHA-256 of the weights in use.
+        towers: by modality: text, vision.
     """
 
     name: str
     dim: int
     digest: str
-    preprocessing: str
+    weights: str
+    towers: Mapping[str, Tower]
 
-    @classmethod
-    @abstractmethod
-    def load(cls, name: str, row: BaseModel, corpus: Sequence[str]) -> Self:
-        """Makes the encoder of a row of the parameters; errors as in `load_encoder`."""
+    def tower(self, modality: str) -> Tower:
+        """The tower of a modality.
+
+        Raises:
+            FeatureError: the encoder has none.
+        """
+        if modality not in self.towers:
+            raise FeatureError(
+                "The encoder does not read this modality.",
+                where=f"encoders.{self.name}",
+                expected=" or ".join(self.towers),
+                found=modality,
+                fix="Choose another encoder, or leave the modality out of the variant.",
+            )
+        return self.towers[modality]
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Encodes texts to float32 [n, dim]; a row of zeros says that the encoder knows nothing of the text.
+        """Encodes texts as one batch to float32 [n, dim]; errors as in `tower`."""
+        tower = self.tower("text")
+        return tower.encode(tower.prepare(texts))
 
-        Raises:
-            FeatureError: the encoder does not read texts.
-        """
-        raise FeatureError("The encoder does not read texts.", where=self.name, fix="Choose another encoder.")
-
-    def encode_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Encodes RGB images, uint8 [height, width, 3] each, to float32 [n, dim].
-
-        Raises:
-            FeatureError: the encoder does not read images.
-        """
-        raise FeatureError("The encoder does not read images.", where=self.name, fix="Choose another encoder.")
+    def encode_images(self, images: Sequence[Image]) -> np.ndarray:
+        """Encodes images as one batch to float32 [n, dim]; errors as in `tower`."""
+        tower = self.tower("vision")
+        return tower.encode(tower.prepare(images))
 
 
-def load_encoder(name: str, row: BaseModel, corpus: Sequence[str] = ()) -> Encoder:
+def load_encoder(name: str, row: rows.Encoder, corpus: Sequence[str] = ()) -> Encoder:
     """Makes an encoder from its row in the parameters.
 
     Args:
@@ -68,11 +99,13 @@ def load_encoder(name: str, row: BaseModel, corpus: Sequence[str] = ()) -> Encod
     Raises:
         FeatureError: the weights cannot be had, or the corpus does not support the encoder.
     """
-    module, attribute = KINDS[row.kind]
-    return getattr(import_module(module), attribute).load(name, row, corpus)
+    return import_module(KINDS[row.kind]).load(name, row, corpus)
 
 
-def encoder_digest(row: BaseModel) -> str:
-    """The identity of an encoder, computed without loading it: features with another digest are stale."""
+def encoder_digest(row: rows.Encoder) -> str:
+    """The identity of an encoder, computed without loading it: features with another digest are stale.
+
+    It covers the row and the content of the local files that it names.
+    """
     settings = json.dumps(row.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(settings.encode()).hexdigest()
+    return hashlib.sha256("\n".join([settings, *map(sha256, row.files)]).encode()).hexdigest()

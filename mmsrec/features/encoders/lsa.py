@@ -3,72 +3,67 @@
 The encoder that needs no weights (Deerwester et al., Indexing by Latent Semantic Analysis, 1990).
 """
 
+import hashlib
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from mmsrec.encoder_rows import LsaEncoder
 from mmsrec.errors import FeatureError
-from mmsrec.features.encoders.base import Encoder, encoder_digest
-from mmsrec.params import LsaEncoder
+from mmsrec.features.encoders.base import Encoder, Tower, encoder_digest
 
 # Power iterations of the randomised SVD: on Beauty's titles, 4 keep 98.9 % of the variance that 8 keep, in a second.
 POWER_ITERATIONS = 4
+BATCH_SIZE = 4096
 
 
-class Lsa(Encoder):
-    """Vectors of unit length whose cosine is the similarity of two texts' terms."""
+def load(name: str, row: LsaEncoder, corpus: Sequence[str]) -> Encoder:
+    """Fits the encoder on the corpus; vectors have unit length, or are zero where no term of the text is known.
 
-    def __init__(self, name: str, row: LsaEncoder, terms: TfidfVectorizer, svd: TruncatedSVD) -> None:
-        self.name = name
-        self.dim = row.dim
-        self.digest = encoder_digest(row)
-        self.preprocessing = f"lower case, accents stripped, word 1..{row.ngrams}-grams, sublinear TF-IDF, L2 norm"
-        self._terms = terms
-        self._svd = svd
+    Raises:
+        FeatureError: the corpus has fewer independent dimensions than the row asks for.
+    """
+    terms, svd = _fit(name, row, corpus)
+    text = Tower(
+        prepare=terms.transform,
+        encode=lambda weights: normalize(svd.transform(weights)),
+        batch_size=BATCH_SIZE,
+        preprocessing=f"lower case, accents stripped, word 1..{row.ngrams}-grams, sublinear TF-IDF, L2 norm",
+    )
+    fitted = hashlib.sha256("\n".join(terms.get_feature_names_out()).encode() + svd.components_.tobytes())
+    return Encoder(name, row.dim, encoder_digest(row), fitted.hexdigest(), {"text": text})
 
-    @classmethod
-    def load(cls, name: str, row: LsaEncoder, corpus: Sequence[str]) -> Self:
-        """Fits the encoder on the corpus.
 
-        Raises:
-            FeatureError: the corpus has fewer independent dimensions than the row asks for.
-        """
-        terms = TfidfVectorizer(
-            strip_accents="unicode",
-            ngram_range=(1, row.ngrams),
-            min_df=row.min_items,
-            sublinear_tf=True,
-            dtype=np.float32,
-        )
-        try:
-            weights = terms.fit_transform(corpus)
-        except ValueError as error:  # scikit-learn's only sign of an empty vocabulary
-            raise FeatureError(
-                "The texts hold no term to build features from.",
-                where=f"encoders.{name}",
-                expected=f"a term that occurs in at least min_items = {row.min_items} items",
-                found=f"none in {len(corpus):,} texts ({error})",
-                fix="Lower min_items, or give the items longer texts.",
-            ) from error
-        limit = min(weights.shape)
-        if row.dim > limit:
-            raise _too_small(name, row, f"{weights.shape[0]:,} texts with {weights.shape[1]:,} terms", limit)
-        svd = TruncatedSVD(row.dim, n_iter=POWER_ITERATIONS, random_state=row.seed).fit(weights)
-        tolerance = svd.singular_values_[0] * max(weights.shape) * np.finfo(np.float32).eps
-        rank = int((svd.singular_values_ > tolerance).sum())
-        if rank < row.dim:
-            raise _too_small(name, row, f"texts of rank {rank}", rank)
-        return cls(name, row, terms, svd)
-
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Encodes texts to float32 [n, dim] of unit length; zeros where no term is known."""
-        if not texts:
-            return np.zeros((0, self.dim), np.float32)
-        return normalize(self._svd.transform(self._terms.transform(texts)))
+def _fit(name: str, row: LsaEncoder, corpus: Sequence[str]) -> tuple[TfidfVectorizer, TruncatedSVD]:
+    terms = TfidfVectorizer(
+        strip_accents="unicode",
+        ngram_range=(1, row.ngrams),
+        min_df=row.min_items,
+        sublinear_tf=True,
+        dtype=np.float32,
+    )
+    try:
+        weights = terms.fit_transform(corpus)
+    except ValueError as error:  # scikit-learn's only sign of an empty vocabulary
+        raise FeatureError(
+            "The texts hold no term to build features from.",
+            where=f"encoders.{name}",
+            expected=f"a term that occurs in at least min_items = {row.min_items} items",
+            found=f"none in {len(corpus):,} texts ({error})",
+            fix="Lower min_items, or give the items longer texts.",
+        ) from error
+    limit = min(weights.shape)
+    if row.dim > limit:
+        raise _too_small(name, row, f"{weights.shape[0]:,} texts with {weights.shape[1]:,} terms", limit)
+    svd = TruncatedSVD(row.dim, n_iter=POWER_ITERATIONS, random_state=row.seed).fit(weights)
+    tolerance = svd.singular_values_[0] * max(weights.shape) * np.finfo(np.float32).eps
+    rank = int((svd.singular_values_ > tolerance).sum())
+    if rank < row.dim:
+        raise _too_small(name, row, f"texts of rank {rank}", rank)
+    return terms, svd
 
 
 def _too_small(name: str, row: LsaEncoder, found: str, limit: int) -> FeatureError:

@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
+from mmsrec.encoder_rows import LsaEncoder
 from mmsrec.errors import FeatureError
 from mmsrec.features.encoders import encoder_digest
 from mmsrec.features.extract import extract_texts
 from mmsrec.features.store import read_features
-from mmsrec.params import LsaEncoder
 
 ROW = LsaEncoder(kind="lsa", dim=4, ngrams=1, min_items=2, seed=0)
 
