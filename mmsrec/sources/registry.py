@@ -1,0 +1,143 @@
+"""The registry of source files: which URLs serve a file, and what the file must be."""
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mmsrec.errors import RegistryError
+
+COLUMNS = ("dataset", "file", "url", "sha256", "bytes", "licence", "note")
+
+Fact = TypeVar("Fact", str | None, int | None)
+
+# Column, pattern, what the pattern means.
+_CHECKS = (
+    ("dataset", re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a name of letters, digits, '_', '-' and '.'"),
+    ("file", re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a name of letters, digits, '_', '-' and '.'"),
+    ("url", re.compile(r"(https?://[^\s/]+/\S+)?"), "http(s)://HOST/PATH, or nothing"),
+    ("sha256", re.compile(r"([0-9a-f]{64})?"), "64 lower-case hexadecimal digits, or nothing"),
+    ("bytes", re.compile(r"([1-9][0-9]{0,17})?"), "a number above 0, or nothing"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One row: one place that serves a file.
+
+    Attributes:
+        dataset: folder of the file below data/raw and below a mirror.
+        file: name of the file in that folder.
+        url: http or https address; None where only a mirror has the file.
+        sha256: 64 hexadecimal digits; None where not known.
+        bytes: size of the file; None where not known.
+        licence: terms of use, for the reader.
+        note: anything else worth knowing.
+    """
+
+    dataset: str
+    file: str
+    url: str | None
+    sha256: str | None
+    bytes: int | None
+    licence: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file, and its URLs in the order in which they are tried; `sha256` and `bytes` are None where not known."""
+
+    path: str
+    urls: tuple[str, ...] = ()
+    sha256: str | None = None
+    bytes: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of `path`, which is DATASET/FILE."""
+        return self.path.rpartition("/")[2]
+
+
+def read_registry(path: Path) -> dict[str, SourceFile]:
+    """Reads the registry, keyed by DATASET/FILE; rows of the same file join their URLs in order.
+
+    Raises:
+        RegistryError: with the line number of the first row that is not valid.
+    """
+    files: dict[str, SourceFile] = {}
+    for line, row in _rows(path):
+        key = f"{row.dataset}/{row.file}"
+        known = files.get(key, SourceFile(key))
+        files[key] = SourceFile(
+            path=key,
+            urls=known.urls + ((row.url,) if row.url else ()),
+            sha256=_agreed("sha256", known.sha256, row.sha256, f"{path}, line {line}"),
+            bytes=_agreed("bytes", known.bytes, row.bytes, f"{path}, line {line}"),
+        )
+    return files
+
+
+def find(files: dict[str, SourceFile], name: str) -> SourceFile:
+    """The file DATASET/FILE.
+
+    Raises:
+        RegistryError: the registry has no such file.
+    """
+    if name not in files:
+        raise RegistryError(
+            "The registry does not know this file.",
+            where=name,
+            expected=f"one of {', '.join(sorted(files))}",
+            fix="Add a row for it; leave its url empty where only a mirror has it.",
+        )
+    return files[name]
+
+
+def _rows(path: Path) -> list[tuple[int, SourceRow]]:
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            _check_header(path, reader.fieldnames)
+            return [(reader.line_num, _row(raw, f"{path}, line {reader.line_num}")) for raw in reader]
+    except FileNotFoundError as error:
+        raise RegistryError("The registry of source files is missing.", where=path) from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise RegistryError("The registry of source files is not a CSV file.", where=path, found=error) from error
+
+
+def _check_header(path: Path, found: list[str] | None) -> None:
+    if list(found or ()) != list(COLUMNS):
+        raise RegistryError(
+            "The registry does not have its columns.",
+            where=f"{path}, line 1",
+            expected=",".join(COLUMNS),
+            found=",".join(found or ()),
+        )
+
+
+def _row(raw: dict[str | None, str | None], where: str) -> SourceRow:
+    if None in raw or None in raw.values():
+        raise RegistryError("A row has too few or too many fields.", where=where, expected=f"{len(COLUMNS)} fields")
+    row = {name: value.strip() for name, value in raw.items()}
+    for name, pattern, expected in _CHECKS:
+        if not pattern.fullmatch(row[name]):
+            raise RegistryError(f"A {name} is not valid.", where=where, expected=expected, found=repr(row[name]))
+    return SourceRow(
+        dataset=row["dataset"],
+        file=row["file"],
+        url=row["url"] or None,
+        sha256=row["sha256"] or None,
+        bytes=int(row["bytes"]) if row["bytes"] else None,
+        licence=row["licence"],
+        note=row["note"],
+    )
+
+
+def _agreed(name: str, known: Fact, new: Fact, where: str) -> Fact:
+    if known is not None and new is not None and known != new:
+        raise RegistryError(
+            f"Two rows of one file differ in {name}.", where=where, expected=known, found=new, fix="Keep the right one."
+        )
+    return new if known is None else known

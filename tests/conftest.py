@@ -1,0 +1,27 @@
+"""What tests share: the loopback server and the real data, where it is."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Server
+
+REAL_DATA = Path(os.environ.get("MMSREC_MIRROR") or Path(__file__).parents[2] / "shared" / "data")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts a server for the routes that it is given; it stops with the test."""
+    with ExitStack() as stack:
+        yield lambda routes, **options: stack.enter_context(Server(routes, **options))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real source files, DATASET/FILE; tests that need it are skipped where it is absent."""
+    if not (REAL_DATA / "amazon").is_dir():
+        pytest.skip(f"no real data at {REAL_DATA} (set MMSREC_MIRROR)")
+    return REAL_DATA

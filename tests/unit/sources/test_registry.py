@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from mmsrec.errors import RegistryError
+from mmsrec.params import read_params
+from mmsrec.sources.registry import COLUMNS, SourceFile, find, read_registry
+
+ROOT = Path(__file__).parents[3]
+HEADER = ",".join(COLUMNS)
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(*rows, header=HEADER):
+        path = tmp_path / "sources.csv"
+        path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+        return path
+
+    return to_file
+
+
+def test_rows_of_a_file_join_their_urls_in_order(write):
+    path = write(
+        "shop,a.csv,https://one.example/a,,12,free,",
+        "shop,b.csv,,,,,only mirrors have it",
+        f'shop,a.csv,http://two.example/a,{DIGEST},,free,"with a comma, here"',
+    )
+    assert read_registry(path) == {
+        "shop/a.csv": SourceFile("shop/a.csv", ("https://one.example/a", "http://two.example/a"), DIGEST, 12),
+        "shop/b.csv": SourceFile("shop/b.csv"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("../shop,a.csv,,,,,", "dataset"),
+        ("shop,../a.csv,,,,,", "file"),
+        ("shop,/a.csv,,,,,", "file"),
+        ("shop,.a.csv,,,,,", "file"),
+        (",a.csv,,,,,", "dataset"),
+        ("shop,a.csv,ftp://one.example/a,,,,", "url"),
+        ("shop,a.csv,https:///a,,,,", "url"),
+        ("shop,a.csv,,ABC,,,", "sha256"),
+        (f"shop,a.csv,,{DIGEST.upper()},,,", "sha256"),
+        ("shop,a.csv,,,-1,,", "bytes"),
+        ("shop,a.csv,,,0,,", "bytes"),
+        ("shop,a.csv,,,,", "fields"),
+        ("shop,a.csv,,,,,,more", "fields"),
+    ],
+)
+def test_a_row_that_is_not_valid_is_named_by_its_line(write, row, message):
+    path = write("shop,fine.csv,,,,,", row)
+    with pytest.raises(RegistryError, match=message) as caught:
+        read_registry(path)
+    assert f"{path}, line 3" in str(caught.value)
+
+
+def test_rows_of_a_file_may_not_contradict_each_other(write):
+    path = write("shop,a.csv,,,1,,", "shop,a.csv,,,,,", "shop,a.csv,,,2,,")
+    with pytest.raises(RegistryError, match="differ in bytes") as caught:
+        read_registry(path)
+    assert "line 4" in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["dataset,file,url", ",".join([*COLUMNS, "extra"]), ""])
+def test_columns_must_be_known(write, header):
+    with pytest.raises(RegistryError, match="columns"):
+        read_registry(write("shop,a.csv,,,,,", header=header))
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    path = tmp_path / "sources.csv"
+    with pytest.raises(RegistryError, match="missing"):
+        read_registry(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RegistryError, match="not a CSV file"):
+        read_registry(path)
+
+
+def test_an_unknown_file_names_the_known_ones(write):
+    files = read_registry(write("shop,a.csv,,,,,"))
+    assert find(files, "shop/a.csv").name == "a.csv"
+    with pytest.raises(RegistryError, match=r"shop/a\.csv"):
+        find(files, "shop/b.csv")
+
+
+def test_the_project_s_registry_serves_every_domain():
+    files = read_registry(ROOT / "workflow" / "sources.csv")
+    domains = read_params(ROOT / "params.yaml").domains.values()
+    assert {path for domain in domains for path in (domain.interactions, domain.items)} <= set(files)
+    assert all(url.startswith("https://") for file in files.values() for url in file.urls)

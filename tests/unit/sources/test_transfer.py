@@ -1,0 +1,258 @@
+import random
+import re
+import ssl
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from mmsrec.sources.partial import Partial
+from mmsrec.sources.transfer import Limits, UnavailableError, download
+from tests.servers import Reply, Server
+
+BODY = random.Random(7).randbytes(200_000)
+QUICK = Limits(
+    connect_seconds=2, stall_seconds=0.5, total_seconds=20, attempts=3, backoff_seconds=0.01, max_pause_seconds=2
+)
+ETAG = {"ETag": '"one"'}
+
+
+def partial_of(folder, name="file.csv"):
+    return Partial(folder / name)
+
+
+def received(server, partial, limits=QUICK, path="/file"):
+    download(server.url(path), partial, limits)
+    return partial.path.read_bytes()
+
+
+def test_a_dropped_connection_goes_on_where_it_broke(serve, tmp_path):
+    server = serve({"/file": [Reply(BODY, drop_after=70_000, headers=ETAG), Reply(BODY, headers=ETAG)]})
+    assert received(server, partial_of(tmp_path)) == BODY
+    first, second = server.asked("/file")
+    assert "Range" not in first.headers
+    assert (second.headers["Range"], second.headers["If-Range"], second.status) == ("bytes=70000-", '"one"', 206)
+
+
+def test_progress_resets_the_count_of_failures(serve, tmp_path):
+    drops = [Reply(BODY, drop_after=30_000, headers=ETAG)] * 6
+    server = serve({"/file": [*drops, Reply(BODY, headers=ETAG)]})
+    assert received(server, partial_of(tmp_path)) == BODY
+    assert len(server.asked("/file")) == 7 > QUICK.attempts
+
+
+def test_a_later_call_goes_on_with_what_an_earlier_one_left(serve, tmp_path):
+    dated = {"Last-Modified": "Wed, 01 May 2024 12:00:00 GMT"}
+    server = serve({"/file": [Reply(BODY, drop_after=70_000, headers=dated), Reply(BODY, headers=dated)]})
+    with pytest.raises(UnavailableError, match="gave up at try 1"):
+        received(server, partial_of(tmp_path), Limits(attempts=1))
+    assert received(server, partial_of(tmp_path)) == BODY
+    assert server.asked("/file")[1].headers["If-Range"] == dated["Last-Modified"]
+
+
+def test_bytes_that_are_all_here_are_not_asked_for_again(serve, tmp_path):
+    server = serve({"/file": Reply(BODY)})
+    assert received(server, partial_of(tmp_path)) == received(server, partial_of(tmp_path)) == BODY
+    assert len(server.requests) == 1
+
+
+def test_a_server_without_ranges_starts_again(serve, tmp_path):
+    server = serve({"/file": [Reply(BODY, drop_after=70_000), Reply(BODY, ranges=False)]})
+    assert received(server, partial_of(tmp_path)) == BODY
+    assert [request.status for request in server.requests] == [200, 200]
+
+
+def test_a_file_that_changed_meanwhile_is_not_mixed(serve, tmp_path):
+    other = BODY[::-1]
+    server = serve({"/file": [Reply(BODY, drop_after=70_000, headers=ETAG), Reply(other, headers={"ETag": '"two"'})]})
+    assert received(server, partial_of(tmp_path)) == other
+
+
+def test_a_weak_validator_is_no_condition_and_a_changed_length_starts_again(serve, tmp_path):
+    weak = {"ETag": 'W/"one"'}
+    longer = BODY + b"more"
+    server = serve({"/file": [Reply(BODY, drop_after=70_000, headers=weak), Reply(longer, headers=weak)]})
+    assert received(server, partial_of(tmp_path)) == longer
+    assert "If-Range" not in server.requests[1].headers
+    assert "Range" not in server.requests[2].headers
+
+
+@pytest.mark.parametrize("header", [f"bytes 0-{len(BODY) - 1}/{len(BODY)}", "bytes 70000-", "nonsense"])
+def test_an_answer_with_another_range_starts_again(serve, tmp_path, header):
+    lie = Reply(BODY, headers={"Content-Range": header})
+    server = serve({"/file": [Reply(BODY, drop_after=70_000), lie, Reply(BODY)]})
+    assert received(server, partial_of(tmp_path)) == BODY
+    assert "Range" not in server.requests[2].headers
+
+
+def test_a_file_that_shrank_starts_again(serve, tmp_path):
+    server = serve({"/file": [Reply(BODY, drop_after=70_000), Reply(BODY[:100])]})
+    assert received(server, partial_of(tmp_path)) == BODY[:100]
+    assert [request.status for request in server.requests] == [200, 416, 200]
+
+
+def test_bytes_of_another_url_are_not_gone_on_with(serve, tmp_path):
+    server = serve({"/a": Reply(BODY, drop_after=70_000), "/b": Reply(BODY[::-1])})
+    with pytest.raises(UnavailableError):
+        received(server, partial_of(tmp_path), Limits(attempts=1), path="/a")
+    assert received(server, partial_of(tmp_path), path="/b") == BODY[::-1]
+
+
+def test_a_short_body_is_no_success(serve, tmp_path):
+    server = serve({"/file": Reply(BODY, length=len(BODY) + 5, ranges=False)})
+    with pytest.raises(UnavailableError, match="gave up at try 3"):
+        received(server, partial_of(tmp_path))
+
+
+def test_a_body_without_length_is_taken_to_its_end(serve, tmp_path):
+    assert received(serve({"/file": Reply(BODY, no_length=True)}), partial_of(tmp_path)) == BODY
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_transient_status_is_tried_again(serve, tmp_path, status):
+    server = serve({"/file": [Reply(status=status), Reply(BODY)]})
+    assert received(server, partial_of(tmp_path)) == BODY
+
+
+def test_tries_are_bounded(serve, tmp_path):
+    server = serve({"/file": Reply(status=503)})
+    with pytest.raises(UnavailableError, match=re.escape("HTTP 503 Service Unavailable; gave up at try 3")):
+        received(server, partial_of(tmp_path))
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_another_status_is_final(serve, tmp_path, status):
+    server = serve({"/file": Reply(status=status)})
+    with pytest.raises(UnavailableError, match=f"HTTP {status}"):
+        received(server, partial_of(tmp_path))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "header", ["1", lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)], ids=["s", "date"]
+)
+def test_retry_after_is_honoured(serve, tmp_path, header):
+    value = header if isinstance(header, str) else header()
+    server = serve({"/file": [Reply(status=429, headers={"Retry-After": value}), Reply(BODY)]})
+    assert received(server, partial_of(tmp_path)) == BODY
+    first, second = server.requests
+    assert 0.9 < second.time - first.time < 4
+
+
+def test_retry_after_is_capped(serve, tmp_path):
+    server = serve({"/file": [Reply(status=429, headers={"Retry-After": "3600"}), Reply(BODY)]})
+    assert received(server, partial_of(tmp_path), Limits(max_pause_seconds=0.05)) == BODY
+
+
+def test_a_dripping_server_is_left_in_time(serve, tmp_path):
+    server = serve({"/file": Reply(BODY, chunk=10, pause=0.05)})
+    started = time.monotonic()
+    with pytest.raises(UnavailableError, match=re.escape("in the 0.4 s allowed")):
+        received(server, partial_of(tmp_path), Limits(total_seconds=0.4))
+    assert time.monotonic() - started < 3
+
+
+def test_a_silent_server_is_left_in_time(serve, tmp_path):
+    server = serve({"/file": Reply(BODY, delay=3)})
+    started = time.monotonic()
+    with pytest.raises(UnavailableError, match="timed out"):
+        received(server, partial_of(tmp_path), Limits(stall_seconds=0.2, attempts=2, backoff_seconds=0.01))
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(("faults", "message"), [({}, "announces 200,000"), ({"no_length": True}, "sends more")])
+def test_size_is_bounded(serve, tmp_path, faults, message):
+    server = serve({"/file": Reply(BODY, **faults)})
+    partial = partial_of(tmp_path)
+    with pytest.raises(UnavailableError, match=message):
+        received(server, partial, Limits(max_bytes=150_000))
+    assert partial.size == 0
+
+
+def test_redirects_are_followed_and_bounded(serve, tmp_path):
+    server = serve(
+        {
+            "/file": Reply(status=302, headers={"Location": "/there"}),
+            "/there": Reply(BODY),
+            "/loop": Reply(status=301, headers={"Location": "/loop"}),
+        }
+    )
+    assert received(server, partial_of(tmp_path)) == BODY
+    with pytest.raises(UnavailableError, match="redirects"):
+        received(server, partial_of(tmp_path, "other"), path="/loop")
+    assert len(server.asked("/loop")) == QUICK.redirects + 1
+
+
+def test_a_web_page_is_not_taken_for_a_file(serve, tmp_path):
+    server = serve({"/file": Reply(b"<p>moved</p>", headers={"Content-Type": "text/html; charset=utf-8"})})
+    with pytest.raises(UnavailableError, match="web page"):
+        received(server, partial_of(tmp_path, "data.zip"))
+
+
+def test_an_encoding_is_kept_for_gz_files_and_refused_for_others(serve, tmp_path):
+    server = serve({"/file": Reply(BODY, headers={"Content-Encoding": "gzip"})})
+    assert received(server, partial_of(tmp_path, "meta.json.gz")) == BODY
+    with pytest.raises(UnavailableError, match="encoding gzip"):
+        received(server, partial_of(tmp_path, "ratings.csv"))
+
+
+def test_nobody_there_is_a_reason_not_a_crash(tmp_path):
+    with Server({}) as server:
+        url = server.url("/file")
+    with pytest.raises(UnavailableError, match="refused"):
+        download(url, partial_of(tmp_path), QUICK)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A self-signed certificate for 127.0.0.1, in one file with its key."""
+    ipaddress = pytest.importorskip("ipaddress")
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + private)
+    return path
+
+
+@pytest.fixture
+def tls(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_an_unknown_certificate_is_refused_at_once(serve, tmp_path, tls):
+    server = serve({"/file": Reply(BODY)}, tls=tls)
+    with pytest.raises(UnavailableError, match=r"TLS: .*CERTIFICATE_VERIFY_FAILED"):
+        received(server, partial_of(tmp_path))
+    assert not server.requests
+
+
+def test_https_may_not_lead_to_http(serve, tmp_path, tls, certificate, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    plain = serve({"/file": Reply(BODY)})
+    safe = serve({"/file": Reply(BODY), "/down": Reply(status=302, headers={"Location": plain.url("/file")})}, tls=tls)
+    assert received(safe, partial_of(tmp_path)) == BODY
+    with pytest.raises(UnavailableError, match="https leads to http"):
+        received(safe, partial_of(tmp_path, "other"), path="/down")

@@ -1,0 +1,28 @@
+"""Stage download: one source file, from a mirror or from the URLs that the registry names.
+
+The environment variable MMSREC_MIRROR names places that are tried first: folders or base URLs that hold DATASET/FILE,
+separated by commas.
+"""
+
+import os
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import stage
+
+from mmsrec.sources.fetch import fetch
+from mmsrec.sources.registry import find, read_registry
+
+
+def main(flags: Namespace) -> None:
+    mirrors = [place.strip() for place in os.environ.get("MMSREC_MIRROR", "").split(",")]
+    file = find(read_registry(flags.registry), flags.file)
+    fetch(file, flags.output, [place for place in mirrors if place])
+
+
+if __name__ == "__main__":
+    arguments = ArgumentParser(description=__doc__)
+    arguments.add_argument("file", metavar="DATASET/FILE", help="file of the registry")
+    arguments.add_argument("--registry", type=Path, required=True, help="CSV file of sources")
+    arguments.add_argument("--output", type=Path, required=True, help="where the file is wanted")
+    stage.run(main, arguments)
