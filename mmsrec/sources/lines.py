@@ -1,0 +1,75 @@
+"""Text files of one row a line and a fixed separator, without quoting: Amazon's ratings and MovieLens' .dat files."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import polars as pl
+
+from mmsrec.errors import ParseError
+from mmsrec.sources.malformed import Malformed
+
+_BLOCK_BYTES = 4 << 20
+
+
+def read_interactions(file: BinaryIO, where: object, separator: str, encoding: str) -> Iterator[pl.DataFrame]:
+    """Reads rows of user, item, rating and unix time.
+
+    Yields:
+        Frames of user, item and timestamp, in the order of the file.
+
+    Raises:
+        ParseError: more than 1 % of the rows are malformed.
+    """
+    malformed = Malformed(where, separator.join(["USER", "ITEM", "RATING", "UNIX_TIME"]))
+    time = pl.col("timestamp").cast(pl.Int64, strict=False)
+    good = (pl.col("user") != "") & (pl.col("item") != "") & time.is_not_null()
+    for frame in read_rows(file, where, separator, encoding, ("user", "item", "rating", "timestamp")):
+        kept = malformed.keep(frame, good, pl.format("line {}", "line"))
+        yield kept.select("user", "item", time)
+    malformed.close()
+
+
+def read_rows(
+    file: BinaryIO, where: object, separator: str, encoding: str, columns: tuple[str, ...]
+) -> Iterator[pl.DataFrame]:
+    """Splits lines into `columns`, all of type string; blank lines are passed over.
+
+    Yields:
+        Frames of `line` (the 1-based line number) and `columns`. Where a line has another number of fields, or bytes
+        that its encoding does not know, all of them are null.
+
+    Raises:
+        ParseError: a line is longer than 4 MiB.
+    """
+    text = pl.col("text")
+    fields = text.str.splitn(separator, len(columns) + 1).struct.rename_fields([*columns, "surplus"])
+    enough, surplus = pl.col(columns[-1]).is_not_null(), pl.col("surplus").is_not_null()
+    well_formed = enough & ~surplus & ~text.str.contains("\ufffd", literal=True)
+    first = 1
+    for block in _blocks(file, where):
+        lines = pl.select(text=pl.lit(block.decode(encoding, errors="replace")).str.split("\n")).explode("text")
+        yield (
+            lines.with_row_index("line", first)
+            .with_columns(text.str.strip_chars_end("\r"))
+            .filter(text != "")
+            .with_columns(fields.alias("fields"))
+            .unnest("fields")
+            .select("line", *(pl.when(well_formed).then(pl.col(name)).alias(name) for name in columns))
+        )
+        first += lines.height
+
+
+def _blocks(file: BinaryIO, where: object) -> Iterator[bytes]:
+    """The file in blocks of whole lines, without the line break at their ends."""
+    rest = b""
+    while chunk := file.read(_BLOCK_BYTES):
+        head, newline, tail = chunk.rpartition(b"\n")
+        if newline:
+            yield rest + head
+            rest = tail
+        else:
+            rest += tail
+        if len(rest) > _BLOCK_BYTES:
+            raise ParseError("A line is too long.", where=where, expected=f"at most {_BLOCK_BYTES:,} bytes")
+    if rest:
+        yield rest

@@ -1,0 +1,59 @@
+"""MovieLens-1M (Harper and Konstan, 2015): a zip of Latin-1 files whose fields are separated by `::`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from mmsrec.sources.archive import open_member
+from mmsrec.sources.lines import read_interactions, read_rows
+from mmsrec.sources.malformed import Malformed
+from mmsrec.sources.text import check_text_fields, item_table
+
+TEXT_FIELDS = ("title", "genres")
+
+_FORMAT = {"separator": "::", "encoding": "latin-1"}
+_ARTICLES = (
+    "The|A|An|Le|La|Les|L'|Un|Une|Der|Die|Das|Ein|Eine|Il|Lo|I|Gli|Uno|Una|El|Los|Las|O|Os|As|De|Het|Een|Den|Det|En|Et"
+)
+
+
+def interactions(path: Path) -> Iterator[pl.DataFrame]:
+    """Reads ratings.dat of the archive: user, item, rating and unix time.
+
+    Raises:
+        ArchiveError: the archive is damaged or has no such member.
+        ParseError: more than 1 % of the rows are malformed.
+    """
+    with open_member(path, "ml-1m/ratings.dat") as file:
+        yield from read_interactions(file, f"{path}: ratings.dat", **_FORMAT)
+
+
+def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Reads movies.dat of the archive: item, title with its year, genres.
+
+    Raises:
+        CatalogueError: a text field is not one of `TEXT_FIELDS`.
+        ArchiveError, ParseError: as for the interactions.
+    """
+    check_text_fields(text_fields, TEXT_FIELDS, path)
+    where = f"{path}: movies.dat"
+    malformed = Malformed(where, "MOVIE::TITLE (YEAR)::GENRE|GENRE")
+    with open_member(path, "ml-1m/movies.dat") as file:
+        for frame in read_rows(file, where, columns=("item_id", "title", "genres"), **_FORMAT):
+            kept = malformed.keep(frame, pl.col("item_id") != "", pl.format("line {}", "line"))
+            readable = kept.with_columns(
+                readable_title("title"), pl.col("genres").str.replace_all("|", ", ", literal=True)
+            )
+            yield item_table(readable, text_fields)
+    malformed.close()
+
+
+def readable_title(column: str) -> pl.Expr:
+    """`Matrix, The (1999)` as `The Matrix (1999)`, and so within the parentheses of a second title."""
+    return (
+        pl.col(column)
+        .str.replace(rf"^([^()]+), ({_ARTICLES})( ?\(|$)", "$2 $1$3")
+        .str.replace_all(rf"\(([^()]+), ({_ARTICLES})\)", "($2 $1)")
+        .str.replace_all(r"(^|\()L' ", "${1}L'")
+    )

@@ -1,0 +1,159 @@
+"""A user's own catalogue: interactions and items as CSV (UTF-8, with a header) or Parquet.
+
+Interactions have the columns user, item and timestamp: seconds since 1970 or an ISO 8601 date and time, in UTC where it
+names no zone. Items have item_id and title, optionally media_url, and any further text columns.
+"""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from mmsrec.errors import ParseError
+from mmsrec.sources.malformed import Malformed
+from mmsrec.sources.text import check_text_fields, item_table
+
+_BLOCK_BYTES = 8 << 20
+_BATCH_ROWS = 1 << 17
+# Later than the year 5000: a time in milliseconds.
+_LATEST = 10**11
+_ISO = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?)? ?(Z|[+-]\d\d:?\d\d)?$"
+
+
+def interactions(path: Path) -> Iterator[pl.DataFrame]:
+    """Reads user, item and timestamp.
+
+    Raises:
+        ParseError: the file is no such table, or more than 1 % of its rows are malformed.
+    """
+    malformed = Malformed(path, "user,item,timestamp (seconds since 1970, or an ISO 8601 date)")
+    good = (pl.col("user") != "") & (pl.col("item") != "") & pl.col("seconds").is_between(0, _LATEST, closed="left")
+    shown = pl.concat_str(pl.col("user", "item", "timestamp").cast(pl.String).fill_null(""), separator=",")
+    with _refusals(path):
+        for frame in _read(path, ("user", "item", "timestamp"), malformed):
+            timed = frame.with_columns(_text("user"), _text("item"), _seconds(path, frame.schema["timestamp"]))
+            yield malformed.keep(timed, good, pl.format("'{}'", shown)).select("user", "item", timestamp="seconds")
+        malformed.close()
+
+
+def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Reads item_id, title, media_url where there is one, and the text fields.
+
+    Raises:
+        CatalogueError: a text field is not a column.
+        ParseError: the file is no such table, or more than 1 % of its rows are malformed.
+    """
+    with _refusals(path):
+        known = _format(path).columns(path)
+        check_text_fields(text_fields, [name for name in known if name not in ("item_id", "media_url")], path)
+        optional = ("media_url",) if "media_url" in known else ()
+        wanted = tuple(dict.fromkeys(("item_id", "title", *optional, *text_fields)))
+        malformed = Malformed(path, ",".join(wanted))
+        for frame in _read(path, wanted, malformed):
+            texts = frame.select(_text(name, kind) for name, kind in frame.schema.items())
+            yield item_table(malformed.keep(texts, pl.col("item_id") != "", pl.lit("an empty item_id")), text_fields)
+        malformed.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """How a kind of file is read: the names of its columns, and batches of the columns wanted."""
+
+    columns: Callable[[Path], list[str]]
+    batches: Callable[[Path, tuple[str, ...], Malformed], Iterator[pa.RecordBatch]]
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error) as error:
+        raise ParseError("A table cannot be read.", where=path, found=error) from error
+
+
+def _format(path: Path) -> _Format:
+    if path.suffix not in _FORMATS:
+        raise ParseError("A table has an unknown format.", where=path, expected=" or ".join(_FORMATS))
+    return _FORMATS[path.suffix]
+
+
+def _read(path: Path, wanted: tuple[str, ...], malformed: Malformed) -> Iterator[pl.DataFrame]:
+    known = _format(path).columns(path)
+    if missing := [name for name in wanted if name not in known]:
+        raise ParseError(
+            "A table lacks a column.", where=path, expected=", ".join(missing), found=f"only {', '.join(known)}"
+        )
+    for batch in _format(path).batches(path, wanted, malformed):
+        yield pl.from_arrow(batch).select(wanted)
+
+
+def _csv_columns(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _csv_batches(path: Path, wanted: tuple[str, ...], malformed: Malformed) -> Iterator[pa.RecordBatch]:
+    def leave_out(row: pa.csv.InvalidRow) -> str:
+        malformed.add(repr(row.text[:80]))
+        return "skip"
+
+    yield from pa.csv.open_csv(
+        path,
+        pa.csv.ReadOptions(block_size=_BLOCK_BYTES),
+        pa.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=leave_out),
+        pa.csv.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted),
+    )
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    return pq.read_schema(path).names
+
+
+def _parquet_batches(path: Path, wanted: tuple[str, ...], _: Malformed) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(_BATCH_ROWS, columns=list(wanted))
+
+
+_FORMATS = {".csv": _Format(_csv_columns, _csv_batches), ".parquet": _Format(_parquet_columns, _parquet_batches)}
+
+
+def _text(name: str, kind: pl.DataType | None = None) -> pl.Expr:
+    if kind == pl.List(pl.String):
+        return pl.col(name).list.join(", ")
+    return pl.col(name).cast(pl.String)
+
+
+def _seconds(path: Path, kind: pl.DataType) -> pl.Expr:
+    """The column `seconds`: the timestamp in seconds since 1970, null where it cannot be read."""
+    time = pl.col("timestamp")
+    number = time.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
+    match kind:
+        case pl.Date() | pl.Datetime():
+            seconds = time.dt.epoch("s")
+        case pl.String():
+            seconds = pl.coalesce(number, _iso_seconds(time))
+        case _ if kind.is_numeric():
+            seconds = number
+        case _:
+            raise ParseError(
+                "A timestamp is no time.", where=path, expected="numbers, dates or ISO 8601 texts", found=f"type {kind}"
+            )
+    return seconds.alias("seconds")
+
+
+def _iso_seconds(time: pl.Expr) -> pl.Expr:
+    date, minutes, seconds, zone = (time.str.strip_chars().str.extract(_ISO, group) for group in range(1, 5))
+    whole = pl.concat_str(
+        date,
+        pl.lit(" "),
+        minutes.fill_null("00:00"),
+        seconds.fill_null(":00"),
+        zone.replace("Z", "+00:00").fill_null("+00:00"),
+    )
+    return whole.str.to_datetime("%Y-%m-%d %H:%M:%S%z", strict=False).dt.epoch("s")
