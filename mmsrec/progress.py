@@ -22,10 +22,9 @@ class _LogStream(StringIO):
 def progress(description: str, total: int | None, unit: str = "it", **options: Any) -> tqdm:
     """A progress bar to be used as a context manager; call its `update(n)`.
 
-    Without a terminal a line is logged at most every 10 seconds.
+    Without a terminal a line is logged every 10 seconds, and none for work that is done sooner.
     """
     if sys.stderr.isatty():
         return tqdm(desc=description, total=total, unit=unit, dynamic_ncols=True, leave=False, **options)
-    return tqdm(
-        desc=description, total=total, unit=unit, file=_LogStream(), mininterval=10, ncols=0, leave=False, **options
-    )
+    quiet = {"file": _LogStream(), "delay": 10, "mininterval": 10, "ncols": 0}
+    return tqdm(desc=description, total=total, unit=unit, leave=False, **quiet, **options)
