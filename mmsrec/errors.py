@@ -54,6 +54,10 @@ class ArchiveError(MmsrecError):
     """An archive is damaged, or one of its members would leave the target folder."""
 
 
+class CrawlError(MmsrecError):
+    """A crawl cannot go on for now; what it has is kept."""
+
+
 class ParseError(MmsrecError):
     """A raw file does not follow its source's format."""
 

@@ -18,7 +18,7 @@ class Vision(Frozen):
     pattern: str | None = Field(
         None, description="of posters: an http(s) URL, or a path below the raw folder, that holds {item_id}"
     )
-    trailer_ids: RawPath | None = Field(None, description="GroupLens' ml-youtube.csv: youtubeId,movieId,title")
+    trailer_ids: RawPath | None = Field(None, description="GroupLens' ml-20m-youtube.zip, or its table ml-youtube.csv")
 
     @model_validator(mode="after")
     def _fields_of_the_kind(self) -> "Vision":

@@ -1,0 +1,134 @@
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.crawl.ledger import Entry, Ledger
+from mmsrec.errors import ArtifactError
+
+OK = Entry("b", "ok", "http://a/b", 200, 3, "ab" * 32, 1, path="files/00/b.jpg")
+DEAD = Entry("a", "dead", "http://a/a", 404, attempts=1, error="HTTP status 404")
+FAILED = Entry("c", "failed", "http://a/c", attempts=4, error="the connection broke off")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "files/00").mkdir(parents=True)
+    (tmp_path / "files/00/b.jpg").write_bytes(b"123")
+    return tmp_path / "ledger.jsonl"
+
+
+def fill(path: Path, *entries: Entry, rules: str = "r1") -> None:
+    with Ledger(path, rules) as ledger:
+        for entry in entries:
+            ledger.record(entry, entry.url)
+
+
+def test_what_is_settled_stays_settled(path: Path) -> None:
+    fill(path, OK, DEAD, FAILED)
+
+    with Ledger(path, "r1") as ledger:
+        settled = {entry.item_id: ledger.settled(entry.item_id, entry.url) for entry in (OK, DEAD, FAILED)}
+        assert settled == {"b": True, "a": True, "c": False}
+        assert not ledger.settled("d", "http://a/d")
+        assert not ledger.settled("a", "http://a/elsewhere")
+        assert not ledger.settled("b", None)
+
+
+def test_other_rules_reopen_what_has_no_file(path: Path) -> None:
+    fill(path, OK, DEAD)
+
+    with Ledger(path, "r2") as ledger:
+        assert ledger.settled("b", OK.url)
+        assert not ledger.settled("a", DEAD.url)
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(b"12")])
+def test_a_file_that_is_gone_or_cut_is_fetched_again(path: Path, damage) -> None:
+    fill(path, OK)
+    damage(path.parent / "files/00/b.jpg")
+
+    with Ledger(path, "r1") as ledger:
+        assert not ledger.settled("b", OK.url)
+
+
+def test_the_sealed_table_is_sorted_and_equal_for_equal_outcomes(path: Path, tmp_path: Path) -> None:
+    fill(path, OK, FAILED, DEAD)
+    fill(tmp_path / "other.jsonl", FAILED, FAILED, DEAD, OK)
+    with Ledger(path, "r1") as one, Ledger(tmp_path / "other.jsonl", "r1") as other:
+        counts = one.seal(tmp_path / "one.parquet", ["c", "a", "b"])
+        other.seal(tmp_path / "other.parquet", ["a", "b", "c"])
+
+    assert counts == {"ok": 1, "dead": 1, "failed": 1}
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes()
+    table = pl.from_arrow(read_table(tmp_path / "one.parquet", SCHEMAS["ledger"]))
+    assert table["item_id"].to_list() == ["a", "b", "c"]
+    assert table.row(0) == ("a", "dead", "http://a/a", 404, None, None, 1, "HTTP status 404", None)
+
+
+def test_the_last_entry_of_an_item_counts_and_items_no_longer_wanted_are_left_out(path: Path, tmp_path: Path) -> None:
+    fill(path, DEAD, OK, Entry("a", "ok", "http://a/a", 200, 3, "cd" * 32, 2, path="files/00/b.jpg"))
+    with Ledger(path, "r1") as ledger:
+        counts = ledger.seal(tmp_path / "sealed.parquet", ["a"])
+
+    assert counts == {"ok": 1}
+
+
+def test_an_unsettled_item_cannot_be_sealed(path: Path, tmp_path: Path) -> None:
+    fill(path, OK)
+    with Ledger(path, "r1") as ledger, pytest.raises(ArtifactError, match="not settled every item"):
+        ledger.seal(tmp_path / "sealed.parquet", ["a", "b"])
+
+    assert not (tmp_path / "sealed.parquet").exists()
+
+
+def test_a_torn_last_line_is_dropped_at_every_length(path: Path) -> None:
+    fill(path, OK, DEAD)
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for length in range(first, len(whole)):
+        path.write_bytes(whole[:length])
+        with Ledger(path, "r1") as ledger:
+            assert ledger.settled("b", OK.url)
+            assert not ledger.settled("a", DEAD.url)
+            ledger.record(DEAD, DEAD.url)
+        assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b"[]",
+        b"1",
+        b"{}",
+        b'{"item_id": "x"}',
+        b'{"item_id": "x", "state": "well", "asked": null, "rules": "r"}',
+        b'{"item_id": "x", "state": "ok", "asked": null, "rules": "r", "extra": 1}',
+        b"\xff\xfe",
+        b"",
+    ],
+)
+def test_a_damaged_line_is_an_error_that_names_it(path: Path, line: bytes) -> None:
+    fill(path, OK)
+    path.write_bytes(path.read_bytes() + line + b"\n" + path.read_bytes())
+
+    with pytest.raises(ArtifactError, match=r"ledger.jsonl, line 2"):
+        Ledger(path, "r1")
+
+
+def test_the_log_is_lines_of_json(path: Path) -> None:
+    fill(path, Entry("\u00e9\n\u2028", "missing"))
+
+    (line,) = path.read_bytes().splitlines()
+    assert json.loads(line) == {
+        "item_id": "\u00e9\n\u2028",
+        "state": "missing",
+        "attempts": 0,
+        "asked": None,
+        "rules": "r1",
+    }
+    with Ledger(path, "r1") as ledger:
+        assert ledger.settled("\u00e9\n\u2028", None)

@@ -1,0 +1,39 @@
+"""Stage crawl_images: the pictures of a domain's items, verified, and the ledger of every item's state."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import stage
+
+from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.crawl.images import CONNECTIONS, collect_images, crawl_images, is_web, media_urls
+from mmsrec.errors import ParamsError
+from mmsrec.params import read_params, row_of
+
+
+def main(flags: Namespace) -> None:
+    params = read_params(flags.params)
+    vision = row_of(params.domains, flags.domain, "domains").vision
+    if vision is None or vision.kind == "trailer":
+        raise ParamsError(
+            "The domain has no pictures to crawl.",
+            where=f"domains.{flags.domain}.vision",
+            expected="kind: image or poster",
+            found=vision,
+        )
+    policy = params.crawl_of(flags.domain)
+    items = media_urls(read_table(flags.items, SCHEMAS["items"]), vision)
+    if is_web(vision):
+        crawl_images(items, flags.output, policy, connections=flags.connections)
+    else:
+        collect_images(items, flags.output, policy, flags.raw)
+
+
+if __name__ == "__main__":
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
+    arguments.add_argument("--items", type=Path, required=True, help="items.parquet of the domain's lowest k")
+    arguments.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder that a poster's path is below")
+    arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
+    arguments.add_argument("--output", type=Path, required=True, help="folder of ledger.parquet and the pictures")
+    stage.run(main, arguments)

@@ -1,0 +1,37 @@
+"""Stage crawl_trailers: the trailers of a domain's items, and the ledger of every item's state."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import stage
+
+from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.crawl.trailer_ids import read_trailer_ids
+from mmsrec.crawl.trailers import crawl_trailers
+from mmsrec.errors import ParamsError
+from mmsrec.params import read_params, row_of
+
+
+def main(flags: Namespace) -> None:
+    params = read_params(flags.params)
+    vision = row_of(params.domains, flags.domain, "domains").vision
+    if vision is None or vision.kind != "trailer":
+        raise ParamsError(
+            "The domain has no trailers to crawl.",
+            where=f"domains.{flags.domain}.vision",
+            expected="kind: trailer",
+            found=vision,
+        )
+    items = read_table(flags.items, SCHEMAS["items"])
+    known = read_trailer_ids(flags.trailer_ids) if flags.trailer_ids else {}
+    crawl_trailers(items, known, flags.output, params.crawl_of(flags.domain).trailers, cookies=flags.cookies)
+
+
+if __name__ == "__main__":
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
+    arguments.add_argument("--items", type=Path, required=True, help="items.parquet of the domain's lowest k")
+    arguments.add_argument("--trailer-ids", type=Path, help="ml-20m-youtube.zip or ml-youtube.csv")
+    arguments.add_argument("--cookies", type=Path, help="cookies.txt of a signed-in session")
+    arguments.add_argument("--output", type=Path, required=True, help="folder of ledger.parquet and the videos")
+    stage.run(main, arguments)
