@@ -1,0 +1,129 @@
+"""What one engine has made, the other takes over; both run the real graph over stages that only write their files."""
+
+import os
+import sys
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+from snakemake.cli import main as snakemake_main
+
+from tests.integration.engines import copy_workflow, edit
+
+# Each stage writes the files that it declares, made of what it reads, and appends its name to runs.txt.
+STAGE = """
+import sys
+from pathlib import Path
+
+stage, flags = Path(sys.argv[0]).stem, sys.argv[1:]
+output = Path(flags[flags.index("--output") + 1])
+files = {
+    "ingest": ["interactions.parquet", "items.parquet"],
+    "prepare": ["interactions.parquet", "sequences.parquet", "items.parquet", "statistics.json"],
+    "train": ["weights.safetensors", "config.json", "history.parquet"],
+    "evaluate": ["ranks.parquet", "metrics.json"],
+    "collect": flags[: flags.index("--output")],
+    "report": ["report.html"],
+}[stage]
+reads = {
+    "train": "params.yaml",
+    "evaluate": "models/own/k5/pop/seed0/weights.safetensors",
+    "collect": "results/own/k5/pop/seed0/metrics.json",
+    "report": "results/collected/small/results/own/k5/pop/seed0/metrics.json",
+}
+text = Path(reads[stage]).read_text() if Path(reads.get(stage, "")).is_file() else ""
+for file in files:
+    (output / file).parent.mkdir(parents=True, exist_ok=True)
+    (output / file).write_text(text)
+with open("runs.txt", "a") as runs:
+    runs.write(stage + " ")
+if stage == "train":
+    with open(output / "checkpoint", "a") as checkpoint:
+        checkpoint.write("an epoch ")
+"""
+TARGET = "report@small"
+TRAINING = ["train", "evaluate", "collect", "report"]
+ALL = ["ingest", "prepare", "collect", *TRAINING]
+CHECKPOINT = Path("models/own/k5/pop/seed0/checkpoint")
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the workflow with such stages, a domain of one's own and one experiment, as the current folder."""
+    copy_workflow(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    for stage in set(ALL):
+        Path(f"workflow/scripts/{stage}.py").write_text(STAGE)
+    own = {"source": "table", "interactions": "own/sales.csv", "items": "own/articles.csv", "text_fields": ["title"]}
+    grid = {"domains": ["own"], "k_cores": [5], "variants": ["pop"], "seeds": [0]}
+    edit(
+        {
+            "domains": {"own": {**own, "k_core": 5, "ties": "source", "training": {}}},
+            "variants": {"pop": {"model": "pop"}},
+            "reports": {"small": {"title": "Small", "tables": ["statistics"], "experiments": [grid]}},
+        }
+    )
+    Path("data/raw/own").mkdir(parents=True)
+    for file in ("sales.csv", "articles.csv"):
+        Path("data/raw/own", file).touch()
+
+
+def snakemake(*flags: str) -> str:
+    """Runs `snakemake FLAGS small` and returns what it says."""
+    with redirect_stderr(StringIO()) as said, pytest.raises(SystemExit) as ended:
+        snakemake_main(["--cores", "1", *flags, "small"])
+    assert ended.value.code == 0, said.getvalue()
+    return said.getvalue()
+
+
+def dvc_repro() -> None:
+    with Repo() as repo:
+        repo.reproduce(TARGET)
+
+
+def dvc_status() -> dict:
+    with Repo() as repo:
+        return repo.status(TARGET, with_deps=True)
+
+
+def runs() -> list[str]:
+    """The stages that have run since the last call."""
+    record = Path("runs.txt")
+    stages = record.read_text().split() if record.exists() else []
+    record.unlink(missing_ok=True)
+    return sorted(stages)
+
+
+def test_dvc_takes_over_from_snakemake():
+    snakemake()
+    assert runs() == sorted(ALL)
+
+    with Repo() as repo:
+        repo.commit(TARGET, with_deps=True, force=True)
+    assert not dvc_status()
+
+    edit({"training.learning_rate": 0.5})
+    dvc_repro()
+    assert runs() == sorted(TRAINING)
+    assert CHECKPOINT.read_text().split() == ["an", "epoch"] * 2, "DVC keeps what a killed training can continue from"
+
+
+def test_snakemake_takes_over_from_dvc():
+    dvc_repro()
+    assert runs() == sorted(ALL)
+
+    assert "Nothing to be done" in snakemake()
+    snakemake("--touch", "--forceall")
+    assert "Nothing to be done" in snakemake()
+    assert not dvc_status()
+    assert not runs()
+
+    edit({"training.learning_rate": 0.5})
+    snakemake()
+    assert runs() == sorted(TRAINING)
+    assert CHECKPOINT.read_text().split() == ["an", "epoch"] * 2, "and so does Snakemake"

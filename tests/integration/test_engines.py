@@ -1,0 +1,205 @@
+"""Snakemake and DVC: the same files, by the same commands, from the same inputs and parameters."""
+
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from snakemake.exceptions import MissingRuleException
+
+from tests.integration.engines import (
+    ROOT,
+    Graph,
+    copy_workflow,
+    dvc_graph,
+    edit,
+    make_plan,
+    read_yaml,
+    redone,
+    snakemake_graph,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+REPORTS = list(read_yaml(ROOT / "params.yaml")["reports"])
+
+SHOP = {
+    "source": "amazon",
+    "interactions": "amazon/ratings_Beauty.csv",
+    "items": "amazon/meta_Beauty.json.gz",
+    "text_fields": ["title"],
+    "k_core": 5,
+    "ties": "source",
+    "training": {},
+}
+FILMS = {
+    "source": "movielens",
+    "interactions": "ml-1m/ml-1m.zip",
+    "items": "ml-1m/ml-1m.zip",
+    "text_fields": ["title"],
+    "k_core": 3,
+    "ties": "shuffle",
+    "training": {"hidden_dropout": 0.2},
+}
+# Two domains, three models, and a report of twelve experiments on cores of two k.
+WORLD = {
+    "domains": {"shop": SHOP, "films": FILMS},
+    "variants": {
+        "pop": {"model": "pop"},
+        "text": {
+            "model": "mmsrec",
+            "encoder": "lsa",
+            "modalities": ["text"],
+            "training": {"dim": 128},
+            "by_domain": {"films": {"augment": "none"}},
+        },
+        "both": {"model": "mmsrec", "encoder": "lsa", "modalities": ["vision", "text"]},
+    },
+    "reports": {
+        "small": {
+            "title": "Small",
+            "tables": ["statistics", "comparison"],
+            "statistics": [{"domains": ["films"], "k_cores": [4]}],
+            "experiments": [
+                {"domains": ["shop", "films"], "k_cores": [5], "variants": ["pop", "text", "both"], "seeds": [0, 7]},
+            ],
+        },
+    },
+}
+TRAINING = {"train", "evaluate", "collect_results", "report"}
+PREPARING = {"prepare", "extract_features", "collect_statistics"}
+
+
+@pytest.fixture(autouse=True)
+def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the workflow, as the current folder."""
+    copy_workflow(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Graph]:
+    """The graphs of the small report by both engines, before any change."""
+    folder = tmp_path_factory.mktemp("before")
+    copy_workflow(folder)
+    with chdir(folder):
+        edit(WORLD)
+        return graphs("small")
+
+
+def graphs(report: str) -> tuple[Graph, Graph]:
+    target = f"results/reports/{report}"
+    return snakemake_graph([target]), dvc_graph([target])
+
+
+def assert_they_agree(snakemake: Graph, dvc: Graph) -> None:
+    assert snakemake.keys() == dvc.keys()
+    for output, job in snakemake.items():
+        assert (job.stage, job.command, job.inputs) == (dvc[output].stage, dvc[output].command, dvc[output].inputs)
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_both_engines_make_a_report_from_the_same_files_by_the_same_commands(report):
+    assert_they_agree(*graphs(report))
+
+
+def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
+    snakemake, dvc = before
+
+    assert_they_agree(snakemake, dvc)
+    assert {
+        "data/features/shop/lsa/vision.parquet",
+        "data/features/shop/lsa/text.parquet",
+    } <= dvc["models/shop/k5/both/seed7/config.json"].inputs
+    assert not any("features" in path for path in dvc["models/shop/k5/pop/seed7/config.json"].inputs)
+    assert "results/collected/small/data/processed/films/k4/statistics.json" in dvc["results/reports/small"].inputs
+
+
+def test_the_plan_is_in_step():
+    make_plan()
+
+    assert Path("workflow/plan.yaml").read_text() == (ROOT / "workflow/plan.yaml").read_text(), "run: make plan"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "stages"),
+    [
+        ("training.learning_rate", 0.5, TRAINING),
+        ("domains.shop.training", {"hidden_dropout": 0.4}, TRAINING),
+        ("domains.films.training.hidden_dropout", 0.4, TRAINING),
+        ("variants.text.training.dim", 256, TRAINING),
+        ("evaluation.cutoffs", [5], {"evaluate", "collect_results", "report"}),
+        ("encoders.lsa.dim", 8, {"extract_features"} | TRAINING),
+        ("reports.small.title", "Another title", {"report"}),
+        ("domains.shop.published", "beauty", {"report"}),
+        ("prepare.tie_seed", 1, PREPARING | TRAINING),
+        ("domains.films.ties", "item", PREPARING | TRAINING),
+        ("domains.shop.text_fields", ["title", "brand"], {"ingest"} | PREPARING | TRAINING),
+    ],
+)
+def test_a_parameter_redoes_the_same_files_in_both_engines_and_no_more(before, path, value, stages):
+    edit(WORLD | {path: value})
+    after = graphs("small")
+
+    by_snakemake, by_dvc = map(redone, before, after)
+    assert by_snakemake == by_dvc
+    assert {after[0][output].stage for output in by_snakemake} == stages
+
+
+# A value that nearer rows override, and an override for one domain. Snakemake compares the settings that a job uses,
+# DVC the rows that they come from.
+@pytest.mark.parametrize(
+    ("path", "value"), [("training.dim", 64), ("variants.text.by_domain.films.augment", "prefixes")]
+)
+def test_dvc_redoes_at_least_what_snakemake_redoes(before, path, value):
+    edit(WORLD | {path: value})
+
+    by_snakemake, by_dvc = map(redone, before, graphs("small"))
+    assert by_snakemake
+    assert by_snakemake < by_dvc
+
+
+def test_a_new_checksum_fetches_the_file_again_and_a_new_address_does_not(before):
+    edit(WORLD)
+    registry = Path("workflow/sources.csv")
+
+    registry.write_text(registry.read_text().replace("snap.stanford.edu", "example.org"))
+    make_plan()
+    assert list(map(redone, before, graphs("small"))) == [set(), set()]
+
+    registry.write_text(registry.read_text().replace("ml-1m.zip,,", f"ml-1m.zip,{'0' * 64},"))
+    make_plan()
+    by_snakemake, by_dvc = map(redone, before, graphs("small"))
+    assert by_snakemake == by_dvc
+    assert "data/raw/ml-1m/ml-1m.zip" in by_snakemake
+    assert "data/raw/amazon/ratings_Beauty.csv" not in by_snakemake
+
+
+def test_any_combination_can_be_asked_for():
+    edit(WORLD)
+
+    graph = snakemake_graph(["results/films/k9/text/seed3/metrics.json"])
+    assert "data/processed/films/k9/sequences.parquet" in graph
+    assert graph["data/features/films/lsa/text.parquet"].inputs == {"data/processed/films/k3/items.parquet"}
+
+
+def test_a_domain_of_ones_own_needs_a_row_and_its_files():
+    edit({"domains.own": {**SHOP, "source": "table", "interactions": "own/sales.csv", "items": "own/articles.csv"}})
+    Path("data/raw/own").mkdir(parents=True)
+    for file in ("sales.csv", "articles.csv"):
+        Path("data/raw/own", file).touch()
+
+    graph = snakemake_graph(["results/own/k5/pop/seed0/metrics.json"])
+    assert {job.stage for job in graph.values()} == {"ingest", "prepare", "train", "evaluate"}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "models/beauty/k5/unknown/seed0/config.json",
+        "data/raw/unknown/file.csv",
+        "data/processed/unknown/k5/items.parquet",
+    ],
+)
+def test_names_without_a_row_are_refused(target):
+    with pytest.raises(MissingRuleException, match=f"No rule to produce {target}"):
+        snakemake_graph([target])
