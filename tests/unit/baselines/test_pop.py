@@ -1,7 +1,7 @@
 import torch
-from tests.unit.model.test_sequences import make
 
 from mmsrec.baselines.pop import Pop
+from tests.unit.model.test_sequences import make
 
 
 def test_counts_training_actions_only():
