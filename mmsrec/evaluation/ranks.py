@@ -75,18 +75,24 @@ def rank(
 def user_vectors(
     model: Recommender, catalogue: tuple[Tensor, ...], sequences: Sequences, ends_U: Tensor, group: int = GROUP
 ) -> Tensor:
-    """Vectors [U, D] of the users, given their actions before `ends_U`; users of one length are computed together."""
-    lengths_U = (ends_U - sequences.offsets_U1[:-1]).clamp(max=model.longest_history)
+    """Vectors [U, D] of the users, given their actions before `ends_U`; users of like length are computed together."""
+    widths_U = _widths(ends_U - sequences.offsets_U1[:-1]).clamp(max=model.longest_history)
     vectors_UD = ends_U.new_empty(0)
-    for length in torch.unique(lengths_U).tolist():
-        for users_B in torch.nonzero(lengths_U == length).flatten().split(group):
+    for width in torch.unique(widths_U).tolist():
+        for users_B in torch.nonzero(widths_U == width).flatten().split(group):
             filled_B = _filled(users_B, group)
-            histories_BL = sequences.windows(filled_B, ends_U[filled_B], length, model.absent)
+            histories_BL = sequences.windows(filled_B, ends_U[filled_B], width, model.absent)
             vectors_BD = model.user_vectors(catalogue, histories_BL)
             if not len(vectors_UD):
-                vectors_UD = vectors_BD.new_empty(len(lengths_U), vectors_BD.shape[1])
+                vectors_UD = vectors_BD.new_empty(len(widths_U), vectors_BD.shape[1])
             vectors_UD[users_B] = vectors_BD[: len(users_B)]
     return vectors_UD
+
+
+def _widths(lengths_U: Tensor) -> Tensor:
+    """Lengths rounded up by at most an eighth: few widths, and a user's width depends on its own length alone."""
+    step_U = 2 ** (lengths_U / 8).log2().floor().clamp(min=0).long()
+    return -(-lengths_U // step_U) * step_U
 
 
 def _filled(users_B: Tensor, group: int) -> Tensor:

@@ -100,3 +100,11 @@ def test_the_order_of_users_does_not_change_their_ranks():
     torch.manual_seed(0)
     model = Scripted(torch.rand(ITEMS, ITEMS))
     assert torch.equal(rank(model, backwards, 1, group=8).rank_U.flip(0), rank(model, sequences, 1, group=8).rank_U)
+
+
+def test_widths_hold_their_lengths_with_little_padding():
+    lengths = torch.arange(1, 300)
+    widths = ranks_module._widths(lengths)
+    assert (widths >= lengths).all()
+    assert (widths - lengths <= lengths / 8).all()
+    assert len(widths.unique()) < 60
