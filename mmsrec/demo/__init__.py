@@ -1,0 +1,1 @@
+"""The demo world: generated raw files in the sources' own formats."""

@@ -1,0 +1,48 @@
+"""The demo world as a mirror: a folder that holds its raw files as a host would serve them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmsrec.demo.films import FilmSite, films_zip, make_film_site
+from mmsrec.demo.shop import Shop, make_shop, metadata_gz, ratings_csv
+from mmsrec.demo.world import WorldSize
+from mmsrec.files import atomic_path
+
+# Names below .example never resolve (RFC 2606).
+MEDIA_BASE = "http://media.example"
+
+
+@dataclass(frozen=True)
+class World:
+    """Sites whose users and items share the circles of taste."""
+
+    shop: Shop
+    films: FilmSite
+
+
+def make_world(size: WorldSize, seed: int) -> World:
+    """Makes every site of a world; equal arguments make equal worlds."""
+    return World(make_shop(size.shop, seed, "shop"), make_film_site(size.films, seed, "films"))
+
+
+def raw_files(world: World, media_base: str = MEDIA_BASE) -> dict[str, bytes]:
+    """The raw files of a world by their path in the mirror; equal worlds have equal bytes."""
+    return {
+        "demo/ratings_Demo.csv": ratings_csv(world.shop),
+        "demo/meta_Demo.json.gz": metadata_gz(world.shop, media_base),
+        "demo/films.zip": films_zip(world.films),
+    }
+
+
+def write_mirror(folder: Path, world: World, media_base: str = MEDIA_BASE) -> list[Path]:
+    """Writes the raw files of a world below `folder`; a file that is already there, byte for byte, is left alone.
+
+    Returns:
+        The paths that were written.
+    """
+    files = {folder / name: content for name, content in raw_files(world, media_base).items()}
+    stale = [path for path, content in files.items() if not path.is_file() or path.read_bytes() != content]
+    for path in stale:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(files[path])
+    return stale

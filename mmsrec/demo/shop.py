@@ -1,0 +1,124 @@
+"""A shop in the format of the Amazon 2014 review data: a ratings CSV and metadata of Python literals."""
+
+import gzip
+import html
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmsrec.demo.looks import Look, look_of
+from mmsrec.demo.words import Draw, vocabulary
+from mmsrec.demo.world import Site, SiteSize, make_site, stream
+
+DAY = 86_400
+FIRST_DAY = 15_000  # since 1970: January 2011
+FIRST_DAYS = 700  # users join over so many days
+LONGEST_PAUSE = 30  # days between a user's actions
+SAME_DAY = 0.2  # share of the actions on the day of the one before
+STARS = (0.06, 0.05, 0.1, 0.2, 0.59)  # share of the ratings 1 to 5
+
+HAS_LOOK_WORDS = 0.5  # share of the descriptions that name the pattern
+ESCAPED = 0.5  # share of the items whose texts hold HTML entities
+ABSENT = {"title": 0.01, "description": 0.06, "brand": 0.15, "price": 0.2, "imUrl": 0.05}
+MALFORMED = 1 / 250  # share of the metadata lines that are cut off, at least one line
+
+
+@dataclass(frozen=True)
+class Product:
+    """An item of a shop."""
+
+    asin: str
+    title: str
+    description: str
+    brand: str
+    category: str
+    price: float
+    look: Look
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop: `name` is that of its vocabulary, `products` are in the order of the latent items."""
+
+    name: str
+    seed: int
+    latent: Site
+    products: list[Product]
+
+
+def make_shop(size: SiteSize, seed: int, name: str) -> Shop:
+    """Makes a shop whose products are told in the words of the vocabulary `name`."""
+    latent = make_site(size, seed, name)
+    random = stream(seed, name, "products")
+    asins = _codes("B0", 8, size.items, random)
+    products = [_product(asin, taste, name, random) for asin, taste in zip(asins, latent.taste, strict=True)]
+    return Shop(name, seed, latent, products)
+
+
+def _product(asin: str, taste: np.ndarray, name: str, random: np.random.Generator) -> Product:
+    draw = Draw(vocabulary(name), taste, random)
+    purposes = ["about", "scene", "make", "place", "extra"] + ["look"] * (random.random() < HAS_LOOK_WORDS)
+    return Product(
+        asin=asin,
+        title=draw.sentence("title"),
+        description=" ".join(draw.sentence(purpose) for purpose in random.permutation(purposes)),
+        brand=draw["brand"],
+        category=draw["category"],
+        price=int(random.lognormal(3)) + 0.99,
+        look=look_of(taste),
+    )
+
+
+def ratings_csv(shop: Shop) -> bytes:
+    """The file ratings_CATEGORY.csv: user, asin, rating and unix time of a day, no header, grouped by asin."""
+    random = stream(shop.seed, shop.name, "ratings")
+    histories = shop.latent.histories
+    asins = [product.asin for product in shop.products]
+    rows = [
+        (asins[item], f"{user},{asins[item]},{stars}.0,{day * DAY}")
+        for user, history in zip(_codes("A", 12, len(histories), random), histories, strict=True)
+        for item, day, stars in zip(history, *_days_and_stars(len(history), random), strict=True)
+    ]
+    shuffled = [rows[index] for index in random.permutation(len(rows))]
+    grouped = sorted(shuffled, key=lambda row: row[0])
+    return "".join(f"{line}\n" for _, line in grouped).encode("ascii")
+
+
+def _days_and_stars(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    pauses = random.integers(1, LONGEST_PAUSE, count, endpoint=True) * (random.random(count) >= SAME_DAY)
+    days = FIRST_DAY + random.integers(FIRST_DAYS) + pauses.cumsum()
+    return days, random.choice(np.arange(1, 6), count, p=STARS)
+
+
+def metadata_gz(shop: Shop, media_base: str) -> bytes:
+    """The file meta_CATEGORY.json.gz: a Python literal a line; some fields are absent and a few lines are cut off.
+
+    Args:
+        shop: whose products are described.
+        media_base: the URL below which the products have their pictures, images/ASIN.jpg.
+    """
+    random = stream(shop.seed, shop.name, "metadata")
+    lines = [repr(_record(product, media_base, random)) for product in shop.products]
+    for index in random.permutation(len(lines))[: max(1, round(MALFORMED * len(lines)))]:
+        lines[index] = lines[index][: len(lines[index]) // 2]
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8"), mtime=0)
+
+
+def _record(product: Product, media_base: str, random: np.random.Generator) -> dict[str, object]:
+    spell = html.escape if random.random() < ESCAPED else str
+    absent = {field for field, share in ABSENT.items() if random.random() < share}
+    record = {
+        "asin": product.asin,
+        "title": spell(product.title),
+        "price": product.price,
+        "imUrl": f"{media_base}/images/{product.asin}.jpg",
+        "brand": spell(product.brand),
+        "categories": [["Home", spell(product.category)]],
+        "description": spell(product.description),
+    }
+    return {field: value for field, value in record.items() if field not in absent}
+
+
+def _codes(prefix: str, width: int, count: int, random: np.random.Generator) -> list[str]:
+    numbers = random.choice(36**width, count, replace=False)
+    return [prefix + np.base_repr(number, 36).zfill(width) for number in numbers]

@@ -1,0 +1,145 @@
+"""The latent world behind the demo: tastes on circles, and users who walk around them.
+
+An item's taste is one angle a factor. A user stands at a point of the same circles, moves on after every action in a
+direction that all users share, and picks items that are near and popular. So the next item depends on the last ones.
+A factor is shown in an item's text, in its picture, or in both: each modality tells a part of the taste.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+TEXT = "text"
+PICTURE = "picture"
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One circle of taste.
+
+    Attributes:
+        name: what the angle stands for.
+        focus: how much users insist on it: the concentration of a von Mises distribution.
+        drift: the mean angle, in radians, that a user moves on by after an action.
+        shown: the modalities in which an item shows it.
+    """
+
+    name: str
+    focus: float
+    drift: float
+    shown: frozenset[str]
+
+
+FACTORS = (
+    Factor("kind", focus=12, drift=0.12, shown=frozenset({TEXT, PICTURE})),
+    Factor("temper", focus=12, drift=0.12, shown=frozenset({TEXT})),
+    Factor("hue", focus=4.5, drift=0.25, shown=frozenset({PICTURE})),
+    Factor("pattern", focus=1, drift=0, shown=frozenset({TEXT, PICTURE})),
+)
+FACTOR_INDEX = {factor.name: index for index, factor in enumerate(FACTORS)}
+
+# Popularity by rank is 1 / (rank + ZIPF_SHIFT * items) ** ZIPF_EXPONENT (Zipf-Mandelbrot).
+ZIPF_EXPONENT = 2.4
+ZIPF_SHIFT = 0.05
+PACE_SPREAD = 0.3  # relative standard deviation, over users, of the drift
+WANDER = 0.15  # standard deviation, in radians, of what a step adds to the drift
+
+REGULAR_ACTIONS = 5  # the fewest of a regular user
+SPARSE_USERS = 0.05  # share of users with fewer actions, whom a 5-core drops
+RARE_ITEMS = 0.04  # share of items that hardly anyone picks, which a 5-core drops
+RARE_POPULARITY = 0.02
+
+
+@dataclass(frozen=True)
+class SiteSize:
+    """How large a shop or film site is; `mean_actions` is that of a regular user, at least 5."""
+
+    users: int
+    items: int
+    mean_actions: float
+
+
+@dataclass(frozen=True)
+class WorldSize:
+    """How large the sites of a world are."""
+
+    shop: SiteSize
+    films: SiteSize
+
+
+SIZES = {
+    "demo": WorldSize(shop=SiteSize(1500, 500, 9.5), films=SiteSize(800, 400, 26)),
+    "test": WorldSize(shop=SiteSize(300, 120, 9.5), films=SiteSize(150, 100, 16)),
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """What happens on one shop or film site.
+
+    Attributes:
+        taste: float64 [items, factors], angles in radians, columns in the order of FACTORS.
+        histories: for each user the item numbers, each at most once, in time order.
+    """
+
+    taste: np.ndarray
+    histories: list[np.ndarray]
+
+
+def stream(seed: int, *names: str) -> np.random.Generator:
+    """A random generator of its own for each name, so that what one writer draws never moves what another does."""
+    return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
+
+
+def make_site(size: SiteSize, seed: int, name: str) -> Site:
+    """Makes the items of a site and walks its users through them."""
+    items = stream(seed, name, "items")
+    taste = items.uniform(0, 2 * np.pi, (size.items, len(FACTORS)))
+    return Site(taste, _walk(taste, _popularity(size.items, items), size, stream(seed, name, "users")))
+
+
+def _popularity(count: int, random: np.random.Generator) -> np.ndarray:
+    popularity = random.permutation((np.arange(count) + ZIPF_SHIFT * count) ** -ZIPF_EXPONENT)
+    popularity[random.permutation(count)[: round(RARE_ITEMS * count)]] *= RARE_POPULARITY
+    return popularity
+
+
+def _walk(taste: np.ndarray, popularity: np.ndarray, size: SiteSize, random: np.random.Generator) -> list[np.ndarray]:
+    lengths = _lengths(size, random)
+    drift = np.array([factor.drift for factor in FACTORS]) * random.normal(1, PACE_SPREAD, (size.users, 1))
+    place = random.uniform(0, 2 * np.pi, (size.users, len(FACTORS)))
+    appeal = np.tile(np.log(popularity), (size.users, 1))
+    chosen = np.empty((size.users, lengths.max()), dtype=np.int64)
+    for step in range(lengths.max()):
+        users = np.flatnonzero(lengths > step)
+        scores = appeal[users] + affinity(place[users], taste)
+        # The largest of the sums with Gumbel noise is a draw from the softmax of the scores.
+        choice = (scores + random.gumbel(size=scores.shape)).argmax(axis=1)
+        chosen[users, step] = choice
+        appeal[users, choice] = -np.inf
+        place[users] += drift[users] + random.normal(0, WANDER, (len(users), len(FACTORS)))
+    return [row[:length] for row, length in zip(chosen, lengths, strict=True)]
+
+
+def _lengths(size: SiteSize, random: np.random.Generator) -> np.ndarray:
+    more = random.negative_binomial(3, 3 / (3 + size.mean_actions - REGULAR_ACTIONS), size.users)
+    lengths = np.minimum(REGULAR_ACTIONS + more, size.items // 2)
+    sparse = random.permutation(size.users)[: round(SPARSE_USERS * size.users)]
+    lengths[sparse] = random.integers(1, REGULAR_ACTIONS, len(sparse))
+    return lengths
+
+
+def affinity(places: np.ndarray, taste: np.ndarray, shown: str | None = None) -> np.ndarray:
+    """How well items suit places of taste, up to a constant.
+
+    Args:
+        places: float64 [places, factors], angles in radians.
+        taste: float64 [items, factors], angles in radians.
+        shown: count only the factors that this modality shows.
+
+    Returns:
+        float64 [places, items], the logarithm of a von Mises density without its constant.
+    """
+    focus = [factor.focus if shown is None or shown in factor.shown else 0 for factor in FACTORS]
+    return sum(np.einsum("pf,if->pi", focus * part(places), part(taste)) for part in (np.cos, np.sin))

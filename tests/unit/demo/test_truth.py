@@ -1,0 +1,47 @@
+"""What docs/demo.md promises of the demo-sized world, for three seeds."""
+
+import pytest
+
+from mmsrec.demo.world import SIZES
+from tests.unit.demo.truth import measure_world
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2])
+def numbers(request):
+    return measure_world(SIZES["demo"], request.param)
+
+
+@pytest.fixture(params=["shop", "films"])
+def site(request, numbers):
+    return numbers[request.param]
+
+
+def test_most_of_the_world_survives_the_5_core_and_some_of_it_does_not(numbers):
+    size = SIZES["demo"]
+    for site, asked in (("shop", size.shop), ("films", size.films)):
+        assert 0.9 * asked.users < numbers[site]["users in the 5-core"] < asked.users
+        assert 0.85 * asked.items < numbers[site]["items in the 5-core"] < asked.items
+    assert 8 < numbers["shop"]["actions a user"] < 10.5
+    assert 20 < numbers["films"]["actions a user"] < 30
+
+
+def test_popularity_is_long_tailed(numbers):
+    assert numbers["shop"]["share of the top fifth"] > 0.5
+    assert numbers["films"]["share of the top fifth"] > 0.4
+
+
+def test_order_matters(site):
+    assert site["taste, last"] > 4 * site["popularity"]
+    assert site["taste, last 2"] > 1.7 * site["taste, any 2"]
+    assert site["text, last 3"] > 1.4 * site["text, any 3"]
+
+
+def test_text_carries_taste(site):
+    assert site["text, last 3"] > 1.5 * site["popularity"]
+    assert 3 * site["popularity"] < site["text, linear"] < 0.6
+
+
+def test_text_and_pictures_tell_more_together_than_alone(site):
+    assert site["seen in both"] > site["seen in text"] + 0.1
+    assert site["seen in both"] > site["seen in pictures"] + 0.1
+    assert site["seen in pictures"] > 2.5 * site["popularity"]
