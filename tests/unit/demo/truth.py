@@ -141,6 +141,9 @@ def measure(catalogue: Catalogue) -> dict[str, float]:
     alike = (terms @ terms.T).toarray()
     near = affinity(taste, taste)
     moved = taste + np.array([factor.drift for factor in FACTORS])
+    followed = np.zeros((len(taste), len(taste)))
+    for history in known:
+        np.add.at(followed, (history[:-1], history[1:]), 1)
     views = {shown: affinity(moved, taste, shown) + np.log(counts + 1) for shown in (TEXT, PICTURE, None)}
     return {
         "users in the 5-core": len(known),
@@ -154,6 +157,7 @@ def measure(catalogue: Catalogue) -> dict[str, float]:
         "text, last 3": recall(catalogue, _mean(alike, last_three)),
         "text, any 3": recall(catalogue, _mean(alike, any_three)),
         "text, linear": recall(catalogue, _linear(terms, known)),
+        "followed, last 2": recall(catalogue, _mean(followed, last_two)),
         "seen in text": recall(catalogue, _mean(views[TEXT], last_two)),
         "seen in pictures": recall(catalogue, _mean(views[PICTURE], last_two)),
         "seen in both": recall(catalogue, _mean(views[None], last_two)),
