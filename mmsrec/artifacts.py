@@ -8,6 +8,7 @@
 | sequences | user_index, user, items (item_index values in time order) |
 | items | item_index (the row number), item_id, title, text, media_url |
 | ledger | item_id, state, url, status (HTTP), bytes, sha256, attempts, error, path (below the ledger's folder) |
+| frames | item_id, frame_index (in display order), seconds, jpeg: the frames of a video follow each other |
 | features | item_id, frames (images behind the vector, 1 for text), embedding (float16) |
 | history | one row an epoch: epoch, loss, metric, learning_rate, seconds, positions, efficiency |
 | ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
@@ -73,6 +74,14 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("attempts", pa.uint32(), nullable=False),
             ("error", pa.string()),
             ("path", pa.string()),
+        ]
+    ),
+    "frames": pa.schema(
+        [
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("frame_index", pa.uint32(), nullable=False),
+            pa.field("seconds", pa.float64(), nullable=False),
+            pa.field("jpeg", pa.binary(), nullable=False),
         ]
     ),
     "history": pa.schema(

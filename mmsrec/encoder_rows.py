@@ -52,7 +52,7 @@ class OpenClipEncoder(_Network):
 
     kind: Literal["open_clip"]
     model: str = Field(description="a name of open_clip, such as ViT-B-32, or a JSON file in the format of its configs")
-    weights: str = Field(description="a tag of the hub, such as openai; a weights file; or `seeded`")
+    weights: str = Field(description="a tag of the hub, such as openai; a safetensors or torch file; or `seeded`")
 
 
 class TransformersEncoder(_Network):

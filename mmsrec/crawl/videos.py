@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import decord
-
 from mmsrec.crawl.policy import Rejected
+from mmsrec.features import decoder
 from mmsrec.media_rows import Trailers
 
 
@@ -29,9 +28,9 @@ def verify_video(file: Path, trailers: Trailers) -> None:
         Rejected: undecodable, or with the state for a duration out of bounds.
     """
     try:
-        video = decord.VideoReader(str(file), num_threads=1)
+        video = decoder.VideoReader(str(file), num_threads=1)
         video[0]
         seconds = float(video.get_frame_timestamp(len(video) - 1)[1])
-    except (RuntimeError, AssertionError, IndexError, decord.DECORDError) as error:
+    except (*decoder.ERRORS, IndexError) as error:
         raise Rejected("undecodable", "the file is not a video that can be decoded") from error
     check_seconds(seconds, trailers)

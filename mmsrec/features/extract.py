@@ -1,55 +1,112 @@
-"""Extraction: the items of a domain through an encoder into a feature file."""
+"""Extraction: the inputs of a domain through an encoder into a feature file.
+
+Reading and decoding run ahead in threads while the encoder works. Parts are kept on the way, so that a killed
+extraction goes on; batches are the same however often it was interrupted, and so is the result.
+"""
 
 import logging
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
 from mmsrec import encoder_rows as rows
-from mmsrec.artifacts import SCHEMAS, read_table
-from mmsrec.errors import FeatureError
-from mmsrec.features.encoders import load_encoder
+from mmsrec.features.ahead import ahead, cores
+from mmsrec.features.encoders import Encoder, Tower, load_encoder
+from mmsrec.features.inputs import Inputs, frame_inputs, item_texts, picture_inputs, text_inputs
+from mmsrec.features.parts import Parts, parts_of
 from mmsrec.features.store import Provenance, write_features
+from mmsrec.files import atomic_path
 from mmsrec.progress import progress
 
 logger = logging.getLogger(__name__)
 
+BATCHES_A_PART = 32
 
-def extract_texts(items: Path, encoder: str, row: rows.Encoder, output: Path, *, domain: str) -> None:
+
+def extract_texts(items: Path, name: str, row: rows.Encoder, output: Path, *, domain: str) -> None:
     """Encodes the text of every item that has one; an item without gets no row.
 
     Args:
         items: the domain's items.parquet.
-        encoder: name of the encoder's row in the parameters.
+        name: name of the encoder's row in the parameters.
         row: that row.
         output: the feature file.
         domain: name of the domain, for messages.
 
     Raises:
-        FeatureError: no item has a text, or the encoder cannot be made.
+        FeatureError: no item has a text, or the encoder cannot be made or reads no texts.
     """
-    table = read_table(items, SCHEMAS["items"]).select(["item_id", "text"])
-    texts = [(text or "").strip() for text in table.column("text").to_pylist()]
-    item_ids = [item for item, text in zip(table.column("item_id").to_pylist(), texts, strict=True) if text]
-    texts = [text for text in texts if text]
-    if not texts:
-        raise FeatureError(
-            "No item of the domain has a text.",
-            where=f"domains.{domain}: {items}",
-            expected="a text for at least some items",
-            found=f"{table.num_rows:,} items, none with a text",
-            fix="Correct the domain's text_fields, or leave the modality text out of the variants run on it.",
-        )
-    model = load_encoder(encoder, row, texts)
-    tower = model.tower("text")
-    vectors = np.empty((len(texts), model.dim), np.float32)
-    with progress(f"encode texts with {encoder}", len(texts), "texts") as bar:
-        for start in range(0, len(texts), tower.batch_size):
-            part = texts[start : start + tower.batch_size]
-            vectors[start : start + len(part)] = model.encode_texts(part)
-            bar.update(len(part))
-    known = vectors.any(axis=1)
-    item_ids = [item for item, keep in zip(item_ids, known, strict=True) if keep]
-    logger.info("%s: %d of %d items have features of their text", domain, len(item_ids), table.num_rows)
-    provenance = Provenance(encoder, model.digest, "text", tower.preprocessing)
-    write_features(output, item_ids, np.ones(len(item_ids), np.uint16), vectors[known], provenance)
+    encoder = load_encoder(name, row, item_texts(items, domain).get_column("text").to_list())
+    inputs = text_inputs(items, domain, encoder.tower("text").batch_size)
+    extract(inputs, encoder, "text", output)
+
+
+def extract_pictures(items: Path, media: Path, name: str, row: rows.Encoder, output: Path, *, domain: str) -> None:
+    """Encodes the picture of every item that has one in the folder `media`; arguments and errors as above."""
+    encoder = load_encoder(name, row)
+    inputs = picture_inputs(items, media, domain, encoder.tower("vision").batch_size)
+    extract(inputs, encoder, "vision", output)
+
+
+def extract_frames(items: Path, frames: Path, name: str, row: rows.Encoder, output: Path, *, domain: str) -> None:
+    """Encodes the frames of every item's video in the table `frames`, averaged; arguments and errors as above."""
+    encoder = load_encoder(name, row)
+    inputs = frame_inputs(items, frames, domain, encoder.tower("vision").batch_size)
+    extract(inputs, encoder, "vision", output)
+
+
+def extract(inputs: Inputs, encoder: Encoder, modality: str, output: Path) -> None:
+    """Encodes inputs into a feature file; one whose vector is zero, of which the encoder knows nothing, gets no row.
+
+    Raises:
+        FeatureError: an input cannot be read, or a vector is not finite as float16.
+    """
+    tower = encoder.tower(modality)
+    preprocessing = "; ".join(filter(None, [inputs.preprocessing, tower.preprocessing]))
+    provenance = Provenance(encoder.name, encoder.digest, modality, preprocessing, encoder.weights)
+    identity = [encoder.digest, encoder.weights, preprocessing, tower.batch_size, inputs.identity]
+    with parts_of(output, identity, ".npy") as parts:
+        _encode_parts(inputs, tower, parts, f"encode {modality} with {encoder.name}")
+        count = len(_parts_of(inputs))
+        vectors = np.concatenate([np.load(parts.path(number), allow_pickle=False) for number in range(count)])
+        known = np.flatnonzero(vectors.any(axis=1)[inputs.vectors])
+        frames = np.concatenate([batch.sizes for batch in inputs.batches])[inputs.vectors]
+        item_ids = [inputs.item_ids[item] for item in known]
+        write_features(output, item_ids, frames[known], vectors[inputs.vectors[known]], provenance)
+    logger.info("%d items have features of %d with an input", len(known), len(inputs.item_ids))
+
+
+def _parts_of(inputs: Inputs) -> list[range]:
+    """The batches of each part."""
+    count = len(inputs.batches)
+    return [range(start, min(start + BATCHES_A_PART, count)) for start in range(0, count, BATCHES_A_PART)]
+
+
+def _encode_parts(inputs: Inputs, tower: Tower, parts: Parts, description: str) -> None:
+    chunks = _parts_of(inputs)
+    jobs = [(number, batch) for number in parts.missing(len(chunks)) for batch in chunks[number]]
+
+    def prepared(job: tuple[int, int]) -> tuple[int, int, object]:
+        number, batch = job
+        return number, batch, tower.prepare(inputs.batches[batch].read())
+
+    def encoded() -> Iterator[tuple[int, np.ndarray]]:
+        for number, batch, ready in ahead(prepared, jobs, cores()):
+            sizes = np.asarray(inputs.batches[batch].sizes)
+            starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+            yield number, np.add.reduceat(tower.encode(ready), starts, axis=0) / sizes[:, None]
+            bar.update(int(sizes.sum()))
+
+    with progress(description, sum(sum(inputs.batches[batch].sizes) for _, batch in jobs), "inputs") as bar:
+        for number, vectors in groupby(encoded(), key=itemgetter(0)):
+            _save(parts.path(number), np.concatenate([part for _, part in vectors]))
+
+
+def _save(path: Path, vectors: np.ndarray) -> None:
+    with np.errstate(over="ignore"):  # an overflow becomes an infinity, which the store refuses
+        halves = vectors.astype(np.float16)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.save(file, halves)

@@ -25,12 +25,14 @@ class Provenance:
         digest: identity of the encoder (`encoders.encoder_digest`).
         modality: vision or text.
         preprocessing: what happened to an input before it was encoded, in words.
+        weights: SHA-256 of the weights that were in use.
     """
 
     encoder: str
     digest: str
     modality: str
     preprocessing: str
+    weights: str
 
 
 class Features(NamedTuple):

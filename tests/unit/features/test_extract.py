@@ -1,40 +1,74 @@
-"""Extraction of texts: which items get a row."""
+"""Extraction: which items get a row, what a row holds, and going on after an interruption."""
+
+import io
+from contextlib import suppress
+from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
+import polars as pl
 import pytest
+from PIL import Image
 
-from mmsrec.artifacts import SCHEMAS, read_table, write_table
-from mmsrec.encoder_rows import LsaEncoder
+from mmsrec.artifacts import SCHEMAS, write_table
+from mmsrec.encoder_rows import Frames, LsaEncoder, OpenClipEncoder
 from mmsrec.errors import FeatureError
-from mmsrec.features.encoders import encoder_digest
-from mmsrec.features.extract import extract_texts
-from mmsrec.features.store import read_features
+from mmsrec.features import encoders, extract, frames
+from mmsrec.features.encoders import Encoder, Tower, encoder_digest
+from mmsrec.features.extract import extract_frames, extract_pictures, extract_texts
+from mmsrec.features.frames import sample_frames
+from mmsrec.features.store import read_features, read_provenance
+from tests.unit.features.test_video import CLIPS
+from tests.unit.features.worlds import picture, write_items, write_media
 
 ROW = LsaEncoder(kind="lsa", dim=4, ngrams=1, min_items=2, seed=0)
+STUB = OpenClipEncoder(kind="open_clip", model="stub", weights="seeded", seed=0)
+WORDS = ["red", "blue", "soap", "brush", "large", "small", "oil", "kit"]
 
 
-def write_items(path, texts):
-    size = len(texts)
-    ids = [f"i{number}" for number in range(size)]
-    table = pa.table(
-        {
-            "item_id": ids,
-            "title": ids,
-            "text": pa.array(texts, pa.string()),
-            "media_url": pa.nulls(size, pa.string()),
-            "item_index": range(size),
-        }
-    )
-    write_table(path, table, SCHEMAS["items"])
-    return ids
+class Stub:
+    """An encoder whose vectors are easy to compute, and that counts what it is given."""
+
+    def __init__(self, batch_size=4):
+        self.batches = []
+        self.batch_size = batch_size
+        self.fails_after = None
+
+    def texts(self, batch):
+        return np.array([[len(text), sum(map(ord, text)) / 100, 1] for text in batch], np.float32)
+
+    def pictures(self, images):
+        return np.array([[*np.asarray(image.convert("RGB")).mean((0, 1))] for image in images], np.float32) / 100
+
+    def tower(self, prepare):
+        return Tower(prepare, self.encode, self.batch_size, "as it is")
+
+    def encode(self, batch):
+        if self.fails_after is not None and len(self.batches) >= self.fails_after:
+            raise KeyboardInterrupt
+        self.batches.append(batch)
+        return batch
+
+    def load(self, name, row, corpus):
+        towers = {"text": self.tower(self.texts), "vision": self.tower(self.pictures)}
+        return Encoder(name, 3, encoder_digest(row), "w", towers)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    encoder = Stub()
+    monkeypatch.setitem(encoders.base.KINDS, "open_clip", "stub")
+    monkeypatch.setattr(encoders.base, "import_module", lambda name: encoder)
+    monkeypatch.setattr(extract, "BATCHES_A_PART", 2)
+    return encoder
+
+
+def as_stored(vectors):
+    return np.asarray(vectors, np.float32).astype(np.float16)
 
 
 def test_items_without_a_known_text_get_no_row(tmp_path):
     rng = np.random.default_rng(0)
-    texts = [
-        " ".join(rng.choice(["red", "blue", "soap", "brush", "large", "small", "oil", "kit"], 4)) for _ in range(40)
-    ]
+    texts = [" ".join(rng.choice(WORDS, 4)) for _ in range(40)]
     texts[3:6] = [None, "", "  \n"]
     texts[7] = "unheard-of"
     ids = write_items(tmp_path / "items.parquet", texts)
@@ -42,7 +76,9 @@ def test_items_without_a_known_text_get_no_row(tmp_path):
     extract_texts(tmp_path / "items.parquet", "lsa", ROW, output, domain="shop")
     found = read_features(output, ids, digest=encoder_digest(ROW))
     assert np.flatnonzero(~found.present).tolist() == [3, 4, 5, 7]
-    assert read_table(output).column("frames").unique().to_pylist() == [1]
+    assert pl.read_parquet(output, columns=["frames"]).unique().item() == 1
+    provenance = read_provenance(output)
+    assert (provenance.encoder, provenance.modality) == ("lsa", "text")
 
 
 @pytest.mark.parametrize("texts", [[None, None], ["", " "], []])
@@ -53,3 +89,145 @@ def test_a_domain_without_text_is_named(tmp_path, texts):
     assert "domains.shop" in str(error.value)
     assert "items.parquet" in str(error.value)
     assert "text_fields" in str(error.value)
+
+
+def test_each_distinct_text_is_encoded_once_and_every_item_gets_its_own(tmp_path, stub):
+    rng = np.random.default_rng(1)
+    texts = [" ".join(rng.choice(WORDS, rng.integers(1, 9))) for _ in range(60)] * 2
+    ids = write_items(tmp_path / "items.parquet", texts)
+    extract_texts(tmp_path / "items.parquet", "stub", STUB, tmp_path / "text.parquet", domain="shop")
+    found = read_features(tmp_path / "text.parquet", ids)
+    np.testing.assert_array_equal(found.embeddings, as_stored(stub.texts(texts)))
+    assert sum(map(len, stub.batches)) == len(set(texts))
+
+
+def test_texts_of_a_batch_are_of_like_length(tmp_path, stub):
+    write_items(tmp_path / "items.parquet", ["x" * (1 + 7 * n % 40) + str(n) for n in range(40)])
+    extract_texts(tmp_path / "items.parquet", "stub", STUB, tmp_path / "text.parquet", domain="shop")
+    lengths = [batch[:, 0] for batch in stub.batches]
+    assert all(before.max() <= after.min() for before, after in pairwise(lengths))
+
+
+def test_an_interrupted_extraction_goes_on_to_the_same_result(tmp_path, stub):
+    ids = write_items(tmp_path / "items.parquet", [f"text {n}" for n in range(39)])
+    output = tmp_path / "features" / "text.parquet"
+
+    def run():
+        extract_texts(tmp_path / "items.parquet", "stub", STUB, output, domain="shop")
+
+    run()
+    whole = output.read_bytes()
+    output.unlink()
+    stub.batches.clear()
+    # Ten batches, two a part: the third part is lost.
+    stub.fails_after = 5
+    with suppress(KeyboardInterrupt):
+        run()
+    assert not output.exists()
+    stub.fails_after = None
+    run()
+    assert output.read_bytes() == whole
+    assert len(stub.batches) == 5 + 6
+    assert [path.name for path in output.parent.iterdir()] == ["text.parquet"]
+    assert read_features(output, ids).present.all()
+
+
+def test_changed_texts_start_afresh(tmp_path, stub):
+    items, output = tmp_path / "items.parquet", tmp_path / "text.parquet"
+    write_items(items, [f"text {n}" for n in range(39)])
+    stub.fails_after = 5
+    with suppress(KeyboardInterrupt):
+        extract_texts(items, "stub", STUB, output, domain="shop")
+    stub.fails_after = None
+    texts = [f"other {n}" for n in range(39)]
+    ids = write_items(items, texts)
+    extract_texts(items, "stub", STUB, output, domain="shop")
+    np.testing.assert_array_equal(read_features(output, ids).embeddings, as_stored(stub.texts(texts)))
+
+
+def test_pictures_of_known_items_are_encoded_each_distinct_one_once(tmp_path, stub):
+    ids = write_items(tmp_path / "items.parquet", [None] * 12)
+    bodies = {item: picture(number % 5) for number, item in enumerate(ids[:10])} | {"of another domain": picture(9)}
+    media = write_media(tmp_path / "media", bodies, i10="dead", i11="oversize")
+    output = tmp_path / "vision.parquet"
+    extract_pictures(tmp_path / "items.parquet", media, "stub", STUB, output, domain="shop")
+    found = read_features(output, ids)
+    assert np.flatnonzero(~found.present).tolist() == [10, 11]
+    expected = stub.pictures([Image.open(io.BytesIO(bodies[item])) for item in ids[:10]])
+    np.testing.assert_array_equal(found.embeddings[:10], as_stored(expected))
+    assert sum(map(len, stub.batches)) == 5
+
+
+def test_a_picture_damaged_after_the_crawl_is_an_error(tmp_path, stub):
+    ids = write_items(tmp_path / "items.parquet", [None] * 3)
+    media = write_media(tmp_path / "media", {item: picture(number) for number, item in enumerate(ids)})
+    (media / "files" / "i1").write_bytes(picture(1)[:100])
+    with pytest.raises(FeatureError, match="cannot be decoded") as error:
+        extract_pictures(tmp_path / "items.parquet", media, "stub", STUB, tmp_path / "vision.parquet", domain="shop")
+    assert "i1" in str(error.value)
+    assert not (tmp_path / "vision.parquet").exists()
+
+
+def test_a_domain_without_pictures_is_named(tmp_path, stub):
+    write_items(tmp_path / "items.parquet", [None])
+    media = write_media(tmp_path / "media", {"other": picture(0)}, i0="dead")
+    with pytest.raises(FeatureError, match="No item of the domain has a picture") as error:
+        extract_pictures(tmp_path / "items.parquet", media, "stub", STUB, tmp_path / "vision.parquet", domain="shop")
+    assert "domains.shop" in str(error.value)
+
+
+def frame_table(path, counts):
+    """Frames of items, the videos of a row group as in `VIDEOS_A_ROW_GROUP`."""
+    rows = [
+        {"item_id": item, "frame_index": n, "seconds": n / 1, "jpeg": picture(100 * number + n, kind="JPEG")}
+        for number, (item, count) in enumerate(counts.items())
+        for n in range(count)
+    ]
+    part = path.with_suffix(".part")
+    write_table(part, pl.DataFrame(rows).to_arrow(), SCHEMAS["frames"], {"undecodable": "{}"})
+    metadata = {"sampling": '{"rule":"first"}', "undecodable": "{}"}
+    frames.write_batches(path, frames._row_groups([part]), SCHEMAS["frames"], metadata)
+    return {item: [row["jpeg"] for row in rows if row["item_id"] == item] for item in counts}
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_the_features_of_a_video_are_the_mean_of_its_frames(tmp_path, stub, batch_size):
+    stub.batch_size = batch_size
+    ids = write_items(tmp_path / "items.parquet", [None] * 14)
+    rng = np.random.default_rng(0)
+    counts = {item: int(rng.integers(1, 6)) for item in ["unknown", *ids[:12]]}
+    jpegs = frame_table(tmp_path / "frames.parquet", counts)
+    output = tmp_path / "vision.parquet"
+    extract_frames(tmp_path / "items.parquet", tmp_path / "frames.parquet", "stub", STUB, output, domain="films")
+    found = read_features(output, ids)
+    assert np.flatnonzero(~found.present).tolist() == [12, 13]
+    for row, item in enumerate(ids[:12]):
+        expected = stub.pictures([Image.open(io.BytesIO(jpeg)) for jpeg in jpegs[item]]).mean(0)
+        np.testing.assert_allclose(found.embeddings[row], expected, rtol=1e-3)
+    stored = dict(pl.read_parquet(output, columns=["item_id", "frames"]).iter_rows())
+    assert stored == {item: counts[item] for item in ids[:12]}
+    assert '"rule":"first"' in read_provenance(output).preprocessing
+
+
+def test_from_videos_to_features(tmp_path, stub, capfd):
+    ids = write_items(tmp_path / "items.parquet", [None] * 4)
+    clips = dict(zip(ids, ["constant.mp4", "audio.mp4", "vp9.webm", "untimed.avi"], strict=True))
+    media = write_media(tmp_path / "media", {item: (CLIPS / clip).read_bytes() for item, clip in clips.items()})
+    table = tmp_path / "frames.parquet"
+    sample_frames(media, Frames(rule="uniform", count=4, size=32, quality=90), table)
+    assert pl.read_parquet(table).group_by("item_id", maintain_order=True).len().rows() == [
+        ("i0", 4),
+        ("i2", 4),
+        ("i3", 4),
+    ]
+    assert list(frames.read_undecodable(table)) == ["i1"]
+    output = tmp_path / "vision.parquet"
+    extract_frames(tmp_path / "items.parquet", table, "stub", STUB, output, domain="films")
+    assert read_features(output, ids).present.tolist() == [True, False, True, True]
+
+
+def test_a_ledger_whose_videos_are_all_broken_is_an_error(tmp_path, capfd):
+    media = write_media(tmp_path / "media", {"a": b"<html>", "b": b""}, c="dead")
+    with pytest.raises(FeatureError, match="No video of the ledger can be decoded"):
+        sample_frames(media, Frames(rule="uniform", count=4, size=32, quality=90), tmp_path / "frames.parquet")
+    assert not (tmp_path / "frames.parquet").exists()

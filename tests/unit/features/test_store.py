@@ -8,7 +8,7 @@ import pytest
 from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features.store import Provenance, read_features, read_provenance, write_features
 
-PROVENANCE = Provenance(encoder="lsa", digest="d1", modality="text", preprocessing="lower case")
+PROVENANCE = Provenance(encoder="lsa", digest="d1", modality="text", preprocessing="lower case", weights="w1")
 RNG = np.random.default_rng(0)
 
 

@@ -1,0 +1,141 @@
+"""CLIP and its kin: an image and a text tower of open_clip.
+
+Text is cut to the model's context, 77 tokens for CLIP, by the model's own tokenizer; images are resized, cropped and
+normalised as the weights were trained.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.transform import MaybeToTensor, PreprocessCfg, image_transform_v2
+from open_clip.transformer import text_global_pool
+from PIL.Image import Image
+from torchvision.transforms import Compose, Normalize
+
+from mmsrec.encoder_rows import SEEDED, OpenClipEncoder
+from mmsrec.errors import FeatureError
+from mmsrec.features.encoders import network
+from mmsrec.features.encoders.base import Encoder, Tower, encoder_digest
+
+
+def load(name: str, row: OpenClipEncoder, corpus: Sequence[str]) -> Encoder:
+    """Makes the encoder; it is frozen, so the corpus has no say.
+
+    Raises:
+        FeatureError: the model is unknown, or its weights cannot be had.
+    """
+    where = network.device()
+    architecture = _architecture(name, row)
+    model = network.frozen(_model(name, row, architecture), where)
+    towers = {"text": _text_tower(model, architecture, where), "vision": _vision_tower(model, where)}
+    dim = open_clip.get_model_config(architecture)["embed_dim"]
+    return Encoder(name, dim, encoder_digest(row), network.weights_digest(model), towers)
+
+
+def _architecture(name: str, row: OpenClipEncoder) -> str:
+    """The name that open_clip knows the architecture by; that of a JSON file is its stem."""
+    path = Path(row.model)
+    if path.suffix == ".json":
+        try:
+            if not {"embed_dim", "vision_cfg", "text_cfg"} <= json.loads(path.read_text(encoding="utf-8")).keys():
+                raise ValueError("embed_dim, vision_cfg or text_cfg is missing")
+        except (OSError, ValueError, AttributeError) as error:
+            raise FeatureError(
+                "An architecture cannot be read.",
+                where=f"encoders.{name}.model: {row.model}",
+                expected="a JSON file in the format of open_clip's model configs",
+                found=error,
+            ) from error
+        open_clip.add_model_config(path)
+        return path.stem
+    if row.model not in open_clip.list_models():
+        raise FeatureError(
+            "open_clip does not know this architecture.",
+            where=f"encoders.{name}.model",
+            expected="a name of open_clip.list_models(), or a JSON file",
+            found=row.model,
+        )
+    return row.model
+
+
+def _model(name: str, row: OpenClipEncoder, architecture: str) -> torch.nn.Module:
+    if row.weights == SEEDED:
+        # The towers' own base weights would come from the hub.
+        return network.seeded(lambda: open_clip.create_model(architecture, pretrained_text=False), row.seed)
+    tag = open_clip.get_pretrained_cfg(architecture, row.weights)
+    if not tag and not Path(row.weights).is_file():
+        known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)) or "none"
+        error = ValueError(f"no such file, and the hub's tags of {architecture} are: {known}")
+        raise network.missing_weights(name, row, f"the file {row.weights}", error)
+    tried = f"the hub's tag {row.weights}" if tag else f"the file {row.weights}"
+    try:
+        # OpenAI's weights were trained with a faster approximation of GELU, which the plain architecture has not.
+        return open_clip.create_model(architecture, row.weights, force_quick_gelu=bool(tag.get("quick_gelu")))
+    except UnpicklingError as error:
+        refused = ValueError("it holds more than tensors, which could run code, or is no weights file")
+        raise network.missing_weights(name, row, tried, refused) from error
+    except (RuntimeError, OSError, ValueError, KeyError, EOFError) as error:
+        raise network.missing_weights(name, row, tried, error) from error
+
+
+def _text_tower(model: torch.nn.Module, architecture: str, where: torch.device) -> Tower:
+    tokenizer = open_clip.get_tokenizer(architecture)
+    shortened = _can_be_shortened(model)
+    encode = (lambda tokens: _encode_short(model, tokens)) if shortened else model.encode_text
+
+    def prepare(texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        tokens = tokenizer(list(texts))
+        length = int(tokens.argmax(dim=1).max()) + 1 if shortened else tokens.shape[1]
+        return {"tokens": network.staged(tokens[:, :length].contiguous(), where)}
+
+    return Tower(
+        prepare=prepare,
+        encode=network.encoding(encode if shortened else lambda tokens: model.encode_text(tokens), where),
+        batch_size=network.batch_size(where),
+        preprocessing=f"open_clip's tokenizer of {architecture}, {tokenizer.context_length} tokens",
+    )
+
+
+def _can_be_shortened(model: torch.nn.Module) -> bool:
+    """Whether the feature is that of the end token, which is the largest, and attention looks back only."""
+    return isinstance(model, open_clip.CLIP) and model.text_pool_type == "argmax" and model.attn_mask is not None
+
+
+def _encode_short(model: open_clip.CLIP, tokens: torch.Tensor) -> torch.Tensor:
+    """`model.encode_text` without the padding that all texts share: what follows the end token has no effect on it."""
+    length = tokens.shape[1]
+    hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
+    hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
+    return text_global_pool(hidden, tokens, model.text_pool_type) @ model.text_projection
+
+
+def _vision_tower(model: torch.nn.Module, where: torch.device) -> Tower:
+    settings = PreprocessCfg(**open_clip.get_model_preprocess_cfg(model))
+    steps = image_transform_v2(settings, is_train=False).transforms
+    crop = Compose([step for step in steps if not isinstance(step, MaybeToTensor | Normalize)])
+    # Of pixels in 0 .. 255.
+    mean, deviation = (
+        255 * torch.tensor(values, device=where).view(3, 1, 1) for values in (settings.mean, settings.std)
+    )
+
+    def prepare(images: Sequence[Image]) -> dict[str, torch.Tensor]:
+        pixels = torch.from_numpy(np.stack([np.asarray(crop(image)) for image in images]))
+        return {"pixels": network.staged(pixels, where)}
+
+    def encode(pixels: torch.Tensor) -> torch.Tensor:
+        return model.encode_image((pixels.permute(0, 3, 1, 2).float() - mean) / deviation)
+
+    return Tower(
+        prepare=prepare,
+        encode=network.encoding(encode, where),
+        batch_size=network.batch_size(where),
+        preprocessing=(
+            f"RGB, {settings.interpolation} resize of the {settings.resize_mode} side to {settings.size}, centre crop,"
+            f" mean {settings.mean}, deviation {settings.std}"
+        ),
+    )

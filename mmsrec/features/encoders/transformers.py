@@ -1,0 +1,119 @@
+"""A text model of transformers: BERT's [CLS] (Table 5 of the paper), or a sentence-transformers folder."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from mmsrec.encoder_rows import SEEDED, TransformersEncoder
+from mmsrec.errors import ArtifactError, FeatureError
+from mmsrec.features.encoders import network
+from mmsrec.features.encoders.base import Encoder, Tower, encoder_digest
+from mmsrec.files import read_json
+
+
+class Recipe(NamedTuple):
+    """How a text's tokens become one vector."""
+
+    pooling: str
+    max_tokens: int
+    normalize: bool
+
+
+def load(name: str, row: TransformersEncoder, corpus: Sequence[str]) -> Encoder:
+    """Makes the encoder; it is frozen, so the corpus has no say.
+
+    Raises:
+        FeatureError: the model cannot be had, or its folder states a pooling that is not known.
+    """
+    where = network.device()
+    recipe = _stored_recipe(name, row) if row.pooling == "stored" else Recipe(row.pooling, row.max_tokens, False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(row.model)
+        model = network.frozen(_model(row), where)
+    except (OSError, ValueError, KeyError) as error:
+        tried = f"the folder {row.model}" if Path(row.model).is_dir() else f"the hub's model {row.model}"
+        raise network.missing_weights(name, row, tried, error) from error
+    tower = _text_tower(model, tokenizer, recipe, where)
+    dim = model.config.hidden_size
+    return Encoder(name, dim, encoder_digest(row), network.weights_digest(model), {"text": tower})
+
+
+def _model(row: TransformersEncoder) -> PreTrainedModel:
+    if row.weights == SEEDED:
+        config = AutoConfig.from_pretrained(row.model)
+        model = network.seeded(lambda: AutoModel.from_config(config), row.seed)
+    else:
+        model = AutoModel.from_pretrained(row.model, dtype=torch.float32)
+    if getattr(model, "pooler", None) is not None:
+        # A head that no feature uses; some checkpoints lack it, and random weights would stand in.
+        model.pooler = None
+    return model
+
+
+def _text_tower(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, where: torch.device
+) -> Tower:
+    pool = POOLING[recipe.pooling]
+    longest = min(recipe.max_tokens, tokenizer.model_max_length, model.config.max_position_embeddings)
+
+    def prepare(texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        return {name: network.staged(tensor, where) for name, tensor in tokens.items()}
+
+    def encode(**tokens: torch.Tensor) -> torch.Tensor:
+        pooled = pool(model(**tokens).last_hidden_state.float(), tokens["attention_mask"])
+        return functional.normalize(pooled, dim=1) if recipe.normalize else pooled
+
+    return Tower(
+        prepare=prepare,
+        encode=network.encoding(encode, where),
+        batch_size=network.batch_size(where),
+        preprocessing=f"the model's tokenizer, {longest} tokens; {recipe.pooling} of the last layer"
+        + (", unit length" if recipe.normalize else ""),
+    )
+
+
+def _cls(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return hidden[:, 0]
+
+
+def _mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    weights = mask[:, :, None].float()
+    return (hidden * weights).sum(1) / weights.sum(1)
+
+
+POOLING: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {"cls": _cls, "mean": _mean}
+
+
+def _stored_recipe(name: str, row: TransformersEncoder) -> Recipe:
+    """What a sentence-transformers folder states: its modules, in order, and the longest text it was made for."""
+    folder = Path(row.model)
+    try:
+        modules = {module["type"].split(".")[-1]: module["path"] for module in read_json(folder / "modules.json")}
+        flags = read_json(folder / modules["Pooling"] / "config.json")
+        modes = sorted(key for key, value in flags.items() if key.startswith("pooling_mode_") and value)
+        limit = read_json(folder / "sentence_bert_config.json")["max_seq_length"]
+    except (ArtifactError, KeyError, TypeError, AttributeError) as error:
+        raise FeatureError(
+            "The folder states no pooling.",
+            where=f"encoders.{name}.model: {folder}",
+            expected="a sentence-transformers folder: modules.json, a pooling and sentence_bert_config.json",
+            found=error,
+            fix="Give its path as `model`, or choose `pooling: cls` or `mean`.",
+        ) from error
+    if modules.keys() - {"Transformer", "Pooling", "Normalize"} or modes not in ([CLS_MODE], [MEAN_MODE]):
+        raise FeatureError(
+            "The folder states a pooling that is not supported.",
+            where=f"encoders.{name}.model: {folder}",
+            expected=f"the modules Transformer, Pooling (of {CLS_MODE} or {MEAN_MODE}) and Normalize",
+            found=f"{', '.join(modules)} with {', '.join(modes)}",
+        )
+    return Recipe("cls" if modes == [CLS_MODE] else "mean", min(row.max_tokens, limit), "Normalize" in modules)
+
+
+CLS_MODE = "pooling_mode_cls_token"
+MEAN_MODE = "pooling_mode_mean_tokens"

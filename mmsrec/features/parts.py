@@ -1,0 +1,47 @@
+"""Partial work beside an output: a killed run goes on where it stopped, and the result is the same."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmsrec.files import lock
+
+
+class Parts:
+    """Numbered files in a hidden folder beside an output, of one identity: work of another one is thrown away."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self._folder = folder
+        self._suffix = suffix
+
+    def path(self, number: int) -> Path:
+        """The file of a part."""
+        return self._folder / f"{number:06d}{self._suffix}"
+
+    def missing(self, count: int) -> list[int]:
+        """Which of the parts 0 .. count - 1 are not there yet."""
+        return [number for number in range(count) if not self.path(number).exists()]
+
+
+@contextmanager
+def parts_of(output: Path, identity: object, suffix: str) -> Iterator[Parts]:
+    """Yields the parts of an output and removes them when the block ends without an error.
+
+    Args:
+        output: the file that the parts will become; no other process works on it meanwhile.
+        identity: all that the parts depend on, as JSON.
+        suffix: of a part's file name.
+    """
+    output = Path(output)
+    home = output.parent / f".{output.name}.parts"
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
+    with lock(output):
+        if home.exists():
+            for other in home.iterdir():
+                if other.name != digest:
+                    shutil.rmtree(other)
+        yield Parts(home / digest, suffix)
+        shutil.rmtree(home, ignore_errors=True)
