@@ -1,0 +1,120 @@
+"""What an artifact holds, in words: schema, counts, the share that is missing, and what is particular to its kind."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from mmsrec.artifacts import SCHEMAS, open_table
+from mmsrec.errors import ArtifactError
+from mmsrec.features.frames import read_undecodable
+from mmsrec.features.store import read_features, read_provenance
+
+REASONS_SHOWN = 5
+
+
+def describe(artifact: Path, items: Path | None = None) -> str:
+    """Describes a table, or every table below a folder.
+
+    Args:
+        artifact: a Parquet file or a folder.
+        items: items.parquet, against which a feature file is complete or not.
+
+    Raises:
+        ArtifactError: there is no table, or a damaged one.
+        FeatureError: a feature file is damaged.
+    """
+    if not artifact.is_dir():
+        return "\n".join(_table(artifact, items))
+    # Hidden folders hold partial work.
+    tables = [
+        path
+        for path in sorted(artifact.rglob("*.parquet"))
+        if not any(part.startswith(".") for part in path.relative_to(artifact).parts)
+    ]
+    if not tables:
+        raise ArtifactError(
+            "The folder holds no artifact.",
+            where=artifact,
+            expected="Parquet files",
+            fix="Run the stage that writes it.",
+        )
+    return "\n\n".join("\n".join(_table(path, items)) for path in tables)
+
+
+def kind_of(file: pq.ParquetFile) -> str:
+    """The kind of artifact that a file's columns make it; `table` if it is none."""
+    schema = file.schema_arrow.remove_metadata()
+    if "embedding" in schema.names:
+        return "features"
+    # Some kinds have the same columns; the first is as good as the other.
+    return next((kind for kind, known in SCHEMAS.items() if known.equals(schema)), "table")
+
+
+def _table(path: Path, items: Path | None) -> Iterator[str]:
+    with open_table(path) as file:
+        kind = kind_of(file)
+        yield f"{path}: {kind}"
+        yield f"  {file.metadata.num_rows:,} rows, {file.num_row_groups:,} row groups, {path.stat().st_size:,} bytes"
+        yield from _columns(path, file)
+    yield from DETAILS.get(kind, lambda path, items: ())(path, items)
+
+
+def _columns(path: Path, file: pq.ParquetFile) -> Iterator[str]:
+    schema = file.schema_arrow
+    nullable = [field.name for field in schema if field.nullable]
+    missing = pl.scan_parquet(path).select(pl.col(nullable).is_null().mean()).collect() if nullable else None
+    for field in schema:
+        share = missing.get_column(field.name).item() if field.nullable else None
+        yield f"  {field.name:<16}{field.type!s:<40}{'' if share is None else f'{share:.1%} missing'}".rstrip()
+
+
+def _ledger(path: Path, items: Path | None) -> Iterator[str]:
+    ledger = pl.read_parquet(path)
+    states = ledger.group_by("state").agg(pl.len().alias("items")).sort("items", "state", descending=[True, False])
+    for state, count in states.iter_rows():
+        yield f"  {state:<16}{count:>10,} items{count / ledger.height:>8.1%}"
+    yield f"  {ledger.get_column('bytes').sum():,} bytes fetched, {ledger.get_column('attempts').sum():,} attempts"
+    yield from _reasons(ledger.get_column("error").drop_nulls().to_list())
+
+
+def _frames(path: Path, items: Path | None) -> Iterator[str]:
+    counts = pl.read_parquet(path, columns=["item_id"]).group_by("item_id").len().get_column("len")
+    undecodable = read_undecodable(path)
+    total = len(counts) + len(undecodable)
+    if len(counts):
+        yield f"  {len(counts):,} videos with {counts.min()} to {counts.max()} frames, {counts.mean():.2f} on average"
+    yield f"  {len(undecodable):,} of {total:,} videos undecodable, {len(undecodable) / max(total, 1):.1%}"
+    yield from _reasons(undecodable.values())
+
+
+def _features(path: Path, items: Path | None) -> Iterator[str]:
+    provenance = read_provenance(path)
+    yield f"  {provenance.modality} by {provenance.encoder}"
+    yield f"  digest {provenance.digest[:12]}, weights {provenance.weights[:12]}"
+    yield f"  {provenance.preprocessing}"
+    own = pl.read_parquet(path, columns=["item_id", "frames"])
+    embeddings = read_features(path, own.get_column("item_id").to_arrow()).embeddings
+    norms = np.linalg.norm(embeddings.astype(np.float32), axis=1)
+    if len(norms):
+        yield f"  length of a vector: {norms.min():.3f} to {norms.max():.3f}, {norms.mean():.3f} on average"
+        yield f"  inputs behind a vector: {own.get_column('frames').mean():.2f} on average"
+    if items is not None:
+        wanted = pl.read_parquet(items, columns=["item_id"]).get_column("item_id")
+        present = int(wanted.is_in(own.get_column("item_id").implode()).sum())
+        yield f"  {len(wanted) - present:,} of {len(wanted):,} items missing, {1 - present / max(len(wanted), 1):.1%}"
+
+
+def _reasons(reasons: Iterable[str]) -> Iterator[str]:
+    counts = pl.Series("reason", list(reasons), pl.String).value_counts(sort=True).head(REASONS_SHOWN)
+    for reason, count in counts.iter_rows():
+        yield f"  {count:>10,} x {reason}"
+
+
+DETAILS: dict[str, Callable[[Path, Path | None], Iterable[str]]] = {
+    "ledger": _ledger,
+    "frames": _frames,
+    "features": _features,
+}

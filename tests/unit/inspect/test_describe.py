@@ -1,0 +1,139 @@
+"""What an artifact's description says, of each kind that has details of its own."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmsrec.errors import ArtifactError, FeatureError
+from mmsrec.features.store import Provenance, write_features
+from mmsrec.inspect.describe import describe
+from mmsrec.inspect.nearest import nearest
+from mmsrec.inspect.sheet import CELL, LABEL, write_sheet
+from tests.unit.features.test_extract import frame_table
+from tests.unit.features.worlds import picture, write_items, write_media
+
+PROVENANCE = Provenance("clip", "d" * 64, "vision", "resized", "w" * 64)
+
+
+@pytest.fixture
+def features(tmp_path):
+    """Vectors of unit length at growing angles from that of i0."""
+    angles = np.linspace(0, 2, 5)
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    path = tmp_path / "features" / "vision.parquet"
+    write_features(path, [f"i{number}" for number in range(5)], [1, 2, 3, 4, 5], vectors, PROVENANCE)
+    return path
+
+
+def test_items_show_what_is_missing(tmp_path):
+    write_items(tmp_path / "items.parquet", ["a", None, None, "d"])
+    text = describe(tmp_path / "items.parquet")
+    assert "items.parquet: items" in text
+    assert "4 rows" in text
+    lines = {line.split()[0]: line for line in text.splitlines()[2:]}
+    assert "50.0% missing" in lines["text"]
+    assert "100.0% missing" in lines["media_url"]
+    assert "missing" not in lines["item_id"]
+
+
+def test_a_ledger_shows_its_states(tmp_path):
+    media = write_media(tmp_path / "media", {"a": b"1", "b": b"2"}, c="dead", d="dead", e="missing")
+    text = describe(media)
+    assert "ledger.parquet: ledger" in text
+    assert "dead                     2 items   40.0%" in text
+    assert "missing                  1 items   20.0%" in text
+
+
+def test_frames_show_their_videos(tmp_path):
+    frame_table(tmp_path / "frames.parquet", {"a": 2, "b": 4})
+    text = describe(tmp_path / "frames.parquet")
+    assert "2 videos with 2 to 4 frames, 3.00 on average" in text
+    assert "0 of 2 videos undecodable, 0.0%" in text
+
+
+def test_features_show_their_origin_and_the_missing_share(tmp_path, features):
+    write_items(tmp_path / "items.parquet", [None] * 8)
+    text = describe(features, tmp_path / "items.parquet")
+    assert "vision by clip" in text
+    assert "1.000 on average" in text
+    assert "inputs behind a vector: 3.00" in text
+    assert "3 of 8 items missing, 37.5%" in text
+
+
+def test_a_folder_shows_its_tables_but_no_partial_work(tmp_path, features):
+    hidden = tmp_path / "features" / ".text.parquet.parts" / "0.parquet"
+    hidden.parent.mkdir()
+    hidden.write_bytes(b"")
+    write_items(tmp_path / "features" / "items.parquet", ["a"])
+    text = describe(tmp_path / "features")
+    assert "vision.parquet: features" in text
+    assert "items.parquet: items" in text
+    assert "parts" not in text
+
+
+def test_what_is_no_artifact_is_named(tmp_path):
+    with pytest.raises(ArtifactError, match="no artifact"):
+        describe(tmp_path)
+    with pytest.raises(ArtifactError, match="missing"):
+        describe(tmp_path / "none.parquet")
+
+
+def test_the_nearest_come_first(features):
+    found = nearest(features, "i0", 3)
+    assert [neighbour.item_id for neighbour in found] == ["i1", "i2", "i3"]
+    assert [neighbour.cosine for neighbour in found] == pytest.approx(np.cos([0.5, 1.0, 1.5]), abs=2e-3)
+    assert len(nearest(features, "i0", 100)) == 4
+
+
+def test_an_item_without_features_is_named(features):
+    with pytest.raises(FeatureError, match="no features") as error:
+        nearest(features, "i9", 3)
+    assert "i9" in str(error.value)
+
+
+def test_a_contact_sheet_of_pictures(tmp_path):
+    bodies = {f"i{number:02}": picture(number, (60, 60)) for number in range(12)} | {"video": b"no picture"}
+    media = write_media(tmp_path / "media", bodies)
+    assert write_sheet(media, tmp_path / "sheet.png") == 12
+    sheet = Image.open(tmp_path / "sheet.png")
+    assert sheet.size == (10 * CELL, 2 * (CELL + LABEL))
+    colours = len(sheet.crop((0, 0, CELL, CELL)).getcolors(CELL * CELL))
+    assert colours > 100, "the first cell shows a picture"
+    assert sheet.crop((9 * CELL, CELL + LABEL, 10 * CELL, 2 * CELL)).getcolors() == [
+        (CELL * (CELL - LABEL), (255,) * 3)
+    ]
+
+
+def test_a_contact_sheet_of_frames(tmp_path):
+    frame_table(tmp_path / "frames.parquet", {"a": 2, "b": 4})
+    assert write_sheet(tmp_path / "frames.parquet", tmp_path / "sheet.png") == 6
+
+
+def test_a_folder_of_videos_has_no_contact_sheet(tmp_path):
+    media = write_media(tmp_path / "media", {"a": b"no picture"})
+    assert write_sheet(media, tmp_path / "sheet.png") == 0
+    assert not (tmp_path / "sheet.png").exists()
+
+
+def run(*arguments, folder):
+    command = [sys.executable, "-m", "mmsrec.inspect", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_the_command_line(tmp_path, features):
+    write_items(tmp_path / "items.parquet", [None] * 8)
+    media = write_media(tmp_path / "media", {"a": picture(0)})
+    shown = run(media, folder=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "1 pictures in contact-sheet.png" in shown.stdout
+    assert (tmp_path / "contact-sheet.png").exists()
+
+    near = run(features.parent, "nearest", "i0", "--count", "2", "--items", tmp_path / "items.parquet", folder=tmp_path)
+    assert near.stdout.splitlines() == ["vision: nearest to i0 i0", "  0.878  i1  i1", "  0.541  i2  i2"]
+
+    absent = run("none.parquet", folder=tmp_path)
+    assert absent.returncode == 1
+    assert absent.stderr.startswith("error: An artifact is missing.")
