@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsrec.demo.mirror import write_mirror
+from mmsrec.demo.mirror import make_world, write_mirror
 from mmsrec.demo.world import SIZES
 from mmsrec.files import read_json
 from tests.integration.engines import copy_workflow
@@ -56,7 +56,7 @@ def planned(output):
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     copy_workflow(folder)
-    write_mirror(folder / "mirror", SIZES["test"], seed=1)
+    write_mirror(folder / "mirror", make_world(SIZES["test"], 1))
     edit(folder, SMALL)
     snakemake(folder)
     return folder
@@ -106,6 +106,7 @@ def test_a_killed_training_ends_with_the_same_bytes(project):
     assert not (folder / "weights.safetensors").exists()
 
     assert "continuing after epoch" in run(project, *flags, "--output", str(folder))
-    unbroken = project / "models/demo-shop/k5/demo-text/seed0"
+    unbroken = project / "unbroken"
+    run(project, *flags, "--output", str(unbroken))
     for name in ("weights.safetensors", "config.json"):
         assert (folder / name).read_bytes() == (unbroken / name).read_bytes()
