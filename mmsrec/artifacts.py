@@ -10,7 +10,7 @@
 | ledger | item_id, state, url, status (HTTP), bytes, sha256, attempts, error, path (below the ledger's folder) |
 | frames | item_id, frame_index (in display order), seconds, jpeg: the frames of a video follow each other |
 | features | item_id, frames (images behind the vector, 1 for text), embedding (float16) |
-| history | one row an epoch: epoch, loss, metric, learning_rate, seconds, positions, efficiency |
+| history | one row an epoch: epoch, loss, recall@10 (validation), learning_rate, seconds, positions, efficiency |
 | ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
 """
 

@@ -60,9 +60,7 @@ class TransformersEncoder(_Network):
 
     kind: Literal["transformers"]
     model: str = Field(description="a name on the hub, or a folder: of transformers or of sentence-transformers")
-    weights: Literal["pretrained", "seeded"] = Field(
-        description="seeded: drawn at random for the model's config"
-    )
+    weights: Literal["pretrained", "seeded"] = Field(description="seeded: drawn at random for the model's config")
     pooling: Literal["cls", "mean", "stored"] = Field(
         description="of the last layer: its [CLS], its mean, or what a sentence-transformers folder states"
     )

@@ -1,6 +1,5 @@
 import random
 import re
-import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -9,6 +8,7 @@ import pytest
 
 from mmsrec.sources.partial import Partial
 from mmsrec.sources.transfer import Limits, UnavailableError, download
+from tests.certificates import self_signed
 from tests.servers import Reply, Server
 
 BODY = random.Random(7).randbytes(200_000)
@@ -205,41 +205,14 @@ def test_nobody_there_is_a_reason_not_a_crash(tmp_path):
         download(url, partial_of(tmp_path), QUICK)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A self-signed certificate for 127.0.0.1, in one file with its key."""
-    ipaddress = pytest.importorskip("ipaddress")
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + private)
-    return path
+@pytest.fixture
+def certificate(tmp_path):
+    return tmp_path / "certificate.pem"
 
 
 @pytest.fixture
 def tls(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+    return self_signed(certificate)
 
 
 def test_an_unknown_certificate_is_refused_at_once(serve, tmp_path, tls):
