@@ -82,8 +82,9 @@ class Fetcher:
         try:
             return self._published_robots(target(origin.url(robots.PATH)))
         except Rejected as rejected:
-            rejected.reason = f"robots.txt: {rejected.reason}"
-            rejected.of_host = True
+            if rejected.state == "failed":
+                rejected.reason = f"robots.txt: {rejected.reason}"
+                rejected.of_host = True
             raise
 
     def _published_robots(self, wanted: Target) -> str:

@@ -65,7 +65,9 @@ class _DeadlineReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         limits = _limits.get()
-        self._sock.settimeout(limits.remaining(limits.read_timeout))
+        longest = limits.remaining(limits.read_timeout)
+        if longest != self._sock.gettimeout():
+            self._sock.settimeout(longest)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -128,6 +130,14 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 class _GuardedAdapter(HTTPAdapter):
+    """An adapter of one host: its pool, once made, is not looked up again."""
+
+    _pool: HTTPConnectionPool | None = None
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
+        self._pool = self._pool or super().get_connection_with_tls_context(*args, **options)
+        return self._pool
+
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}

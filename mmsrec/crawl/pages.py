@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yt_dlp
 from yt_dlp.networking.exceptions import HTTPError, TransportError
-from yt_dlp.utils import DownloadCancelled, DownloadError, YoutubeDLError
+from yt_dlp.utils import DownloadCancelled, YoutubeDLError
 
 from mmsrec.crawl.policy import Rejected, State
 from mmsrec.crawl.videos import check_seconds, verify_video
@@ -55,6 +55,13 @@ MEANINGS = (
 )
 
 
+class _Log:
+    """What yt-dlp says. Its errors come as exceptions too, and end in the ledger."""
+
+    debug = error = staticmethod(logger.debug)
+    warning = staticmethod(logger.warning)
+
+
 class Pages:
     """Pages of one site.
 
@@ -68,10 +75,11 @@ class Pages:
         self._options: dict[str, Any] = {
             "allowed_extractors": trailers.extractors,
             "cachedir": False,
+            "continuedl": False,
             "cookiefile": str(cookies) if cookies else None,
             "extractor_retries": 1,
             "fragment_retries": 1,
-            "logger": logging.getLogger("yt_dlp"),
+            "logger": _Log(),
             "noplaylist": True,
             "noprogress": True,
             "retries": 1,
@@ -146,7 +154,7 @@ def _run(options: dict[str, Any], url: str, *, download: bool) -> dict[str, Any]
         if isinstance(error.__cause__, Rejected):
             raise error.__cause__ from None
         raise
-    except (DownloadError, YoutubeDLError) as error:
+    except YoutubeDLError as error:
         raise meaning_of(error) from error
 
 

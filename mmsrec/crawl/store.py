@@ -1,6 +1,7 @@
 """Media files in a folder: named after checked item ids, spread over 256 folders, whole or absent."""
 
 import hashlib
+import os
 import re
 import shutil
 from pathlib import Path
@@ -52,9 +53,11 @@ class Store:
         """
         path = media_path(item_id, verify(body, max_pixels))
         # The name has no folder part, and no two items share it: it is free among the unfinished files.
-        temporary = self.partial / path.rpartition("/")[2]
-        temporary.write_bytes(body)
-        temporary.replace(self._folder / path)
+        temporary = f"{self.partial}/{path.rpartition('/')[2]}"
+        # Unbuffered: each system call lets go of the interpreter lock, and many threads wait for it.
+        with open(temporary, "wb", buffering=0) as file:
+            file.write(body)
+        os.replace(temporary, f"{self._folder}/{path}")
         return Entry(item_id, "ok", bytes=len(body), sha256=hashlib.sha256(body).hexdigest(), path=path)
 
     def keep_file(self, item_id: str, file: Path) -> Entry:

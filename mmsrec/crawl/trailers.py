@@ -1,5 +1,6 @@
 """The crawl of trailers: a known page first, else a search; slow on purpose, and able to go on over days."""
 
+import itertools
 import logging
 import time
 from collections import Counter
@@ -104,7 +105,7 @@ class _TrailerCrawl:
 
     def _patiently(self, request: Callable[..., Answer], *arguments: object) -> Answer:
         """Makes a request, again after failures that may pass; a site that sends crawlers away gets longer pauses."""
-        for attempt in range(1, self._trailers.attempts + 1):
+        for attempt in itertools.count(1):
             self._wait()
             self._attempts += 1
             try:
@@ -117,7 +118,6 @@ class _TrailerCrawl:
             else:
                 self._walls = 0
                 return answer
-        raise AssertionError("the last attempt returns or raises")
 
     def _wait(self) -> None:
         pause = min(self._trailers.pause * 2**self._walls, self._trailers.max_pause)

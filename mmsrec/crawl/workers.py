@@ -1,6 +1,7 @@
 """The threads of a picture crawl: redirects, retries and other URLs of an item are steps back into the schedule."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from mmsrec.crawl.store import Store
 from mmsrec.media_rows import Crawl
 from mmsrec.sources.backoff import exponential
 
+BURST_SECONDS = 0.05
 GIVEN_UP = "the host failed too often in a row and was given up"
 
 
@@ -58,6 +60,9 @@ class PictureCrawl:
                 workers.submit(self._work).add_done_callback(self._settled.put)
             try:
                 for _ in urls:
+                    # Entries are taken in bursts: to wake for each would cost the workers their turns.
+                    if self._settled.empty():
+                        time.sleep(BURST_SECONDS)
                     entry = self._settled.get()
                     if isinstance(entry, Future):
                         entry.result()

@@ -6,6 +6,7 @@ normalised as the weights were trained.
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -31,10 +32,12 @@ def load(name: str, row: OpenClipEncoder, corpus: Sequence[str]) -> Encoder:
     """
     where = network.device()
     architecture = _architecture(name, row)
-    model = network.frozen(_model(name, row, architecture), where)
+    model = _model(name, row, architecture)
+    weights = network.weights_digest(model)
+    model = network.frozen(model, where)
     towers = {"text": _text_tower(model, architecture, where), "vision": _vision_tower(model, where)}
     dim = open_clip.get_model_config(architecture)["embed_dim"]
-    return Encoder(name, dim, encoder_digest(row), network.weights_digest(model), towers)
+    return Encoder(name, dim, encoder_digest(row), weights, towers)
 
 
 def _architecture(name: str, row: OpenClipEncoder) -> str:
@@ -86,17 +89,17 @@ def _model(name: str, row: OpenClipEncoder, architecture: str) -> torch.nn.Modul
 def _text_tower(model: torch.nn.Module, architecture: str, where: torch.device) -> Tower:
     tokenizer = open_clip.get_tokenizer(architecture)
     shortened = _can_be_shortened(model)
-    encode = (lambda tokens: _encode_short(model, tokens)) if shortened else model.encode_text
+    encode = partial(_encode_short, model) if shortened else model.encode_text
 
     def prepare(texts: Sequence[str]) -> dict[str, torch.Tensor]:
         tokens = tokenizer(list(texts))
         length = int(tokens.argmax(dim=1).max()) + 1 if shortened else tokens.shape[1]
-        return {"tokens": network.staged(tokens[:, :length].contiguous(), where)}
+        return {"text": network.staged(tokens[:, :length].contiguous(), where)}
 
     return Tower(
         prepare=prepare,
-        encode=network.encoding(encode if shortened else lambda tokens: model.encode_text(tokens), where),
-        batch_size=network.batch_size(where),
+        encode=network.encoding(encode, where),
+        batch_size=network.batch_size(where, "text"),
         preprocessing=f"open_clip's tokenizer of {architecture}, {tokenizer.context_length} tokens",
     )
 
@@ -106,18 +109,19 @@ def _can_be_shortened(model: torch.nn.Module) -> bool:
     return isinstance(model, open_clip.CLIP) and model.text_pool_type == "argmax" and model.attn_mask is not None
 
 
-def _encode_short(model: open_clip.CLIP, tokens: torch.Tensor) -> torch.Tensor:
+def _encode_short(model: open_clip.CLIP, text: torch.Tensor) -> torch.Tensor:
     """`model.encode_text` without the padding that all texts share: what follows the end token has no effect on it."""
-    length = tokens.shape[1]
-    hidden = model.token_embedding(tokens) + model.positional_embedding[:length]
+    length = text.shape[1]
+    hidden = model.token_embedding(text) + model.positional_embedding[:length]
     hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
-    return text_global_pool(hidden, tokens, model.text_pool_type) @ model.text_projection
+    return text_global_pool(hidden, text, model.text_pool_type) @ model.text_projection
 
 
 def _vision_tower(model: torch.nn.Module, where: torch.device) -> Tower:
     settings = PreprocessCfg(**open_clip.get_model_preprocess_cfg(model))
     steps = image_transform_v2(settings, is_train=False).transforms
     crop = Compose([step for step in steps if not isinstance(step, MaybeToTensor | Normalize)])
+    precision = network.precision(where)
     # Of pixels in 0 .. 255.
     mean, deviation = (
         255 * torch.tensor(values, device=where).view(3, 1, 1) for values in (settings.mean, settings.std)
@@ -128,12 +132,13 @@ def _vision_tower(model: torch.nn.Module, where: torch.device) -> Tower:
         return {"pixels": network.staged(pixels, where)}
 
     def encode(pixels: torch.Tensor) -> torch.Tensor:
-        return model.encode_image((pixels.permute(0, 3, 1, 2).float() - mean) / deviation)
+        normalised = (pixels.permute(0, 3, 1, 2).float() - mean) / deviation
+        return model.encode_image(normalised.to(precision))
 
     return Tower(
         prepare=prepare,
         encode=network.encoding(encode, where),
-        batch_size=network.batch_size(where),
+        batch_size=network.batch_size(where, "vision"),
         preprocessing=(
             f"RGB, {settings.interpolation} resize of the {settings.resize_mode} side to {settings.size}, centre crop,"
             f" mean {settings.mean}, deviation {settings.std}"

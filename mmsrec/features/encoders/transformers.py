@@ -33,13 +33,14 @@ def load(name: str, row: TransformersEncoder, corpus: Sequence[str]) -> Encoder:
     recipe = _stored_recipe(name, row) if row.pooling == "stored" else Recipe(row.pooling, row.max_tokens, False)
     try:
         tokenizer = AutoTokenizer.from_pretrained(row.model)
-        model = network.frozen(_model(row), where)
+        model = _model(row)
     except (OSError, ValueError, KeyError) as error:
         tried = f"the folder {row.model}" if Path(row.model).is_dir() else f"the hub's model {row.model}"
         raise network.missing_weights(name, row, tried, error) from error
-    tower = _text_tower(model, tokenizer, recipe, where)
+    weights = network.weights_digest(model)
+    tower = _text_tower(network.frozen(model, where), tokenizer, recipe, where)
     dim = model.config.hidden_size
-    return Encoder(name, dim, encoder_digest(row), network.weights_digest(model), {"text": tower})
+    return Encoder(name, dim, encoder_digest(row), weights, {"text": tower})
 
 
 def _model(row: TransformersEncoder) -> PreTrainedModel:
@@ -71,7 +72,7 @@ def _text_tower(
     return Tower(
         prepare=prepare,
         encode=network.encoding(encode, where),
-        batch_size=network.batch_size(where),
+        batch_size=network.batch_size(where, "text"),
         preprocessing=f"the model's tokenizer, {longest} tokens; {recipe.pooling} of the last layer"
         + (", unit length" if recipe.normalize else ""),
     )

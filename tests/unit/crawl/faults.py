@@ -50,7 +50,7 @@ HTML = b"<!DOCTYPE html><title>Sorry</title><p>This picture is gone."
 
 FAULTS = (
     Fault("200", [Reply(PICTURE)], "ok", 1, 200),
-    Fault("200 chunks without a length", [Reply(PICTURE, length=None, chunk=100)], "ok", 1, 200),
+    Fault("200 chunks without a length", [Reply(PICTURE, no_length=True, chunk=100)], "ok", 1, 200),
     Fault("301 once", [Reply(status=301, headers={"Location": "/200"})], "ok", 1, 200),
     Fault("301 loop", [Reply(status=301, headers={"Location": "/301 loop"})], "dead", 1, 301, "redirects"),
     Fault(
@@ -75,8 +75,8 @@ FAULTS = (
     Fault("connection lost", [Reply(PICTURE, drop_after=300)], "failed", ATTEMPTS, None, "broke off"),
     Fault("connection lost once", [Reply(PICTURE, drop_after=300), Reply(PICTURE)], "ok", 2, 200),
     Fault("truncated file", [Reply(PICTURE[:-200])], "undecodable", 1, 200, "damaged"),
-    Fault("50 MB announced", [Reply(BIG)], "oversize", 1, 200, "bytes"),
-    Fault("50 MB unannounced", [Reply(BIG, length=None)], "oversize", 1, 200, "bytes"),
+    Fault("50 MB announced", [Reply(BIG)], "oversize", 1, 200, "bytes announced"),
+    Fault("50 MB unannounced", [Reply(BIG, no_length=True)], "oversize", 1, 200, "bytes sent"),
     Fault(
         "HTML as .jpg", [Reply(HTML, headers={"Content-Type": "image/jpeg"})], "undecodable", 1, 200, "not a picture"
     ),
@@ -97,10 +97,9 @@ FAULTS = (
 ROBOTS = Reply(b"User-agent: *\nDisallow: /robots.txt%20\nDisallow: /robots.txt$\nDisallow: /forbidden/\n")
 
 
-def crawl_faults(server: Server, folder: Path, hasty: bool) -> None:
-    """Crawls the hasty faults, or the others, all at once."""
-    faults = [fault for fault in FAULTS if fault.hasty == hasty]
-    patience = {} if hasty else {"read_timeout": 20.0, "total_timeout": 60.0}
+def crawl_faults(server: Server, folder: Path, faults: Sequence[Fault]) -> None:
+    """Crawls faults of one temper, hasty or patient, all at once."""
+    patience = {} if faults[0].hasty else {"read_timeout": 20.0, "total_timeout": 60.0}
     rules = policy(allow_private=False, attempts=ATTEMPTS, host_concurrency=len(faults), **patience)
     items = urls({fault.name: server.url(path_of(fault)) for fault in faults})
     with loopback_counts_as_public():

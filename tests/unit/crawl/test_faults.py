@@ -14,8 +14,8 @@ from tests.unit.crawl.faults import FAULTS, PICTURE, Fault, crawl_faults, routes
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     patient, hasty = tmp_path_factory.mktemp("patient"), tmp_path_factory.mktemp("hasty")
     with Server(routes()) as server:
-        crawl_faults(server, patient, hasty=False)
-        crawl_faults(server, hasty, hasty=True)
+        crawl_faults(server, patient, [fault for fault in FAULTS if not fault.hasty])
+        crawl_faults(server, hasty, [fault for fault in FAULTS if fault.hasty])
     return patient, hasty
 
 

@@ -120,6 +120,14 @@ def test_the_first_request_of_a_page_is_tried_again_too(serve: Serve, tmp_path: 
     assert (states(tmp_path), ledger(tmp_path)["1"]["attempts"]) == ({"1": "ok"}, 3)
 
 
+def test_what_is_left_of_one_trailer_never_joins_the_next(serve: Serve, tmp_path: Path) -> None:
+    server = serve({"/a.avi": clip(video(60), drop_after=9000), "/b.avi": clip()})
+    crawl_trailers(films({"1": None, "2": None}), {"1": "a", "2": "b"}, tmp_path, trailers(server, attempts=1))
+
+    assert states(tmp_path) == {"1": "failed", "2": "ok"}
+    assert list(files(tmp_path).values()) == [TRAILER]
+
+
 def test_requests_are_a_pause_apart(serve: Serve, tmp_path: Path) -> None:
     server = serve({f"/{n}.avi": Reply(status=404) for n in range(4)})
     items = films({str(n): None for n in range(4)})

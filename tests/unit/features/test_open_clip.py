@@ -33,7 +33,7 @@ def file_row(model, weights):
 
 @pytest.fixture
 def in_full_precision(monkeypatch):
-    monkeypatch.setattr(network, "has_bfloat16", lambda where: False)
+    monkeypatch.setattr(network, "precision", lambda where: torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +72,14 @@ def test_texts_are_encoded_as_open_clip_does_though_padding_is_left_out(architec
 
 def test_padding_is_left_out(architecture):
     tower = load_encoder("tiny", row(architecture)).tower("text")
-    assert tower.prepare(["red soap"])["tokens"].shape == (1, 4)
-    assert tower.prepare(TEXTS)["tokens"].shape == (4, 77)
+    assert tower.prepare(["red soap"])["text"].shape == (1, 4)
+    assert tower.prepare(TEXTS)["text"].shape == (4, 77)
 
 
 def test_bfloat16_keeps_the_direction(architecture, monkeypatch):
     vectors = []
-    for mixed in (False, True):
-        monkeypatch.setattr(network, "has_bfloat16", lambda where, mixed=mixed: mixed)
+    for precision in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(network, "precision", lambda where, precision=precision: precision)
         vectors.append(load_encoder("tiny", row(architecture)).encode_images(images()))
     cosine = (vectors[0] * vectors[1]).sum(1) / np.prod([np.linalg.norm(each, axis=1) for each in vectors], axis=0)
     assert cosine.min() > 0.999

@@ -58,7 +58,7 @@ def stored(folder, tmp_path, *, modes=("mean_tokens",), modules=("Transformer", 
 
 @pytest.fixture(autouse=True)
 def in_full_precision(monkeypatch):
-    monkeypatch.setattr(network, "has_bfloat16", lambda where: False)
+    monkeypatch.setattr(network, "precision", lambda where: torch.float32)
 
 
 def slow(folder, pool, max_tokens):
