@@ -134,8 +134,8 @@ def compare(posters: Path, connections: int, rounds: int, peer: str | None) -> N
                 runs[name].append(measure([folder if part == "FOLDER" else part for part in command]))
     print(f"{len(names):,} pictures, {connections} connections, median of {rounds} rounds by turns\n")
     print(
-        "| crawler | pictures kept | pictures/s by its clock | pictures/s of its process | ms of processor a picture"
-        " | cores busy | peak MiB |"
+        "| crawler | pictures kept | pictures/s by its clock (lowest, highest) | pictures/s of its process"
+        " | ms of processor a picture | cores busy | peak MiB |"
     )
     print("|---|---|---|---|---|---|---|")
     for name, rows in runs.items():

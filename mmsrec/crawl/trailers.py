@@ -65,7 +65,7 @@ def _search(title: str | None, trailers: Trailers) -> str | None:
 
 
 class _TrailerCrawl:
-    """One request at a time, none sooner than the pause after the last."""
+    """One request at a time, none sooner than a pause after the end of the last."""
 
     def __init__(self, trailers: Trailers, site: Pages) -> None:
         self._trailers = trailers
@@ -118,11 +118,12 @@ class _TrailerCrawl:
             else:
                 self._walls = 0
                 return answer
+            finally:
+                self._last = time.monotonic()
 
     def _wait(self) -> None:
         pause = min(self._trailers.pause * 2**self._walls, self._trailers.max_pause)
         time.sleep(max(0.0, self._last + pause - time.monotonic()))
-        self._last = time.monotonic()
 
     def _count_walls(self, rejected: Rejected) -> None:
         if not isinstance(rejected, Throttled):

@@ -249,14 +249,14 @@ def test_a_killed_crawl_goes_on_to_the_same_ledger(serve: Serve, tmp_path: Path)
         lambda n: Reply(picture(seed=n)[:-50]),
         lambda n: Reply(status=500),
     )
-    server = serve({f"/{n}": replies[n % 5](n) for n in range(100)})
-    items = urls({str(n): server.url(f"/{n}") for n in range(100)})
+    server = serve({f"/{n}": replies[n % 5](n) for n in range(60)})
+    items = urls({str(n): server.url(f"/{n}") for n in range(60)})
     pq.write_table(items, tmp_path / "items.parquet")
     crawl_images(items, tmp_path / "whole", policy(**PATIENT), connections=4)
 
     killed = tmp_path / "killed"
     log = killed / "ledger.jsonl"
-    for lines in (10, 50):
+    for lines in (10, 30):
         command = [sys.executable, "-c", KILLED, str(tmp_path / "items.parquet"), str(killed)]
         process = subprocess.Popen(command, cwd=PARAMS.parent, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
@@ -272,6 +272,6 @@ def test_a_killed_crawl_goes_on_to_the_same_ledger(serve: Serve, tmp_path: Path)
 
     assert (killed / "ledger.parquet").read_bytes() == (tmp_path / "whole/ledger.parquet").read_bytes()
     assert files(killed) == files(tmp_path / "whole")
-    final = [f"/{n}" for n in range(100) if n % 5 != 4]
+    final = [f"/{n}" for n in range(60) if n % 5 != 4]
     again = [path for path in final if len(server.asked(path)) > served[path]]
-    assert len(again) < 60
+    assert len(again) <= 30

@@ -135,7 +135,7 @@ def test_requests_are_a_pause_apart(serve: Serve, tmp_path: Path) -> None:
 
     times = [request.time for request in server.requests]
     assert len(times) == 4
-    assert all(later - first > 0.15 for first, later in pairwise(times))
+    assert all(later - first > 0.19 for first, later in pairwise(times))
 
 
 def test_a_site_that_sends_crawlers_away_ends_the_run_and_the_next_goes_on(serve: Serve, tmp_path: Path) -> None:
