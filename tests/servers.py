@@ -2,6 +2,7 @@
 
 import re
 import socket
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -54,6 +55,13 @@ class Request:
     time: float
 
 
+class _Http(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keeps the test's output quiet about clients that hang up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Server:
     """A context manager. `routes` maps a path to its answers in turn; the last one repeats. Other paths get 404."""
 
@@ -63,7 +71,7 @@ class Server:
         self.closing = False
         self._served: defaultdict[str, int] = defaultdict(int)
         self._lock = Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http = _Http(("127.0.0.1", 0), _handler(self))
         if tls:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self.base = f"{'https' if tls else 'http'}://127.0.0.1:{self._http.server_port}"
