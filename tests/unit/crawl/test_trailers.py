@@ -1,4 +1,4 @@
-"""Trailers through yt-dlp's generic extractor from a loopback server; YouTube's own answers as recorded messages."""
+"""Trailers through yt-dlp's generic extractor from a loopback server; YouTube's messages are written by hand."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -171,7 +171,7 @@ def test_a_page_outside_the_allowed_extractors_is_not_opened(serve: Serve, tmp_p
 
 
 # As yt-dlp words what YouTube answers.
-RECORDED = [
+MESSAGES = [
     ("Sign in to confirm you\u2019re not a bot. Use --cookies-from-browser or --cookies", "failed", True),
     (
         "Video unavailable. This content isn't available, try again later. The current session has been rate-limited "
@@ -205,7 +205,7 @@ RECORDED = [
 ]
 
 
-@pytest.mark.parametrize(("message", "state", "throttled"), RECORDED)
+@pytest.mark.parametrize(("message", "state", "throttled"), MESSAGES)
 def test_what_the_messages_of_youtube_mean(message: str, state: str, throttled: bool) -> None:
     found = meaning_of(DownloadError(f"ERROR: [youtube] dQw4w9WgXcQ: {message}"))
 
