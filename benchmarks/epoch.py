@@ -21,7 +21,7 @@ from mmsrec.params import read_params
 from mmsrec.training import batches, runtime
 from mmsrec.training.batches import examples, steps
 from mmsrec.training.finetune import train_epoch, train_step
-from mmsrec.training.models import read_catalogue
+from mmsrec.training.models import FeatureInput, read_catalogue
 
 
 def whole_softmax(queries, items, targets, precision):
@@ -52,7 +52,7 @@ def main() -> None:
     flags = parser.parse_args()
 
     device = runtime.start()
-    catalogue = read_catalogue(flags.data, {"text": flags.features}, None, device)
+    catalogue = read_catalogue(flags.data, {"text": FeatureInput(flags.features, None)}, device)
     changes = {"dim": flags.dim, "heads": 4, "feedforward": 2 * flags.dim, "batch_size": flags.batch}
     settings = read_params(Path(__file__).parents[1] / "params.yaml").training.model_copy(update=changes)
     model = MMSRec(catalogue.features, settings).to(device).train()

@@ -21,6 +21,11 @@ class LsaEncoder(Frozen):
     seed: Seed
 
     @property
+    def label(self) -> str:
+        """What the encoder is, in a few words."""
+        return f"lsa {self.dim}"
+
+    @property
     def files(self) -> list[Path]:
         """The local files that the encoder is made of."""
         return []
@@ -38,6 +43,11 @@ class _Network(Frozen):
         if (self.weights == SEEDED) != (self.seed is not None):
             raise ValueError(f"seed belongs to weights: {SEEDED}, and those need it")
         return self
+
+    @property
+    def label(self) -> str:
+        """What the encoder is, in a few words."""
+        return f"{self.kind} {self.model} {self.weights}"
 
     @property
     def files(self) -> list[Path]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
-from mmsrec.params import FEATURE_MODELS, Params
+from mmsrec.media_rows import PICTURE_RULES, TRAILER_RULES
+from mmsrec.params import Params
 
 
 @dataclass(frozen=True, order=True)
@@ -80,14 +82,32 @@ class FeatureFile:
 def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
     """The feature files that an experiment reads; none for a model of item ids."""
     variant = params.variants[experiment.variant]
-    if variant.model not in FEATURE_MODELS:
-        return []
-    return [FeatureFile(experiment.domain, variant.encoder, modality) for modality in variant.modalities]
+    return [FeatureFile(experiment.domain, variant.encoders[modality], modality) for modality in variant.modalities]
 
 
 def all_features(params: Params) -> list[FeatureFile]:
     """The feature files of every experiment, each once."""
     return _union(features_of(params, experiment) for experiment in all_experiments(params))
+
+
+def picture_domains(params: Params) -> list[str]:
+    """The domains whose items have a picture each."""
+    return [name for name, row in params.domains.items() if row.vision and row.vision.kind != "trailer"]
+
+
+def trailer_domains(params: Params) -> list[str]:
+    """The domains whose items have a video each."""
+    return [name for name, row in params.domains.items() if row.vision and row.vision.kind == "trailer"]
+
+
+def crawl_settings(params: Params, domain: str) -> dict[str, Any]:
+    """The settings that decide which media a crawl of the domain finds."""
+    vision, crawl = params.domains[domain].vision, params.crawl_of(domain)
+    if vision.kind == "trailer":
+        rules = crawl.trailers.model_dump(mode="json", include=TRAILER_RULES)
+    else:
+        rules = crawl.model_dump(mode="json", include=PICTURE_RULES)
+    return vision.model_dump(mode="json") | rules
 
 
 def _union(lists: Iterable[Iterable]) -> list:

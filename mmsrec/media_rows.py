@@ -8,6 +8,19 @@ from mmsrec.rows import Frozen, Positive, RawPath, Seconds
 
 ITEM_ID = "{item_id}"
 
+# The settings that decide in which state an item ends; the others decide only how fast it gets there.
+PICTURE_RULES = {
+    "user_agent",
+    "max_bytes",
+    "max_pixels",
+    "max_redirects",
+    "respect_robots",
+    "respect_opt_out",
+    "allow_private",
+    "host_rewrites",
+}
+TRAILER_RULES = {"url", "search", "hits", "extractors", "min_seconds", "max_seconds", "max_height", "max_bytes"}
+
 
 class Vision(Frozen):
     """Where the pictures or videos of a domain's items are."""
@@ -28,6 +41,8 @@ class Vision(Frozen):
             raise ValueError(f"pattern must hold {ITEM_ID}")
         if self.trailer_ids and self.kind != "trailer":
             raise ValueError("trailer_ids belongs to the kind trailer")
+        if self.kind == "trailer" and self.trailer_ids is None:
+            raise ValueError("the kind trailer needs trailer_ids")
         return self
 
 

@@ -8,17 +8,17 @@ that domain.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import Field, ValidationError, create_model, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from mmsrec.encoder_rows import Encoder, Frames
 from mmsrec.errors import ParamsError
-from mmsrec.media_rows import Crawl, Vision
-from mmsrec.rows import Frozen, Name, Positive, RawPath, Share
+from mmsrec.media_rows import Crawl, Trailers, Vision
+from mmsrec.model_rows import ItemEncoderSettings
+from mmsrec.rows import Frozen, Name, Positive, RawPath, Share, overrides
 
 Ties = Literal["source", "item", "shuffle"]
 Modality = Literal["vision", "text"]
@@ -28,19 +28,11 @@ Row = TypeVar("Row")
 FEATURE_MODELS = frozenset({"mmsrec"})
 
 
-class Training(Frozen):
+class Training(ItemEncoderSettings):
     """Settings of one model and of its training on a domain (Section 4.2.4 of the paper)."""
 
-    dim: Positive = Field(description="width of the model")
-    layers: Positive = Field(description="transformer blocks")
-    heads: Positive = Field(description="attention heads; they divide dim")
-    feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
     max_length: Annotated[int, Field(ge=2)] = Field(description="N: the last N items of a sequence, the mask included")
-    embedding_dropout: Share
-    hidden_dropout: Share
-    missing: Literal["mask_token", "drop"] = Field(description="what stands for an absent modality")
     mask_probability: Share = Field(description="of a position that is not the last")
-    temperature: Annotated[float, Field(gt=0)]
     augment: Literal["prefixes", "none"] = Field(description="every prefix of a sequence, or the sequence alone")
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
@@ -50,26 +42,15 @@ class Training(Frozen):
     patience: Positive = Field(description="epochs without a better validation Recall@10 before training stops")
     precision: Literal["float32", "bfloat16"] = Field(description="of the products with the item table")
 
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> "Training":
-        if self.dim % self.heads:
-            raise ValueError(f"heads must divide dim: {self.heads} does not divide {self.dim}")
-        return self
+
+Overrides = overrides("Overrides", Training)
+TrailerOverrides = overrides("TrailerOverrides", Trailers)
 
 
-def _optional(field: FieldInfo) -> tuple[Any, Any]:
-    bounds = tuple(field.metadata)
-    kind = Annotated[(field.annotation, *bounds)] if bounds else field.annotation
-    return kind | None, Field(None, description=field.description)
+class CrawlOverrides(overrides("_CrawlOverrides", Crawl)):
+    """What a domain's crawl does otherwise; of the trailers too it names only what it changes."""
 
-
-def _overrides(name: str, row: type[Frozen]) -> type[Frozen]:
-    """The fields of `row`, none of them required: a row that names what it changes."""
-    return create_model(name, __base__=Frozen, **{field: _optional(info) for field, info in row.model_fields.items()})
-
-
-Overrides = _overrides("Overrides", Training)
-CrawlOverrides = _overrides("CrawlOverrides", Crawl)
+    trailers: TrailerOverrides = TrailerOverrides()
 
 
 class Prepare(Frozen):
@@ -97,21 +78,23 @@ class Variant(Frozen):
     """A model or an ablation of one."""
 
     model: Literal["pop", "mmsrec"]
-    encoder: Name | None = None
-    modalities: list[Modality] = Field([])
+    encoders: dict[Modality, Name] = Field({}, description="what made the features of each modality that is read")
     training: Overrides = Overrides()
     by_domain: dict[Name, Overrides] = Field({}, description="further overrides in a domain")
 
     @model_validator(mode="after")
     def _features_where_needed(self) -> "Variant":
         needed = self.model in FEATURE_MODELS
-        if needed and not (self.encoder and self.modalities):
-            raise ValueError(f"the model {self.model} needs an encoder and at least one of the modalities vision, text")
-        if not needed and (self.encoder or self.modalities):
-            raise ValueError(f"the model {self.model} knows item ids only: leave out encoder and modalities")
-        if len(set(self.modalities)) != len(self.modalities):
-            raise ValueError("modalities must differ from each other")
+        if needed and not self.encoders:
+            raise ValueError(f"the model {self.model} needs an encoder of at least one of the modalities vision, text")
+        if not needed and self.encoders:
+            raise ValueError(f"the model {self.model} knows item ids only: leave out encoders")
         return self
+
+    @property
+    def modalities(self) -> list[Modality]:
+        """The modalities that the model reads, in one order whatever that of the row."""
+        return [modality for modality in get_args(Modality) if modality in self.encoders]
 
 
 class Evaluation(Frozen):
@@ -161,8 +144,8 @@ class Params(Frozen):
     @model_validator(mode="after")
     def _rows_that_are_named_exist(self) -> "Params":
         for name, variant in self.variants.items():
-            if variant.encoder:
-                _known(variant.encoder, self.encoders, f"variants.{name}.encoder")
+            for modality, encoder in variant.encoders.items():
+                _known(encoder, self.encoders, f"variants.{name}.encoders.{modality}")
             for domain in variant.by_domain:
                 _known(domain, self.domains, f"variants.{name}.by_domain")
         for name, report in self.reports.items():
@@ -198,8 +181,9 @@ class Params(Frozen):
 
     def crawl_of(self, domain: str) -> Crawl:
         """The fetch policy of a domain: `crawl`, then the domain's row."""
-        overrides = row_of(self.domains, domain, "domains").crawl
-        return Crawl(**self.crawl.model_dump() | overrides.model_dump(exclude_none=True))
+        own = row_of(self.domains, domain, "domains").crawl.model_dump(exclude_none=True)
+        trailers = self.crawl.trailers.model_dump() | own.pop("trailers")
+        return Crawl(**self.crawl.model_dump() | own | {"trailers": trailers})
 
     def ties_of(self, domain: str) -> Ties:
         """The tie rule of a domain."""

@@ -14,20 +14,9 @@ from mmsrec.crawl.run import settle_all
 from mmsrec.crawl.store import Store
 from mmsrec.crawl.workers import PictureCrawl
 from mmsrec.errors import CatalogueError
-from mmsrec.media_rows import ITEM_ID, Crawl, Vision
+from mmsrec.media_rows import ITEM_ID, PICTURE_RULES, Crawl, Vision
 
 CONNECTIONS = 32
-# The settings that decide in which state an item ends; the others decide only how fast it gets there.
-RULES = {
-    "user_agent",
-    "max_bytes",
-    "max_pixels",
-    "max_redirects",
-    "respect_robots",
-    "respect_opt_out",
-    "allow_private",
-    "host_rewrites",
-}
 
 
 def media_urls(items: pa.Table, vision: Vision) -> pa.Table:
@@ -69,7 +58,7 @@ def crawl_images(items: pa.Table, folder: Path, policy: Crawl, *, connections: i
     def settle(urls: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
         return PictureCrawl(policy, store).run(urls, connections)
 
-    return settle_all(_urls(items), folder, policy.model_dump_json(include=RULES), settle)
+    return settle_all(_urls(items), folder, policy.model_dump_json(include=PICTURE_RULES), settle)
 
 
 def collect_images(items: pa.Table, folder: Path, policy: Crawl, root: Path) -> Counter[str]:
@@ -78,7 +67,7 @@ def collect_images(items: pa.Table, folder: Path, policy: Crawl, root: Path) -> 
     def settle(paths: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
         return collect(paths, root, policy, store)
 
-    return settle_all(_urls(items), folder, policy.model_dump_json(include=RULES), settle, anew=True)
+    return settle_all(_urls(items), folder, policy.model_dump_json(include=PICTURE_RULES), settle, anew=True)
 
 
 def _urls(items: pa.Table) -> dict[str, str | None]:

@@ -17,14 +17,11 @@ from mmsrec.crawl.policy import Rejected
 from mmsrec.crawl.run import settle_all
 from mmsrec.crawl.store import Store
 from mmsrec.errors import CrawlError
-from mmsrec.media_rows import Trailers
+from mmsrec.media_rows import TRAILER_RULES, Trailers
 
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-
-# The settings that decide in which state an item ends.
-RULES = {"url", "search", "hits", "extractors", "min_seconds", "max_seconds", "max_height", "max_bytes"}
 
 
 def crawl_trailers(
@@ -56,7 +53,7 @@ def crawl_trailers(
         for item in asked:
             yield crawl.settle(item, pages.get(item), searches[item], store)
 
-    return settle_all(wanted, folder, trailers.model_dump_json(include=RULES), settle)
+    return settle_all(wanted, folder, trailers.model_dump_json(include=TRAILER_RULES), settle)
 
 
 def _search(title: str | None, trailers: Trailers) -> str | None:

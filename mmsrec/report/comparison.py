@@ -1,11 +1,11 @@
 """Table 3: the metrics of every variant, reported beside measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import polars as pl
 
-from mmsrec.params import Modality, Overrides, Params, Variant
+from mmsrec.params import Modality, Overrides, Params
 from mmsrec.report.inputs import Inputs, metric_names
 from mmsrec.report.published import published_comparison
 from mmsrec.report.seeds import over_seeds
@@ -16,7 +16,7 @@ KEYS = ("domain", "k_core", "variant")
 CHANCE = "chance"
 GROUPS = (Column("domain", "Data set"), Column("k_core", "Core", show="{}-core".format))
 # Section 4.2: the features of the paper's own rows, of the models whose features a variant chooses.
-PAPER_FEATURES = {"mmsrec": "vision+text by open_clip"}
+PAPER_FEATURES = {"mmsrec": dict.fromkeys(get_args(Modality), "open_clip ViT-B-32 openai")}
 
 
 def comparison_table(inputs: Inputs) -> Table:
@@ -71,16 +71,19 @@ def comparison_frame(measured: pl.DataFrame, params: Params, metrics: Sequence[s
 def departures(params: Params, domain: str, variant: str) -> list[str]:
     """What a variant does otherwise than the paper: its features, and the settings that its row names."""
     row = params.variants[variant]
-    paper = PAPER_FEATURES.get(row.model)
-    used = _features(row, params.encoders[row.encoder].kind) if row.encoder else None
+    used = {modality: params.encoders[row.encoders[modality]].label for modality in row.modalities}
+    paper = PAPER_FEATURES.get(row.model, used)
     layers = (row.training, row.by_domain.get(domain, Overrides()))
     settings = {name: value for layer in layers for name, value in layer.model_dump(exclude_none=True).items()}
-    features = [f"features {used} instead of {paper}"] if paper and used != paper else []
+    features = [f"features {_by(used)} instead of {_by(paper)}"] if used != paper else []
     return features + [f"{name} {value}" for name, value in settings.items()]
 
 
-def _features(variant: Variant, encoder: str) -> str:
-    return f"{'+'.join(name for name in get_args(Modality) if name in variant.modalities)} by {encoder}"
+def _by(encoders: Mapping[Modality, str]) -> str:
+    modalities: dict[str, list[str]] = {}
+    for modality, encoder in encoders.items():
+        modalities.setdefault(encoder, []).append(modality)
+    return ", ".join(f"{'+'.join(names)} by {encoder}" for encoder, names in modalities.items())
 
 
 def _describe(params: Params, domain: str, variant: str) -> dict[str, str | None]:
@@ -88,7 +91,7 @@ def _describe(params: Params, domain: str, variant: str) -> dict[str, str | None
     return {
         "published": params.domains[domain].published,
         "model": row.model,
-        "features": _features(row, row.encoder) if row.encoder else None,
+        "features": _by({modality: row.encoders[modality] for modality in row.modalities}) or None,
         "departures": "; ".join(departures(params, domain, variant)),
         "ties": params.domains[domain].ties,
         "candidates": params.evaluation.candidates,

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import pyarrow as pa
 import torch
 
 from mmsrec.artifacts import SCHEMAS, read_table
@@ -38,15 +40,19 @@ class Catalogue:
     inputs: dict[str, str]
 
 
-def read_catalogue(
-    data: Path, features: Mapping[str, Path], encoder_digest: str | None, device: torch.device
-) -> Catalogue:
+class FeatureInput(NamedTuple):
+    """A feature file, and the digest of the encoder that must have made it; None leaves that open."""
+
+    path: Path
+    encoder_digest: str | None
+
+
+def read_catalogue(data: Path, features: Mapping[str, FeatureInput], device: torch.device) -> Catalogue:
     """Reads a k-core's folder and the feature files of a variant.
 
     Args:
         data: folder with items.parquet and sequences.parquet.
-        features: feature file by modality; empty for a model of item ids.
-        encoder_digest: identity of the encoder that must have made the files.
+        features: by modality; empty for a model of item ids.
         device: of the sequences; the features follow the model.
 
     Raises:
@@ -66,23 +72,23 @@ def read_catalogue(
             found=shortest,
             fix=f"Prepare the domain with k_core of at least {SHORTEST_SEQUENCE}.",
         )
-    read = {modality: _features(path, items.column("item_id"), encoder_digest) for modality, path in features.items()}
-    files = {path.name: path for path in (data / "items.parquet", data / "sequences.parquet", *features.values())}
+    read = {modality: _features(file, items.column("item_id")) for modality, file in features.items()}
+    paths = [data / "items.parquet", data / "sequences.parquet", *(file.path for file in features.values())]
     return Catalogue(
         item_ids=items.column("item_id").to_pylist(),
         users=users,
         sequences=sequences,
         features=read,
-        inputs={name: sha256(path) for name, path in sorted(files.items())},
+        inputs={path.name: sha256(path) for path in sorted(paths, key=lambda path: path.name)},
     )
 
 
-def _features(path: Path, item_ids, digest: str | None) -> Features:
-    embeddings, present = read_features(path, item_ids, digest)
+def _features(file: FeatureInput, item_ids: pa.ChunkedArray) -> Features:
+    embeddings, present = read_features(file.path, item_ids, file.encoder_digest)
     if not present.any():
         raise CatalogueError(
             "No item of the catalogue has these features.",
-            where=path,
+            where=file.path,
             expected="features of the same domain's items",
             fix="Run extract_features for this domain again.",
         )

@@ -33,9 +33,6 @@ WORKFLOW = (
     ".dvcignore",
 )
 
-# The groups of DVC that are one rule of Snakemake, because a template cannot leave out a dependency.
-RULES = {"train_features": "train", "evaluate_features": "evaluate"}
-
 
 @dataclass(frozen=True)
 class Job:
@@ -124,7 +121,7 @@ def _of_dvc(stage: Stage, outputs: Iterable[str], parameters: Mapping[str, Any])
     keys = [dependency for dependency in stage.deps if isinstance(dependency, ParamsDependency)]
     files = [dependency for dependency in stage.deps if dependency not in keys]
     return Job(
-        RULES.get(group := stage.addressing.partition("@")[0], group),
+        stage.addressing.partition("@")[0],
         " ".join(stage.cmd.split()),
         frozenset(path for file in files for path in _expanded(file.def_path, outputs)),
         {key: _value(parameters[file.def_path], key) for file in keys for key in file.params},

@@ -27,6 +27,7 @@ SHOP = {
     "interactions": "amazon/ratings_Beauty.csv",
     "items": "amazon/meta_Beauty.json.gz",
     "text_fields": ["title"],
+    "vision": {"kind": "image"},
     "k_core": 5,
     "ties": "source",
     "training": {},
@@ -36,6 +37,7 @@ FILMS = {
     "interactions": "ml-1m/ml-1m.zip",
     "items": "ml-1m/ml-1m.zip",
     "text_fields": ["title"],
+    "vision": {"kind": "trailer", "trailer_ids": "ml-1m/ml-20m-youtube.zip"},
     "k_core": 3,
     "ties": "shuffle",
     "training": {"hidden_dropout": 0.2},
@@ -47,12 +49,11 @@ WORLD = {
         "pop": {"model": "pop"},
         "text": {
             "model": "mmsrec",
-            "encoder": "lsa",
-            "modalities": ["text"],
+            "encoders": {"text": "lsa"},
             "training": {"dim": 128},
             "by_domain": {"films": {"augment": "none"}},
         },
-        "both": {"model": "mmsrec", "encoder": "lsa", "modalities": ["vision", "text"]},
+        "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
     },
     "reports": {
         "small": {
@@ -66,7 +67,9 @@ WORLD = {
     },
 }
 TRAINING = {"train", "evaluate", "collect_results", "report"}
-PREPARING = {"prepare", "extract_features", "collect_statistics"}
+PICTURES = {"extract_picture_features"} | TRAINING
+FRAMES = {"sample_frames", "extract_frame_features"} | TRAINING
+PREPARING = {"prepare", "collect_statistics", "extract_text_features", "crawl_images", "crawl_trailers"} | FRAMES
 
 
 @pytest.fixture(autouse=True)
@@ -107,9 +110,11 @@ def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
 
     assert_they_agree(snakemake, dvc)
     assert {
-        "data/features/shop/lsa/vision.parquet",
+        "data/features/shop/clip/vision.parquet",
         "data/features/shop/lsa/text.parquet",
     } <= dvc["models/shop/k5/both/seed7/config.json"].inputs
+    assert "data/media/shop/ledger.parquet" in dvc["data/features/shop/clip/vision.parquet"].inputs
+    assert "data/frames/films.parquet" in dvc["data/features/films/clip/vision.parquet"].inputs
     assert not any("features" in path for path in dvc["models/shop/k5/pop/seed7/config.json"].inputs)
     assert "results/collected/small/data/processed/films/k4/statistics.json" in dvc["results/reports/small"].inputs
 
@@ -128,12 +133,22 @@ def test_the_plan_is_in_step():
         ("domains.films.training.hidden_dropout", 0.4, TRAINING),
         ("variants.text.training.dim", 256, TRAINING),
         ("evaluation.cutoffs", [5], {"evaluate", "collect_results", "report"}),
-        ("encoders.lsa.dim", 8, {"extract_features"} | TRAINING),
+        ("encoders.lsa.dim", 8, {"extract_text_features"} | TRAINING),
+        ("encoders.clip.weights", "laion2b_e16", {"extract_frame_features"} | PICTURES),
+        ("frames.count", 3, FRAMES),
+        ("crawl.respect_robots", False, {"crawl_images"} | PICTURES),
+        ("domains.shop.crawl", {"max_bytes": 10}, {"crawl_images"} | PICTURES),
+        ("crawl.trailers.max_height", 720, {"crawl_trailers"} | FRAMES),
+        ("crawl.host_rate", 1, set()),
         ("reports.small.title", "Another title", {"report"}),
         ("domains.shop.published", "beauty", {"report"}),
-        ("prepare.tie_seed", 1, PREPARING | TRAINING),
-        ("domains.films.ties", "item", PREPARING | TRAINING),
-        ("domains.shop.text_fields", ["title", "brand"], {"ingest"} | PREPARING | TRAINING),
+        ("prepare.tie_seed", 1, PREPARING | PICTURES),
+        ("domains.films.ties", "item", PREPARING - {"crawl_images"}),
+        (
+            "domains.shop.text_fields",
+            ["title", "brand"],
+            {"ingest", "crawl_images"} | (PREPARING - FRAMES - {"crawl_trailers"}) | PICTURES,
+        ),
     ],
 )
 def test_a_parameter_redoes_the_same_files_in_both_engines_and_no_more(before, path, value, stages):

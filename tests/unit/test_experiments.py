@@ -30,8 +30,8 @@ def params() -> Params:
         },
         "variants": {
             "pop": {"model": "pop"},
-            "text": {"model": "mmsrec", "encoder": "lsa", "modalities": ["text"]},
-            "both": {"model": "mmsrec", "encoder": "lsa", "modalities": ["vision", "text"]},
+            "text": {"model": "mmsrec", "encoders": {"text": "lsa"}},
+            "both": {"model": "mmsrec", "encoders": {"vision": "lsa", "text": "lsa"}},
         },
         "reports": {
             "first": {

@@ -19,6 +19,7 @@ CRAWL = read_params(Path(__file__).parents[2] / "params.yaml").crawl
         ({"kind": "poster", "pattern": "a/{item}.jpg"}, "must hold {item_id}"),
         ({"kind": "image", "trailer_ids": "ml-1m/x.csv"}, "belongs to the kind trailer"),
         ({"kind": "trailer", "trailer_ids": "../x.csv"}, "should match pattern"),
+        ({"kind": "trailer"}, "needs trailer_ids"),
     ],
 )
 def test_a_vision_that_contradicts_itself(row: dict[str, str], message: str) -> None:

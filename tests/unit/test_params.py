@@ -84,11 +84,19 @@ def test_the_schema_file_is_in_step():
         ("reports", report(seeds=[]), "reports.r.experiments.0.seeds: List should have at least 1 item"),
         ("reports", report(seeds=[-1]), "reports.r.experiments.0.seeds.0: Input should be greater than or equal to 0"),
         ("reports", report(k_cores=[7, 4]), "reports.r.experiments.0.k_cores: 4 is below domains.beauty.k_core, 5"),
-        ("variants.mmsrec-text.encoder", "clipp", "variants.mmsrec-text.encoder: unknown name 'clipp'"),
+        (
+            "variants.mmsrec-text.encoders",
+            {"text": "clipp"},
+            "variants.mmsrec-text.encoders.text: unknown name 'clipp'",
+        ),
         ("variants.mmsrec-text.by_domain", {"moon": {}}, "variants.mmsrec-text.by_domain: unknown name 'moon'"),
-        ("variants.mmsrec-text.modalities", [], "variants.mmsrec-text: the model mmsrec needs an encoder"),
-        ("variants.mmsrec-text.modalities", ["text", "text"], "variants.mmsrec-text: modalities must differ"),
-        ("variants.pop.encoder", "lsa", "variants.pop: the model pop knows item ids only"),
+        ("variants.mmsrec-text.encoders", {}, "variants.mmsrec-text: the model mmsrec needs an encoder"),
+        (
+            "variants.mmsrec-text.encoders",
+            {"sound": "lsa"},
+            "variants.mmsrec-text.encoders.sound.[key]: Input should be",
+        ),
+        ("variants.pop.encoders", {"text": "lsa"}, "variants.pop: the model pop knows item ids only"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(path, value, expected):
@@ -131,6 +139,16 @@ def test_the_nearest_override_wins():
     elsewhere = params.training_of("beauty", "mmsrec-text")
     assert (ours.max_epochs, ours.patience, ours.batch_size, ours.dim) == (4, 3, 2, 128)
     assert (elsewhere.max_epochs, elsewhere.batch_size) == (3, params.training.batch_size)
+
+
+def test_a_domains_crawl_changes_only_what_its_row_names():
+    row = {"allow_private": True, "trailers": {"pause": 0.5}}
+    params = parse_params(edited(("domains.beauty.crawl", row)))
+
+    ours, common = params.crawl_of("beauty"), params.crawl
+    assert ours.allow_private
+    assert ours.trailers == common.trailers.model_copy(update={"pause": 0.5})
+    assert ours.model_copy(update={"allow_private": False, "trailers": common.trailers}) == common
 
 
 def test_an_override_obeys_the_bounds_of_what_it_overrides():

@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 
 from mmsrec.errors import ParamsError
-from mmsrec.experiments import Experiment, cores_of, experiments_of, features_of
+from mmsrec.experiments import (
+    Experiment,
+    cores_of,
+    crawl_settings,
+    experiments_of,
+    features_of,
+    picture_domains,
+    trailer_domains,
+)
 from mmsrec.params import read_params
 from mmsrec.sources.registry import read_registry
 
@@ -45,6 +53,10 @@ def lowest_items(wildcards):
     return f"data/processed/{wildcards.domain}/k{PARAMS.domains[wildcards.domain].k_core}/items.parquet"
 
 
+def trailer_ids(wildcards):
+    return f"data/raw/{PARAMS.domains[wildcards.domain].vision.trailer_ids}"
+
+
 def features(wildcards):
     experiment = Experiment(wildcards.domain, int(wildcards.k), wildcards.variant, int(wildcards.seed))
     return [
@@ -77,8 +89,16 @@ def prepare_settings(wildcards):
     return {"ties": PARAMS.ties_of(wildcards.domain), "tie_seed": PARAMS.prepare.tie_seed}
 
 
+def media_settings(wildcards):
+    return crawl_settings(PARAMS, wildcards.domain)
+
+
+def encoder_settings(wildcards):
+    return PARAMS.encoders[wildcards.encoder].model_dump(mode="json")
+
+
 def train_settings(wildcards):
-    variant = PARAMS.variants[wildcards.variant].model_dump(include={"model", "encoder", "modalities"})
+    variant = PARAMS.variants[wildcards.variant].model_dump(include={"model", "encoders"})
     return variant | PARAMS.training_of(wildcards.domain, wildcards.variant).model_dump()
 
 

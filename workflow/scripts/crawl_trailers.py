@@ -23,7 +23,7 @@ def main(flags: Namespace) -> None:
             found=vision,
         )
     items = read_table(flags.items, SCHEMAS["items"])
-    known = read_trailer_ids(flags.trailer_ids) if flags.trailer_ids else {}
+    known = read_trailer_ids(flags.trailer_ids)
     crawl_trailers(items, known, flags.output, params.crawl_of(flags.domain).trailers, cookies=flags.cookies)
 
 
@@ -31,7 +31,7 @@ if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
     arguments.add_argument("--items", type=Path, required=True, help="items.parquet of the domain's lowest k")
-    arguments.add_argument("--trailer-ids", type=Path, help="ml-20m-youtube.zip or ml-youtube.csv")
+    arguments.add_argument("--trailer-ids", type=Path, required=True, help="ml-20m-youtube.zip or ml-youtube.csv")
     arguments.add_argument("--cookies", type=Path, help="cookies.txt of a signed-in session")
     arguments.add_argument("--output", type=Path, required=True, help="folder of ledger.parquet and the videos")
     stage.run(main, arguments)

@@ -41,14 +41,19 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
     """The parameters, the experiment that the flags name, and the catalogue with the features that it reads."""
     # Imported here, because the stages before training need no torch.
     from mmsrec.features.encoders import encoder_digest
-    from mmsrec.training.models import read_catalogue
+    from mmsrec.training.models import FeatureInput, read_catalogue
 
     params = read_params(flags.params)
     row_of(params.domains, flags.domain, "domains")
     variant = row_of(params.variants, flags.variant, "variants")
-    files = {modality: flags.features / variant.encoder / f"{modality}.parquet" for modality in variant.modalities}
-    digest = encoder_digest(params.encoders[variant.encoder]) if files else None
-    catalogue = read_catalogue(flags.data, files, digest, device)
+    files = {
+        modality: FeatureInput(
+            flags.features / variant.encoders[modality] / f"{modality}.parquet",
+            encoder_digest(params.encoders[variant.encoders[modality]]),
+        )
+        for modality in variant.modalities
+    }
+    catalogue = read_catalogue(flags.data, files, device)
     return params, Experiment(flags.domain, flags.k_core, flags.variant, flags.seed), catalogue
 
 

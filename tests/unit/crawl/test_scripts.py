@@ -71,20 +71,23 @@ def test_trailers_by_known_id(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "ml-youtube.csv").write_text("youtubeId,movieId,title\naaaaaaaaaaa,1,Film\n")
     trailers = YAML(typ="safe", pure=True).load(PARAMS.read_text())["crawl"]["trailers"]
     trailers |= {"url": server.base + "/{id}.avi", "extractors": ["generic"], "pause": 0.01}
+    vision = {"kind": "trailer", "trailer_ids": "ml-1m/ml-youtube.csv"}
     flags = f"--trailer-ids={tmp_path / 'ml-youtube.csv'}"
-    done = run("crawl_trailers.py", tmp_path, {"kind": "trailer"}, {"trailers": trailers}, flags)
+    done = run("crawl_trailers.py", tmp_path, vision, {"trailers": trailers}, flags)
 
     assert done.returncode == 0, done.stderr
     assert list(files(tmp_path / "media").values()) == [video(30)]
 
 
 @pytest.mark.parametrize(
-    ("script", "vision"),
-    [("crawl_images.py", None), ("crawl_trailers.py", {"kind": "image"})],
+    ("script", "vision", "flags"),
+    [("crawl_images.py", None, []), ("crawl_trailers.py", {"kind": "image"}, ["--trailer-ids=ids.csv"])],
 )
-def test_a_domain_of_another_kind_is_an_error(tmp_path: Path, script: str, vision: dict[str, Any] | None) -> None:
+def test_a_domain_of_another_kind_is_an_error(
+    tmp_path: Path, script: str, vision: dict[str, Any] | None, flags: list[str]
+) -> None:
     write_items(tmp_path, {"1": None})
-    done = run(script, tmp_path, vision, {})
+    done = run(script, tmp_path, vision, {}, *flags)
 
     assert done.returncode == 1
     assert "domains.ml-1m.vision" in done.stderr

@@ -25,7 +25,7 @@ def params() -> Params:
     raw["domains"] = {"beauty": raw["domains"]["beauty"], "sports": raw["domains"]["sports"], "own": own}
     raw["variants"] = {
         "pop": {"model": "pop"},
-        "mmsrec-text": {"model": "mmsrec", "encoder": "lsa", "modalities": ["text"], "training": {"dim": 128}},
+        "mmsrec-text": {"model": "mmsrec", "encoders": {"text": "lsa"}, "training": {"dim": 128}},
     }
     raw["reports"] = {
         "planted": {

@@ -44,7 +44,7 @@ def test_a_random_ranking_is_a_row_of_every_core(table):
 def test_a_reported_number_of_a_different_configuration_is_marked_and_explained(table):
     note = next(note for note in table.notes if "different configuration" in note)
     assert note.startswith("* mmsrec-text in sports: ")
-    assert "features text by lsa instead of vision+text by open_clip; dim 128" in note
+    assert "features text by lsa 256 instead of vision+text by open_clip ViT-B-32 openai; dim 128" in note
     cells = [line.split(" | ") for line in table.markdown().splitlines() if line.startswith("| sports | 5-core |")]
     assert [(cell[2], cell[3]) for cell in cells] == [("chance", "–"), ("pop", "0.0177"), ("mmsrec-text", "\\*0.0635")]
 

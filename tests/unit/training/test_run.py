@@ -11,7 +11,7 @@ from mmsrec.features.store import Provenance, write_features
 from mmsrec.files import read_json
 from mmsrec.params import Evaluation
 from mmsrec.sequences.prepare import prepare
-from mmsrec.training.models import read_catalogue
+from mmsrec.training.models import FeatureInput, read_catalogue
 from mmsrec.training.run import load, train
 from tests.unit.training.examples import SETTINGS
 
@@ -47,7 +47,9 @@ def shop(tmp_path):
 
 
 def catalogue(shop, features=True):
-    return read_catalogue(shop / "data", {"text": shop / "text.parquet"} if features else {}, "right", CPU)
+    return read_catalogue(
+        shop / "data", {"text": FeatureInput(shop / "text.parquet", "right")} if features else {}, CPU
+    )
 
 
 def test_a_trained_model_is_loaded_as_it_was(shop):
