@@ -4,44 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsrec.model.item_encoder import PRECISIONS, ItemEncoder
 from mmsrec.model.losses import catalogue_cross_entropy
 from mmsrec.model.recommender import Features, Predictions, TrainedRecommender
-from mmsrec.model.transformer import Dropout, Transformer, initialise
 from mmsrec.params import Training
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class TokenEmbedding(nn.Module):
-    """Feature, modality and position embeddings of items (Sections 3.2.1 and 3.3.1)."""
-
-    def __init__(self, widths: dict[str, int], settings: Training) -> None:
-        super().__init__()
-        dim = settings.dim
-        self.project = nn.ModuleDict({name: nn.Linear(width, dim) for name, width in widths.items()})
-        self.project_norm = nn.ModuleDict({name: nn.LayerNorm(dim) for name in widths})
-        self.mask = nn.Embedding(1, dim)
-        self.modality = nn.ParameterDict({name: nn.Parameter(torch.empty(dim)) for name in widths})
-        self.position = nn.Embedding(settings.max_length, dim)
-        self.norm = nn.LayerNorm(dim)
-        self.dropout = Dropout(settings.embedding_dropout)
-
-    def table(self, features: nn.ModuleDict) -> Tensor:
-        """Feature embeddings [I + 1, M, D] of all items; an absent modality and the last row are the [mask] token."""
-        columns = []
-        for name, feature in features.items():
-            embedded_ID = self.project_norm[name](self.project[name](feature.vectors_IF))
-            columns.append(torch.where(feature.present_I[:, None], embedded_ID, self.mask.weight))
-        table_IMD = torch.stack(columns, dim=1)
-        return torch.cat([table_IMD, self.mask.weight.expand(1, len(columns), -1)])
-
-    def forward(self, tokens_BLMD: Tensor, *, positions: bool) -> Tensor:
-        """The sum of the embeddings, normalised: [B, L * M, D]. The last item of a sequence has position 0."""
-        batch, length, modalities, dim = tokens_BLMD.shape
-        summed = tokens_BLMD + torch.stack([self.modality[name] for name in self.project])
-        if positions:
-            summed = summed + self.position.weight[:length].flip(0)[:, None, :]
-        return self.dropout(self.norm(summed)).reshape(batch, length * modalities, dim)
 
 
 class MMSRec(TrainedRecommender):
@@ -60,38 +26,24 @@ class MMSRec(TrainedRecommender):
         self.settings = settings
         self.features = nn.ModuleDict(features)
         widths = {name: feature.vectors_IF.shape[1] for name, feature in features.items()}
-        self.embedding = TokenEmbedding(widths, settings)
-        self.transformer = Transformer(
-            settings.dim, settings.layers, settings.heads, settings.feedforward, settings.hidden_dropout
-        )
-        self.output = nn.ModuleDict({name: nn.Linear(settings.dim, settings.dim) for name in widths})
-        self.output_norm = nn.LayerNorm(settings.dim)
-        initialise(self)
-        for parameter in self.embedding.modality.values():
-            nn.init.normal_(parameter, std=0.02)
-        self.register_buffer("read_I1M", self._tokens_that_are_read(), persistent=False)
-
-    def _tokens_that_are_read(self) -> Tensor | None:
-        """Which tokens take part in attention and pooling [I + 1, M]; None when all do.
-
-        Under `drop` the tokens of absent modalities do not, but for an item that has none at all.
-        """
-        present_IM = torch.stack([feature.present_I for feature in self.features.values()], dim=1)
-        if self.settings.missing == "mask_token" or present_IM.all():
-            return None
-        present_IM |= ~present_IM.any(1, keepdim=True)
-        return torch.cat([present_IM, present_IM.new_ones(1, present_IM.shape[1])])
+        self.encoder = ItemEncoder(widths, settings, settings.max_length)
+        present_IM = torch.stack([feature.present_I for feature in features.values()], dim=1)
+        self.register_buffer("present_IM", present_IM, persistent=False)
+        # Read tokens of all items, and of the [mask] in the last row.
+        read_IM = self.encoder.read_tokens(present_IM)
+        self.register_buffer("read_I1M", None if read_IM is None else F.pad(read_IM, (0, 0, 0, 1), value=True), False)
 
     @property
     def longest_history(self) -> int:
         return self.settings.max_length - 1
 
     def catalogue(self) -> tuple[Tensor, Tensor]:
-        """The feature embeddings [I + 1, M, D] and the normalised item vectors [I, D] (equation 4)."""
-        table_IMD = self.embedding.table(self.features)
-        read_IM = None if self.read_I1M is None else self.read_I1M[:-1]
-        tokens_IMD = self.embedding(table_IMD[:-1, None], positions=False)
-        return table_IMD, self._pooled(self.transformer(tokens_IMD, read_IM), read_IM)
+        """Tokens [I + 1, M, D] of all items, the [mask] in the last row, and the normalised item vectors [I, D]."""
+        embedding = self.encoder.embedding
+        features = embedding.features({name: feature.vectors_IF for name, feature in self.features.items()})
+        tokens_IMD = embedding.tokens(features, self.present_IM)
+        table_IMD = torch.cat([tokens_IMD, embedding.mask.weight.expand(1, tokens_IMD.shape[1], -1)])
+        return table_IMD, self.encoder.items(tokens_IMD, None if self.read_I1M is None else self.read_I1M[:-1])
 
     def loss(self, catalogue: tuple[Tensor, ...], predictions: Predictions) -> Tensor:
         """Softmax cross-entropy over all items of cosine / temperature, summed over the predictions."""
@@ -119,9 +71,9 @@ class MMSRec(TrainedRecommender):
         tokens_BLMD = F.embedding(looked_up, table_IMD.flatten(1)).view(batch, length, modalities, dim)
         read_BLM = self._read_tokens(inputs_BL, looked_up, modalities)
         visible_BT = None if read_BLM is None else read_BLM.flatten(1)
-        hidden_BTD = self.transformer(self.embedding(tokens_BLMD, positions=True), visible_BT)
+        hidden_BTD = self.encoder.transformer(self.encoder.embedding(tokens_BLMD, positions=True), visible_BT)
         hidden_PMD = hidden_BTD.view(batch, length, modalities, dim)[rows_P, columns_P]
-        return self._pooled(hidden_PMD, None if read_BLM is None else read_BLM[rows_P, columns_P])
+        return self.encoder.pooled(hidden_PMD, None if read_BLM is None else read_BLM[rows_P, columns_P])
 
     def _read_tokens(self, inputs_BL: Tensor, looked_up_BL: Tensor, modalities: int) -> Tensor | None:
         exists_BL = inputs_BL != self.absent
@@ -130,12 +82,3 @@ class MMSRec(TrainedRecommender):
         if exists_BL.all():
             return None
         return exists_BL[..., None].expand(-1, -1, modalities)
-
-    def _pooled(self, hidden_NMD: Tensor, read_NM: Tensor | None) -> Tensor:
-        """A projection per modality, normalisation, the maximum over modalities (equation 4), and length one."""
-        projected_NMD = torch.stack(
-            [self.output_norm(layer(hidden_NMD[:, index])) for index, layer in enumerate(self.output.values())], dim=1
-        )
-        if read_NM is not None:
-            projected_NMD = projected_NMD.masked_fill(~read_NM[..., None], -torch.inf)
-        return F.normalize(projected_NMD.amax(1), dim=1)
