@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mmsrec.model import item_encoder
 from mmsrec.model import mmsrec as model_module
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.params import read_params
@@ -61,7 +62,7 @@ def main() -> None:
     fast = seconds_a_sequence(model, optimizer, catalogue, settings, flags.steps)
     with (
         mock.patch.object(model_module, "catalogue_cross_entropy", whole_softmax),
-        mock.patch.object(model_module, "Dropout", nn.Dropout),
+        mock.patch.object(item_encoder, "Dropout", nn.Dropout),
         mock.patch.dict(batches.GROUP_POSITIONS, {device.type: (1 << 40, 1 << 40)}),
     ):
         plain_model = MMSRec(catalogue.features, settings).to(device).train()

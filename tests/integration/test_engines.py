@@ -197,6 +197,13 @@ def test_any_combination_can_be_asked_for():
     assert graph["data/features/films/lsa/text.parquet"].inputs == {"data/processed/films/k3/items.parquet"}
 
 
+def test_pictures_need_no_domain_with_trailers():
+    edit({"domains": {"shop": SHOP}, "variants": {"both": WORLD["variants"]["both"]}, "reports": {}})
+
+    graph = snakemake_graph(["models/shop/k5/both/seed0/config.json"])
+    assert graph["data/features/shop/clip/vision.parquet"].stage == "extract_picture_features"
+
+
 def test_a_domain_of_ones_own_needs_a_row_and_its_files():
     edit({"domains.own": {**SHOP, "source": "table", "interactions": "own/sales.csv", "items": "own/articles.csv"}})
     Path("data/raw/own").mkdir(parents=True)

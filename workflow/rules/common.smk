@@ -29,7 +29,8 @@ if config:
 
 
 def any_of(names):
-    return "|".join(map(re.escape, names))
+    # No name is matched by nothing, but Snakemake takes an empty constraint for none.
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 # A raw file that the registry does not know is the user's own: an input that no rule makes.
