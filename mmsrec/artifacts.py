@@ -12,10 +12,12 @@
 | features | item_id, frames (images behind the vector, 1 for text), embedding (float16) |
 | pairs | pair_id, vision (float16) or frames (a list of such vectors), text (float16); null where a pair has none |
 | history | one row an epoch: epoch, loss, recall@10 (validation), learning_rate, seconds, positions, efficiency |
+| pretrain_history | one row an epoch: epoch, loss, its terms (null where not used), learning_rate, seconds, pairs |
 | ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
+| retrieval_ranks | model, direction (text_to_video, video_to_text), pair_id, rank (1 is best), ties |
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,19 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("efficiency", pa.float64(), nullable=False),
         ]
     ),
+    "pretrain_history": pa.schema(
+        [
+            pa.field("epoch", pa.uint32(), nullable=False),
+            pa.field("loss", pa.float64(), nullable=False),
+            ("vv", pa.float64()),
+            ("tt", pa.float64()),
+            ("vt", pa.float64()),
+            ("both", pa.float64()),
+            pa.field("learning_rate", pa.float64(), nullable=False),
+            pa.field("seconds", pa.float64(), nullable=False),
+            pa.field("pairs", pa.uint64(), nullable=False),
+        ]
+    ),
     "ranks": pa.schema(
         [
             pa.field("user", pa.string(), nullable=False),
@@ -106,6 +121,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("rank", pa.float64(), nullable=False),
             pa.field("ties", pa.uint32(), nullable=False),
             pa.field("top", pa.list_(pa.uint32()), nullable=False),
+        ]
+    ),
+    "retrieval_ranks": pa.schema(
+        [
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("direction", pa.string(), nullable=False),
+            pa.field("pair_id", pa.string(), nullable=False),
+            pa.field("rank", pa.float64(), nullable=False),
+            pa.field("ties", pa.uint32(), nullable=False),
         ]
     ),
 }
@@ -155,11 +179,13 @@ def write_batches(
     schema: pa.Schema,
     metadata: Mapping[str, str] | None = None,
     storage: Mapping[str, Any] = COMPACT,
+    notes: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
     """Writes tables one after another to one file, so that they need never be in memory together; as `write_table`.
 
     Args:
         storage: how Parquet stores the columns: options of `pyarrow.parquet.ParquetWriter`.
+        notes: gives further key-value metadata, which is known after the last table only.
 
     Returns:
         The rows written.
@@ -173,6 +199,7 @@ def write_batches(
         for table in tables:
             writer.write_table(_conform(table, schema, path).replace_schema_metadata(metadata))
             rows += table.num_rows
+        writer.add_key_value_metadata(dict(notes()))
     return rows
 
 

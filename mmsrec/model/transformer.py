@@ -41,7 +41,9 @@ class SelfAttention(nn.Module):
         if tokens == 1:
             # The softmax over one key is one, so the value itself is the result.
             return self.output(F.linear(x_BTD, self.inputs.weight[2 * dim :], self.inputs.bias[2 * dim :]))
-        query, key, value = self.inputs(x_BTD).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = (
+            self.inputs(x_BTD).view(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        )
         mask = None if visible_BT is None else visible_BT[:, None, None, :]
         mixed_BHTd = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.output(mixed_BHTd.transpose(1, 2).reshape(batch, tokens, dim))

@@ -14,7 +14,7 @@ from mmsrec.model.sequences import Sequences
 from mmsrec.params import Training
 from mmsrec.progress import progress
 from mmsrec.training.batches import Examples, Step, examples, steps
-from mmsrec.training.checkpoint import Checkpoint, State
+from mmsrec.training.checkpoint import Checkpoint, State, on_cpu
 from mmsrec.training.runtime import seed_everything
 
 logger = logging.getLogger(__name__)
@@ -68,11 +68,11 @@ def finetune(
             "epoch %d: loss %.4f, validation Recall@10 %.4f, %.1f s of training and %.1f s of validation",
             *(state.epoch, row["loss"], row[METRIC], trained, row["seconds"] - trained),
         )
-        state.model = _on_cpu(model.state_dict())
+        state.model = on_cpu(model.state_dict())
         state.optimizer = optimizer.state_dict()
         if row[METRIC] > state.best_metric:
             state.best, state.best_metric, state.best_epoch = state.model, row[METRIC], state.epoch
-        checkpoint.save(state)
+        checkpoint.save(state, state.epoch)
     model.load_state_dict(state.best)
     return state
 
@@ -129,7 +129,3 @@ def validation_metric(model: TrainedRecommender, sequences: Sequences) -> float:
     """Recall@10 of the validation items, among all items."""
     ranks = rank(model, sequences, VALIDATION)
     return metrics(ranks.rank_U.numpy(), ranks.ties_U.numpy(), [10])[METRIC]
-
-
-def _on_cpu(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}

@@ -4,13 +4,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.errors import ArtifactError, CheckpointError
 from mmsrec.experiments import Experiment
-from mmsrec.files import atomic_path, read_json, write_json
+from mmsrec.files import read_json, write_json
 from mmsrec.model.recommender import CountedRecommender, Recommender
 from mmsrec.params import Training
 from mmsrec.training.batches import HELD_OUT
@@ -18,6 +16,7 @@ from mmsrec.training.checkpoint import Checkpoint
 from mmsrec.training.finetune import finetune
 from mmsrec.training.models import Catalogue, build
 from mmsrec.training.runtime import seed_everything
+from mmsrec.training.weights import load_weights, write_weights
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ def train(experiment: Experiment, model_name: str, settings: Training, catalogue
     rows = {name: [row[name] for row in history] for name in SCHEMAS["history"].names}
     write_table(folder / "history.parquet", pa.table(rows), SCHEMAS["history"])
     write_json(folder / "config.json", asdict(config))
-    with atomic_path(folder / "weights.safetensors") as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary)
+    write_weights(folder, model.state_dict())
     Checkpoint(folder, asdict(config)).remove()
 
 
@@ -109,14 +107,6 @@ def load(folder: Path, catalogue: Catalogue) -> Recommender:
             found="another content",
             fix="Train the model again.",
         )
-    path = folder / "weights.safetensors"
-    if not path.exists():
-        raise ArtifactError("A model's weights are missing.", where=path, fix="Train the model.")
     model = build(config.model, catalogue, Training(**config.settings))
-    try:
-        model.load_state_dict(load_file(path))
-    except (RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            "A model's weights do not fit it.", where=path, found=error, fix="Train the model again."
-        ) from error
+    load_weights(model, folder)
     return model.eval()

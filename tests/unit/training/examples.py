@@ -1,9 +1,10 @@
-"""Small settings and sequences for tests of models and training."""
+"""Small settings, sequences and pairs for tests of models and training."""
 
 import torch
 
 from mmsrec.model.sequences import Sequences
 from mmsrec.params import Training
+from mmsrec.pretrain_rows import Pretraining, Weights
 
 SETTINGS = Training(
     dim=16,
@@ -23,6 +24,26 @@ SETTINGS = Training(
     batch_size=32,
     max_epochs=3,
     patience=2,
+    precision="float32",
+)
+
+PRETRAINING = Pretraining(
+    dim=16,
+    layers=2,
+    heads=2,
+    feedforward=32,
+    embedding_dropout=0.1,
+    hidden_dropout=0.1,
+    missing="mask_token",
+    temperature=0.05,
+    weights=Weights(vv=0.25, tt=0.25, vt=0.25, both=0.25),
+    negatives="global",
+    learning_rate=0.003,
+    decay=0.9,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    batch_size=32,
+    max_epochs=3,
     precision="float32",
 )
 

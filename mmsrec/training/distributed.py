@@ -1,0 +1,116 @@
+"""The processes of one training: a single one, or those that torchrun started."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn import functional as F
+
+# A process that waits longer for the others ends with an error: one of them is lost.
+TIMEOUT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those of a training. Every method but those of a single process is called by all at once.
+
+    Attributes:
+        device: of this process's tensors.
+        rank: number of this process.
+        size: number of processes.
+    """
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the files and shows the progress."""
+        return self.rank == 0
+
+    @property
+    def share(self) -> tuple[int, int]:
+        return self.rank, self.size
+
+    def sizes(self, rows: int) -> list[int]:
+        """The rows of every process."""
+        if self.size == 1:
+            return [rows]
+        counts = torch.empty(self.size, dtype=torch.int64, device=self.device)
+        distributed.all_gather_single(counts, torch.tensor([rows], device=self.device))
+        return counts.tolist()
+
+    def gather(self, own_ND: Tensor, sizes: Sequence[int]) -> Tensor:
+        """The rows of all processes, one after another."""
+        if self.size == 1:
+            return own_ND
+        longest = max(sizes)
+        padded = F.pad(own_ND, (0, 0) * (own_ND.dim() - 1) + (0, longest - len(own_ND))).contiguous()
+        everyone = padded.new_empty(self.size * longest, *padded.shape[1:])
+        distributed.all_gather_single(everyone, padded)
+        if min(sizes) == longest:
+            return everyone
+        return torch.cat([part[:size] for part, size in zip(everyone.split(longest), sizes, strict=True)])
+
+    def scatter_sum(self, everyone_ND: Tensor, sizes: Sequence[int]) -> Tensor:
+        """This process's rows of the sum over the processes: the gradient of `gather`."""
+        if self.size == 1:
+            return everyone_ND
+        longest = max(sizes)
+        parts = everyone_ND.split(list(sizes))
+        padded = torch.cat([F.pad(part, (0, 0, 0, longest - len(part))) for part in parts])
+        own_ND = padded.new_empty(longest, padded.shape[1])
+        distributed.reduce_scatter_single(own_ND, padded)
+        return own_ND[: sizes[self.rank]]
+
+    def sum_(self, tensor: Tensor) -> Tensor:
+        """The sum over the processes, in place."""
+        if self.size > 1:
+            distributed.all_reduce(tensor)
+        return tensor
+
+    def sum_gradients(self, module: nn.Module) -> None:
+        """Every gradient of the module becomes its sum over the processes."""
+        if self.size == 1:
+            return
+        gradients = [parameter.grad for parameter in module.parameters()]
+        flat = self.sum_(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, summed in zip(gradients, flat.split([part.numel() for part in gradients]), strict=True):
+            gradient.copy_(summed.view_as(gradient))
+
+    def from_lead(self, text: Callable[[], str]) -> str:
+        """What the leading process alone works out: some text of 16 letters."""
+        if self.size == 1:
+            return text()
+        letters = torch.tensor([*text().encode()] if self.leads else [0] * 16, dtype=torch.uint8, device=self.device)
+        distributed.broadcast(letters, 0)
+        return bytes(letters.tolist()).decode()
+
+    def wait(self) -> None:
+        """Returns when every process has come here."""
+        self.sum_(torch.zeros(1, device=self.device))
+
+
+@contextmanager
+def world(device: torch.device) -> Iterator[World]:
+    """The processes that torchrun started (nccl on GPUs, gloo on CPUs), or this one alone without it.
+
+    Args:
+        device: what this process computes on; of GPUs, the one that torchrun counts for it is taken.
+    """
+    if "RANK" not in os.environ:
+        yield World(device)
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    try:
+        yield World(device, distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()

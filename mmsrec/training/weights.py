@@ -1,0 +1,53 @@
+"""The weights of a trained model as a safetensors file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mmsrec.errors import ArtifactError, CheckpointError
+from mmsrec.files import atomic_path
+
+NAME = "weights.safetensors"
+
+
+def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
+    """Writes weights.safetensors into a folder, atomically."""
+    with atomic_path(folder / NAME) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a folder's weights.safetensors.
+
+    Raises:
+        ArtifactError: the file is missing.
+        CheckpointError: it is damaged.
+    """
+    path = folder / NAME
+    if not path.exists():
+        raise ArtifactError("A model's weights are missing.", where=path, fix="Train the model.")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(
+            "A model's weights cannot be read.", where=path, found=error, fix="Train the model again."
+        ) from error
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Loads a folder's weights into the model that they belong to.
+
+    Raises:
+        ArtifactError: the file is missing.
+        CheckpointError: it is damaged, or its tensors are not those of the model.
+    """
+    weights = read_weights(folder)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            "A model's weights do not fit it.", where=folder / NAME, found=error, fix="Train the model again."
+        ) from error
