@@ -72,3 +72,7 @@ class FeatureError(MmsrecError):
 
 class CheckpointError(MmsrecError):
     """A checkpoint or a weights file does not fit the model it is loaded into."""
+
+
+class DemoError(MmsrecError):
+    """The demo world cannot be served."""

@@ -1,11 +1,17 @@
-"""A film site in the format of MovieLens-1M: three `::`-separated Latin-1 files in an archive."""
+"""A film site in the format of MovieLens-1M: three `::`-separated Latin-1 files in an archive.
 
+Its trailers are listed as GroupLens lists those of MovieLens: ml-youtube.csv.
+"""
+
+import csv
 import io
+import string
 import zipfile
 from dataclasses import dataclass
 
 import numpy as np
 
+from mmsrec.demo.faults import LISTED, TRAILER_FAULTS, TrailerFault, spread
 from mmsrec.demo.looks import Look, look_of
 from mmsrec.demo.words import Draw, vocabulary
 from mmsrec.demo.world import Site, SiteSize, make_site, stream
@@ -25,15 +31,35 @@ OCCUPATIONS = 21
 SPARE_IDS = 1.1  # movie ids have gaps: so many ids a film
 ARCHIVE_DATE = (2003, 2, 28, 0, 0, 0)
 
+TRAILER_LETTERS = list(string.ascii_letters + string.digits + "_-")
+TRAILER_LENGTH = 11
+SOUND = TrailerFault(share=1)
+
 
 @dataclass(frozen=True)
 class Film:
-    """An item of the film site; `title` ends with the year, and `genres` are sorted."""
+    """An item of the film site.
+
+    Attributes:
+        movie_id: in ascending order, with gaps.
+        title: ends with the year.
+        genres: sorted.
+        look: what the trailer shows.
+        trailer: its id on the site of trailers.
+        fault: what is wrong with the trailer, a key of faults.TRAILER_FAULTS.
+    """
 
     movie_id: int
     title: str
     genres: tuple[str, ...]
     look: Look
+    trailer: str
+    fault: str | None
+
+    @property
+    def trailer_fault(self) -> TrailerFault:
+        """The row of its fault, or that of a sound trailer."""
+        return TRAILER_FAULTS.get(self.fault, SOUND)
 
 
 @dataclass(frozen=True)
@@ -51,13 +77,17 @@ def make_film_site(size: SiteSize, seed: int, name: str) -> FilmSite:
     latent = make_site(size, seed, name)
     random = stream(seed, name, "films")
     ids = np.sort(random.choice(int(size.items * SPARE_IDS), size.items, replace=False)) + 1
+    codes = stream(seed, name, "trailers").choice(TRAILER_LETTERS, (size.items, TRAILER_LENGTH))
+    faults = spread({fault: row.share for fault, row in TRAILER_FAULTS.items()}, latent, stream(seed, name, "faults"))
     films = {}
-    for movie_id, taste in zip(ids, latent.taste, strict=True):
+    for item, (movie_id, taste) in enumerate(zip(ids, latent.taste, strict=True)):
         draw = Draw(vocabulary(name), taste, random)
         while (title := _title(draw)) in films:
             pass
         genres = {draw["genre"] for _ in range(GENRE_DRAWS)}
-        films[title] = Film(int(movie_id), title, tuple(sorted(genres)), look_of(taste))
+        films[title] = Film(
+            int(movie_id), title, tuple(sorted(genres)), look_of(taste), "".join(codes[item]), faults.get(item)
+        )
     return FilmSite(name, seed, latent, list(films.values()))
 
 
@@ -80,6 +110,21 @@ def films_zip(site: FilmSite) -> bytes:
             info.compress_type = zipfile.ZIP_DEFLATED
             file.writestr(info, "".join(f"{line}\n" for line in lines).encode("latin-1"))
     return archive.getvalue()
+
+
+def trailer_ids_csv(site: FilmSite) -> bytes:
+    """The file ml-youtube.csv: youtubeId, movieId, title."""
+    listed = [(LISTED[film.trailer_fault.listed](film.trailer), film) for film in site.films]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["youtubeId", "movieId", "title"])
+    table.writerows([trailer, film.movie_id, film.title] for trailer, film in listed if trailer)
+    return text.getvalue().encode("utf-8")
+
+
+def trailer_path(film: Film) -> str:
+    """Where a film's trailer is below the media's base."""
+    return f"trailers/{film.trailer}.mp4"
 
 
 def _ratings(site: FilmSite, random: np.random.Generator) -> list[str]:

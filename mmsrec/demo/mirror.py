@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmsrec.demo.films import FilmSite, films_zip, make_film_site
+from mmsrec.demo.addresses import MEDIA
+from mmsrec.demo.films import FilmSite, films_zip, make_film_site, trailer_ids_csv
 from mmsrec.demo.shop import Shop, make_shop, metadata_gz, ratings_csv
 from mmsrec.demo.world import WorldSize
 from mmsrec.files import atomic_path
-
-# Names below .example never resolve (RFC 2606).
-MEDIA_BASE = "http://media.example"
 
 
 @dataclass(frozen=True)
@@ -25,16 +23,17 @@ def make_world(size: WorldSize, seed: int) -> World:
     return World(make_shop(size.shop, seed, "shop"), make_film_site(size.films, seed, "films"))
 
 
-def raw_files(world: World, media_base: str = MEDIA_BASE) -> dict[str, bytes]:
+def raw_files(world: World, media_base: str = MEDIA) -> dict[str, bytes]:
     """The raw files of a world by their path in the mirror; equal worlds have equal bytes."""
     return {
         "demo/ratings_Demo.csv": ratings_csv(world.shop),
         "demo/meta_Demo.json.gz": metadata_gz(world.shop, media_base),
         "demo/films.zip": films_zip(world.films),
+        "demo/ml-youtube.csv": trailer_ids_csv(world.films),
     }
 
 
-def write_mirror(folder: Path, world: World, media_base: str = MEDIA_BASE) -> list[Path]:
+def write_mirror(folder: Path, world: World, media_base: str = MEDIA) -> list[Path]:
     """Writes the raw files of a world below `folder`; a file that is already there, byte for byte, is left alone.
 
     Returns:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmsrec.demo.addresses import MOVED, UNREACHABLE
+from mmsrec.demo.faults import PICTURE_FAULTS, spread
 from mmsrec.demo.looks import Look, look_of
 from mmsrec.demo.words import Draw, vocabulary
 from mmsrec.demo.world import Site, SiteSize, make_site, stream
@@ -19,13 +21,14 @@ STARS = (0.06, 0.05, 0.1, 0.2, 0.59)  # share of the ratings 1 to 5
 
 HAS_LOOK_WORDS = 0.5  # share of the descriptions that name the pattern
 ESCAPED = 0.5  # share of the items whose texts hold HTML entities
-ABSENT = {"title": 0.01, "description": 0.06, "brand": 0.15, "price": 0.2, "imUrl": 0.05}
+ABSENT = {"title": 0.01, "description": 0.06, "brand": 0.15, "price": 0.2}
 MALFORMED = 1 / 250  # share of the metadata lines that are cut off, at least one line
+LINK_FAULTS = {"no link": None, "moved": MOVED, "unreachable": UNREACHABLE}  # where such links lead
 
 
 @dataclass(frozen=True)
 class Product:
-    """An item of a shop."""
+    """An item of a shop; `fault` is what is wrong with its picture, a key of faults.PICTURE_FAULTS."""
 
     asin: str
     title: str
@@ -34,6 +37,7 @@ class Product:
     category: str
     price: float
     look: Look
+    fault: str | None
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,15 @@ def make_shop(size: SiteSize, seed: int, name: str) -> Shop:
     latent = make_site(size, seed, name)
     random = stream(seed, name, "products")
     asins = _codes("B0", 8, size.items, random)
-    products = [_product(asin, taste, name, random) for asin, taste in zip(asins, latent.taste, strict=True)]
+    faults = spread(PICTURE_FAULTS, latent, stream(seed, name, "faults"))
+    products = [
+        _product(asin, taste, name, faults.get(item), random)
+        for item, (asin, taste) in enumerate(zip(asins, latent.taste, strict=True))
+    ]
     return Shop(name, seed, latent, products)
 
 
-def _product(asin: str, taste: np.ndarray, name: str, random: np.random.Generator) -> Product:
+def _product(asin: str, taste: np.ndarray, name: str, fault: str | None, random: np.random.Generator) -> Product:
     draw = Draw(vocabulary(name), taste, random)
     purposes = ["about", "scene", "make", "place", "extra"] + ["look"] * (random.random() < HAS_LOOK_WORDS)
     return Product(
@@ -66,6 +74,7 @@ def _product(asin: str, taste: np.ndarray, name: str, random: np.random.Generato
         category=draw["category"],
         price=int(random.lognormal(3)) + 0.99,
         look=look_of(taste),
+        fault=fault,
     )
 
 
@@ -95,7 +104,7 @@ def metadata_gz(shop: Shop, media_base: str) -> bytes:
 
     Args:
         shop: whose products are described.
-        media_base: the URL below which the products have their pictures, images/ASIN.jpg.
+        media_base: the URL below which the products have their pictures.
     """
     random = stream(shop.seed, shop.name, "metadata")
     lines = [repr(_record(product, media_base, random)) for product in shop.products]
@@ -107,16 +116,22 @@ def metadata_gz(shop: Shop, media_base: str) -> bytes:
 def _record(product: Product, media_base: str, random: np.random.Generator) -> dict[str, object]:
     spell = html.escape if random.random() < ESCAPED else str
     absent = {field for field, share in ABSENT.items() if random.random() < share}
+    base = LINK_FAULTS.get(product.fault, media_base)
     record = {
         "asin": product.asin,
         "title": spell(product.title),
         "price": product.price,
-        "imUrl": f"{media_base}/images/{product.asin}.jpg",
+        "imUrl": f"{base}/{picture_path(product)}" if base else None,
         "brand": spell(product.brand),
         "categories": [["Home", spell(product.category)]],
         "description": spell(product.description),
     }
-    return {field: value for field, value in record.items() if field not in absent}
+    return {field: value for field, value in record.items() if field not in absent and value is not None}
+
+
+def picture_path(product: Product) -> str:
+    """Where a product's picture is below the media's base."""
+    return f"images/{product.asin}.jpg"
 
 
 def _codes(prefix: str, width: int, count: int, random: np.random.Generator) -> list[str]:

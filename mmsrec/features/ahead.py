@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -32,6 +33,18 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], threads: in
         finally:
             for future in pending:
                 future.cancel()
+
+
+def bursts(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Yields as `ahead`, but computes a few items at a time while the consumer waits.
+
+    For a consumer that keeps the same processors busy: threads of both at once slow each other down, because those of
+    a matrix product wait for the slowest.
+    """
+    source = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        while some := list(islice(source, 2 * threads)):
+            yield from list(pool.map(function, some))
 
 
 class WorkerLost(Exception):

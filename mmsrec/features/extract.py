@@ -1,6 +1,6 @@
 """Extraction: the inputs of a domain through an encoder into a feature file.
 
-Reading and decoding run ahead in threads while the encoder works. Parts are kept on the way, so that a killed
+Reading and decoding run in threads, ahead of an encoder on a GPU, by turns with one on the same processors. Parts are kept on the way, so that a killed
 extraction goes on; batches are the same however often it was interrupted, and so is the result.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mmsrec import encoder_rows as rows
-from mmsrec.features.ahead import ahead, cores
+from mmsrec.features.ahead import ahead, bursts, cores
 from mmsrec.features.encoders import Encoder, Tower, load_encoder
 from mmsrec.features.inputs import Inputs, frame_inputs, item_texts, picture_inputs, text_inputs
 from mmsrec.features.parts import Parts, parts_of
@@ -88,13 +88,14 @@ def _parts_of(inputs: Inputs) -> list[range]:
 def _encode_parts(inputs: Inputs, tower: Tower, parts: Parts, description: str) -> None:
     chunks = _parts_of(inputs)
     jobs = [(number, batch) for number in parts.missing(len(chunks)) for batch in chunks[number]]
+    compute = bursts if tower.on_host else ahead
 
     def prepared(job: tuple[int, int]) -> tuple[int, int, object]:
         number, batch = job
         return number, batch, tower.prepare(inputs.batches[batch].read())
 
     def encoded() -> Iterator[tuple[int, np.ndarray]]:
-        for number, batch, ready in ahead(prepared, jobs, cores()):
+        for number, batch, ready in compute(prepared, jobs, cores()):
             sizes = np.asarray(inputs.batches[batch].sizes)
             starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
             yield number, np.add.reduceat(tower.encode(ready), starts, axis=0) / sizes[:, None]

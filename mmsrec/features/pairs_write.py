@@ -1,6 +1,6 @@
 """Writing of pairs: shards, each whole or absent, and the index that seals their folder."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,12 +17,7 @@ from mmsrec.files import write_json
 # Small enough to shuffle well, large enough to read at full speed.
 ROWS_A_GROUP = 1024
 # Vectors of float16 hardly compress; plain pages with a checksum are the fastest to read that show damage.
-STORAGE = {
-    "compression": "none",
-    "use_dictionary": False,
-    "write_statistics": False,
-    "write_page_checksum": True,
-}
+STORAGE = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
 
 
 def shard_name(number: int) -> str:
@@ -44,8 +39,11 @@ def pair_table(pair_ids: Sequence[str] | pa.Array, pairs: PairBatch) -> pa.Table
 def vectors_column(vectors: np.ndarray, missing: np.ndarray | None = None) -> pa.FixedSizeListArray:
     """float16 [n, width] as a column, null where `missing`."""
     mask = None if missing is None or not missing.any() else pa.array(missing)
-    flat = pa.array(np.ascontiguousarray(vectors, np.float16).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, type=vectors_type(vectors.shape[1]), mask=mask)
+    with np.errstate(over="ignore"):  # an overflow becomes an infinity, which is an error when the shard is written
+        halves = np.ascontiguousarray(vectors, np.float16)
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(halves.reshape(-1)), type=vectors_type(vectors.shape[1]), mask=mask
+    )
 
 
 def frames_column(frames: np.ndarray, counts: np.ndarray) -> pa.ListArray:
@@ -60,7 +58,7 @@ def write_shard(
     tables: Iterable[pa.Table],
     schema: pa.Schema,
     provenance: Provenance,
-    notes: Mapping[str, str] | None = None,
+    notes: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
     """Writes a shard atomically, a table at a time.
 
@@ -69,7 +67,7 @@ def write_shard(
         tables: with the columns of `schema`.
         schema: what `artifacts.pairs_schema` gives.
         provenance: what made the vectors; goes into the file's metadata.
-        notes: further metadata.
+        notes: gives further metadata after the last table.
 
     Returns:
         The pairs written.
@@ -78,8 +76,7 @@ def write_shard(
         FeatureError: a vector is not finite.
         ArtifactError: a table does not fit the schema.
     """
-    metadata = {**asdict(provenance), **(notes or {})}
-    return write_batches(path, _row_groups(tables, path), schema, metadata, STORAGE)
+    return write_batches(path, _row_groups(tables, path), schema, asdict(provenance), STORAGE, notes)
 
 
 def seal(folder: Path, names: Sequence[str]) -> None:

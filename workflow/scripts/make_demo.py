@@ -1,4 +1,4 @@
-"""Writes the raw files of the demo world into a folder that serves as a mirror."""
+"""Writes the raw files and the media of the demo world into a folder that serves as a mirror."""
 
 import argparse
 import logging
@@ -6,19 +6,30 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.demo.mirror import MEDIA_BASE, make_world, write_mirror
+from mmsrec.demo.addresses import MEDIA
+from mmsrec.demo.media import write_media
+from mmsrec.demo.mirror import make_world, write_mirror
 from mmsrec.demo.world import SIZES
 
 
-def main(arguments: argparse.Namespace) -> None:
-    written = write_mirror(arguments.output, make_world(SIZES[arguments.size], arguments.seed), arguments.media_base)
-    logging.info("demo world in %s: wrote %s", arguments.output, ", ".join(map(str, written)) or "nothing new")
+def main(flags: argparse.Namespace) -> None:
+    world = make_world(SIZES[flags.size], flags.seed)
+    written = write_mirror(flags.output, world, flags.media_base)
+    logging.info("demo world in %s: wrote %s", flags.output, ", ".join(map(str, written)) or "nothing new")
+    logging.info("demo world in %s: made %d pictures and films", flags.output, write_media(flags.output, world))
+
+
+def seed(text: str) -> int:
+    """A seed of numpy's generators."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or larger: {text}")
+    return int(text)
 
 
 if __name__ == "__main__":
-    flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("--output", type=Path, required=True, help="folder of the mirror")
-    flags.add_argument("--seed", type=int, default=2023, help="another seed is another world")
-    flags.add_argument("--size", choices=sorted(SIZES), default="demo")
-    flags.add_argument("--media-base", default=MEDIA_BASE, help="URL below which the items have their pictures")
-    stage.run(main, flags)
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--output", type=Path, required=True, help="folder of the mirror")
+    arguments.add_argument("--seed", type=seed, default=2023, help="another seed is another world")
+    arguments.add_argument("--size", choices=sorted(SIZES), default="demo")
+    arguments.add_argument("--media-base", default=MEDIA, help="URL below which the items have their pictures")
+    stage.run(main, arguments)

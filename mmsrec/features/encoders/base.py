@@ -35,12 +35,14 @@ class Tower:
             nothing of the input.
         batch_size: inputs that are encoded at once.
         preprocessing: what `prepare` does, in words.
+        on_host: whether `encode` keeps the host's processors busy.
     """
 
     prepare: Callable[[Sequence[Any]], Any]
     encode: Callable[[Any], np.ndarray]
     batch_size: int
     preprocessing: str
+    on_host: bool
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def load(name: str, row: LsaEncoder, corpus: Sequence[str]) -> Encoder:
         encode=lambda weights: normalize(svd.transform(weights)),
         batch_size=BATCH_SIZE,
         preprocessing=f"lower case, accents stripped, word 1..{row.ngrams}-grams, sublinear TF-IDF, L2 norm",
+        on_host=True,
     )
     fitted = hashlib.sha256("\n".join(terms.get_feature_names_out()).encode() + svd.components_.tobytes())
     return Encoder(name, row.dim, encoder_digest(row), fitted.hexdigest(), {"text": text})

@@ -25,6 +25,11 @@ def batch_size(where: torch.device, modality: str) -> int:
     return BATCH_SIZES[where.type][modality]
 
 
+def on_host(where: torch.device) -> bool:
+    """Whether a device is the host's own processors."""
+    return where.type == "cpu"
+
+
 def precision(where: torch.device) -> torch.dtype:
     """bfloat16 where the processor multiplies matrices of it, else float32."""
     if where.type == "cuda":

@@ -101,6 +101,7 @@ def _text_tower(model: torch.nn.Module, architecture: str, where: torch.device) 
         encode=network.encoding(encode, where),
         batch_size=network.batch_size(where, "text"),
         preprocessing=f"open_clip's tokenizer of {architecture}, {tokenizer.context_length} tokens",
+        on_host=network.on_host(where),
     )
 
 
@@ -143,4 +144,5 @@ def _vision_tower(model: torch.nn.Module, where: torch.device) -> Tower:
             f"RGB, {settings.interpolation} resize of the {settings.resize_mode} side to {settings.size}, centre crop,"
             f" mean {settings.mean}, deviation {settings.std}"
         ),
+        on_host=network.on_host(where),
     )

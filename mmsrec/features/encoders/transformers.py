@@ -75,6 +75,7 @@ def _text_tower(
         batch_size=network.batch_size(where, "text"),
         preprocessing=f"the model's tokenizer, {longest} tokens; {recipe.pooling} of the last layer"
         + (", unit length" if recipe.normalize else ""),
+        on_host=network.on_host(where),
     )
 
 

@@ -6,18 +6,20 @@ import time
 
 import pytest
 
-from mmsrec.features.ahead import Worker, WorkerLost, Workers, ahead
+from mmsrec.features.ahead import Worker, WorkerLost, Workers, ahead, bursts
 
 
-def test_results_come_in_order_whatever_takes_longest():
+@pytest.mark.parametrize("compute", [ahead, bursts])
+def test_results_come_in_order_whatever_takes_longest(compute):
     def slow_first(item):
         time.sleep(0.02 if item % 3 == 0 else 0)
         return item * item
 
-    assert list(ahead(slow_first, range(20), threads=4)) == [item * item for item in range(20)]
+    assert list(compute(slow_first, range(20), threads=4)) == [item * item for item in range(20)]
 
 
-def test_items_are_taken_only_a_few_ahead():
+@pytest.mark.parametrize("compute", [ahead, bursts])
+def test_items_are_taken_only_a_few_ahead(compute):
     taken = []
 
     def items():
@@ -25,15 +27,25 @@ def test_items_are_taken_only_a_few_ahead():
             taken.append(item)
             yield item
 
-    results = ahead(str, items(), threads=2)
+    results = compute(str, items(), threads=2)
     next(results)
     assert len(taken) <= 5
     results.close()
 
 
-def test_work_overlaps():
+@pytest.mark.parametrize("compute", [ahead, bursts])
+def test_work_overlaps(compute):
     together = threading.Barrier(3, timeout=10)
-    assert list(ahead(lambda _: together.wait() is not None, range(3), threads=3)) == [True] * 3
+    assert list(compute(lambda _: together.wait() is not None, range(3), threads=3)) == [True] * 3
+
+
+def test_nothing_is_computed_while_the_consumer_works():
+    computed = []
+    results = bursts(computed.append, range(20), threads=2)
+    next(results)
+    count = len(computed)
+    time.sleep(0.05)
+    assert len(computed) == count
 
 
 def test_an_error_reaches_the_consumer():

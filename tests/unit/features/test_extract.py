@@ -31,6 +31,7 @@ class Stub:
     def __init__(self, batch_size=4):
         self.batches = []
         self.batch_size = batch_size
+        self.on_host = True
         self.fails_after = None
 
     def texts(self, batch):
@@ -40,7 +41,7 @@ class Stub:
         return np.array([[*np.asarray(image.convert("RGB")).mean((0, 1))] for image in images], np.float32) / 100
 
     def tower(self, prepare):
-        return Tower(prepare, self.encode, self.batch_size, "as it is")
+        return Tower(prepare, self.encode, self.batch_size, "as it is", self.on_host)
 
     def encode(self, batch):
         if self.fails_after is not None and len(self.batches) >= self.fails_after:
@@ -53,9 +54,10 @@ class Stub:
         return Encoder(name, 3, encoder_digest(row), "w", towers)
 
 
-@pytest.fixture
-def stub(monkeypatch):
+@pytest.fixture(params=[True, False], ids=["on the host", "on a device"])
+def stub(monkeypatch, request):
     encoder = Stub()
+    encoder.on_host = request.param
     monkeypatch.setitem(encoders.base.KINDS, "open_clip", "stub")
     monkeypatch.setattr(encoders.base, "import_module", lambda name: encoder)
     monkeypatch.setattr(extract, "BATCHES_A_PART", 2)
