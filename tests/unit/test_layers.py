@@ -16,10 +16,11 @@ STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
 LAYERS = (
     {"errors", "rows"},
     {"files", "progress", "media_rows", "encoder_rows", "model_rows"},
-    {"pretrain_rows"},
+    {"pretrain_rows", "corpus_rows"},
     {"params"},
     {"artifacts", "experiments"},
-    {"sources", "sequences", "features"},
+    {"sources", "sequences"},
+    {"features"},
     {"crawl", "model"},
     {"evaluation", "baselines"},
     {"training"},

@@ -1,0 +1,237 @@
+"""The shards of a dataset on the hub: listed at a pinned commit, downloaded by huggingface_hub, checked one by one.
+
+The endpoint and the token are huggingface_hub's own settings: HF_ENDPOINT, HF_TOKEN. A mirror is a folder that holds
+hub/OWNER/NAME with the files of the repository.
+"""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx2
+from huggingface_hub import HfApi, RepoFile
+from tqdm import tqdm
+
+from mmsrec.errors import ChecksumError, DownloadError
+from mmsrec.files import lock, sha256, write_json
+from mmsrec.progress import progress
+from mmsrec.sources.listing import LISTING, Listing, Shard, Wanted, check, read_listing, select
+
+logger = logging.getLogger(__name__)
+
+# The listing of a download that is not finished, and where its bytes arrive.
+PENDING = ".shards.json"
+PARTIAL = ".partial"
+CONNECTIONS = 4
+MAX_BYTES = 8 * 2**40
+
+# What huggingface_hub raises: its own errors are OSErrors or ValueErrors, the transport's are passed on.
+_REFUSALS = (OSError, ValueError, httpx2.HTTPError)
+
+
+def download_shards(
+    wanted: Wanted,
+    folder: Path,
+    mirrors: Sequence[Path] = (),
+    *,
+    connections: int = CONNECTIONS,
+    endpoint: str | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> Listing:
+    """Puts the files into `folder` under their paths, and then shards.json beside them.
+
+    The first run pins the commit. A later one goes on from the files that are here; within a run, a file whose
+    connection breaks goes on from its bytes.
+
+    Args:
+        wanted: what is asked for.
+        folder: of the corpus.
+        mirrors: folders that are tried first; one without the repository is passed over.
+        connections: files at a time.
+        endpoint: of the hub; without it HF_ENDPOINT, or the public hub.
+        max_bytes: bound of all files together.
+
+    Raises:
+        DownloadError: the hub cannot serve the files, none matches, or they are too many or too large.
+        ChecksumError: a file has another size or digest than the hub says.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock(folder):
+        source = _source(wanted, mirrors, endpoint)
+        pinned = _pinned(folder, wanted, source)
+        listing = pinned or check(source.list(), max_bytes)
+        missing = [shard for shard in listing.shards if not _is_here(folder, shard, checked=pinned is not None)]
+        write_json(folder / PENDING, asdict(listing))
+        (folder / LISTING).unlink(missing_ok=True)
+        shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+        logger.info("%s: %d of %d files are here", folder, len(listing.shards) - len(missing), len(listing.shards))
+        with (
+            progress("download", sum(shard.bytes for shard in missing), "B", unit_scale=True) as bar,
+            ThreadPoolExecutor(connections) as workers,
+        ):
+            jobs = [workers.submit(_obtain, source, listing, shard, folder, bar) for shard in missing]
+            try:
+                for job in jobs:
+                    job.result()
+            finally:
+                workers.shutdown(cancel_futures=True)
+        listing = replace(listing, shards=tuple(_with_digest(folder, shard) for shard in listing.shards))
+        write_json(folder / LISTING, asdict(listing))
+        (folder / PENDING).unlink()
+        shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+    return listing
+
+
+class _Source(Protocol):
+    """A place that lists and serves the files of a repository."""
+
+    pinned: bool
+
+    def list(self) -> Listing: ...
+
+    def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> Path:
+        """Puts the file somewhere below `folder` and gives its path."""
+
+
+class _Hub:
+    pinned = True
+
+    def __init__(self, wanted: Wanted, endpoint: str | None) -> None:
+        self._wanted = wanted
+        self._api = HfApi(endpoint=endpoint, library_name="mmsrec")
+
+    def list(self) -> Listing:
+        wanted = self._wanted
+        dataset = {"repo_id": wanted.repository, "repo_type": "dataset"}
+        parts = wanted.files.split("/")
+        fixed = next(number for number, part in enumerate([*parts, "*"]) if "*" in part or "?" in part)
+        below = "/".join(parts[: min(fixed, len(parts) - 1)])
+        try:
+            commit = self._api.repo_info(**dataset, revision=wanted.revision).sha
+            deep = len(parts) - 1 > fixed
+            found = self._api.list_repo_tree(**dataset, path_in_repo=below or None, recursive=deep, revision=commit)
+            files = (file for file in found if isinstance(file, RepoFile))
+            shards = (Shard(file.path, file.size, file.lfs.sha256 if file.lfs else None) for file in files)
+            return Listing(wanted, commit, select(shards, wanted))
+        except _REFUSALS as error:
+            raise _unavailable(
+                f"{self._api.endpoint}: datasets/{wanted.repository}@{wanted.revision}", error
+            ) from error
+
+    def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> Path:
+        try:
+            path = self._api.hf_hub_download(
+                listing.wanted.repository,
+                shard.path,
+                repo_type="dataset",
+                revision=listing.commit,
+                local_dir=folder,
+                tqdm_class=partial(_Meter, bar, shard),
+            )
+        except _REFUSALS as error:
+            where = f"{self._api.endpoint}: datasets/{listing.wanted.repository}/{shard.path}@{listing.commit}"
+            raise _unavailable(where, error) from error
+        return Path(path)
+
+
+class _Mirror:
+    pinned = False
+
+    def __init__(self, wanted: Wanted, root: Path) -> None:
+        self._wanted = wanted
+        self._root = root
+
+    def list(self) -> Listing:
+        files = (path for path in self._root.rglob("*") if path.is_file())
+        shards = (Shard(path.relative_to(self._root).as_posix(), path.stat().st_size, None) for path in files)
+        return Listing(self._wanted, None, select(shards, self._wanted))
+
+    def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> Path:
+        target = folder / shard.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(self._root / shard.path, target)
+        except OSError as error:
+            raise _unavailable(self._root / shard.path, error) from error
+        bar.update(shard.bytes)
+        return target
+
+
+class _Meter(tqdm):
+    """Counts a file's bytes into the bar of all, and stops a server that sends more than it announced."""
+
+    def __init__(self, bar: tqdm, shard: Shard, **_: Any) -> None:
+        super().__init__(disable=True)
+        self._bar = bar
+        self._shard = shard
+        self._received = 0
+
+    def update(self, n: float | None = 1) -> None:
+        self._received += n or 0
+        self._bar.update(n)
+        if self._received > self._shard.bytes:
+            raise ChecksumError(
+                "The hub sends more of a file than it says.",
+                where=self._shard.path,
+                expected=f"{self._shard.bytes:,} bytes",
+                found=f"{self._received:,} bytes and more",
+            )
+
+
+def _source(wanted: Wanted, mirrors: Sequence[Path], endpoint: str | None) -> _Source:
+    roots = (Path(mirror, "hub", wanted.repository) for mirror in mirrors)
+    root = next((root for root in roots if root.is_dir()), None)
+    return _Mirror(wanted, root) if root else _Hub(wanted, endpoint)
+
+
+def _pinned(folder: Path, wanted: Wanted, source: _Source) -> Listing | None:
+    """The listing that an earlier run has made of the same files, unless only a mirror knew them."""
+    for name in (PENDING, LISTING):
+        if (folder / name).exists():
+            listing = read_listing(folder / name)
+            if listing.wanted == wanted and source.pinned == (listing.commit is not None):
+                return listing
+    return None
+
+
+def _is_here(folder: Path, shard: Shard, *, checked: bool) -> bool:
+    """Whether a file is here and right. One that a run with the same listing has put here was checked then."""
+    path = folder / shard.path
+    return path.is_file() and path.stat().st_size == shard.bytes and (checked or sha256(path) == shard.sha256)
+
+
+def _obtain(source: _Source, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> None:
+    """Fetches a file beside its place, and gives it its name once it is checked."""
+    arrived = source.fetch(listing, shard, folder / PARTIAL, bar)
+    size, digest = arrived.stat().st_size, sha256(arrived)
+    if size != shard.bytes or digest != (shard.sha256 or digest):
+        arrived.unlink()
+        raise ChecksumError(
+            "A file is not the one that the hub lists.",
+            where=f"datasets/{listing.wanted.repository}@{listing.commit}: {shard.path}",
+            expected=f"{shard.bytes:,} bytes, sha256 {shard.sha256 or 'not known'}",
+            found=f"{size:,} bytes, sha256 {digest}",
+            fix=f"Run the stage again; delete {folder / PENDING} if the repository has changed.",
+        )
+    target = folder / shard.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    arrived.replace(target)
+
+
+def _with_digest(folder: Path, shard: Shard) -> Shard:
+    return shard if shard.sha256 else replace(shard, sha256=sha256(folder / shard.path))
+
+
+def _unavailable(where: object, error: Exception) -> DownloadError:
+    return DownloadError(
+        "The hub cannot serve a corpus.",
+        where=where,
+        found=error,
+        fix="Check the network, HF_ENDPOINT and HF_TOKEN, or set MMSREC_MIRROR to a folder that holds "
+        "hub/OWNER/NAME; then run the stage again: it goes on from the files that are here.",
+    )
