@@ -1,7 +1,8 @@
 """Extraction: the inputs of a domain through an encoder into a feature file.
 
-Reading and decoding run in threads, ahead of an encoder on a GPU, by turns with one on the same processors. Parts are kept on the way, so that a killed
-extraction goes on; batches are the same however often it was interrupted, and so is the result.
+Reading and decoding run in threads, ahead of an encoder on a GPU and by turns with one on the same processors. Parts
+are kept on the way, so that a killed extraction goes on; batches are the same however often it was interrupted, and so
+is the result.
 """
 
 import logging
