@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx2
-from huggingface_hub import HfApi, RepoFile
+from huggingface_hub import HfApi, RepoFile, get_session
 from tqdm import tqdm
 
 from mmsrec.errors import ChecksumError, DownloadError
@@ -29,6 +29,7 @@ PENDING = ".shards.json"
 PARTIAL = ".partial"
 CONNECTIONS = 4
 MAX_BYTES = 8 * 2**40
+WAIT_SECONDS = 60.0
 
 # What huggingface_hub raises: its own errors are OSErrors or ValueErrors, the transport's are passed on.
 _REFUSALS = (OSError, ValueError, httpx2.HTTPError)
@@ -46,7 +47,7 @@ def download_shards(
     """Puts the files into `folder` under their paths, and then shards.json beside them.
 
     The first run pins the commit. A later one goes on from the files that are here; within a run, a file whose
-    connection breaks goes on from its bytes.
+    connection breaks goes on from the last chunk that came (of 10 MB, as huggingface_hub reads them).
 
     Args:
         wanted: what is asked for.
@@ -104,6 +105,7 @@ class _Hub:
     def __init__(self, wanted: Wanted, endpoint: str | None) -> None:
         self._wanted = wanted
         self._api = HfApi(endpoint=endpoint, library_name="mmsrec")
+        _bound_waits()
 
     def list(self) -> Listing:
         wanted = self._wanted
@@ -112,7 +114,7 @@ class _Hub:
         fixed = next(number for number, part in enumerate([*parts, "*"]) if "*" in part or "?" in part)
         below = "/".join(parts[: min(fixed, len(parts) - 1)])
         try:
-            commit = self._api.repo_info(**dataset, revision=wanted.revision).sha
+            commit = self._api.repo_info(**dataset, revision=wanted.revision, timeout=WAIT_SECONDS).sha
             deep = len(parts) - 1 > fixed
             found = self._api.list_repo_tree(**dataset, path_in_repo=below or None, recursive=deep, revision=commit)
             files = (file for file in found if isinstance(file, RepoFile))
@@ -181,6 +183,22 @@ class _Meter(tqdm):
                 expected=f"{self._shard.bytes:,} bytes",
                 found=f"{self._received:,} bytes and more",
             )
+
+
+def _bound_waits() -> None:
+    """Gives a timeout to the requests for which huggingface_hub sets none, such as those of a listing."""
+    session = get_session()
+    hooks = session.event_hooks
+    if _set_timeout not in hooks["request"]:
+        session.event_hooks = hooks | {"request": [*hooks["request"], _set_timeout]}
+
+
+def _set_timeout(request: httpx2.Request) -> None:
+    given = request.extensions.get("timeout", {})
+    request.extensions["timeout"] = {
+        phase: WAIT_SECONDS if given.get(phase) is None else given[phase]
+        for phase in ("connect", "read", "write", "pool")
+    }
 
 
 def _source(wanted: Wanted, mirrors: Sequence[Path], endpoint: str | None) -> _Source:
