@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
-from mmsrec.artifacts import open_table
 from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features.ahead import ahead, cores
-from mmsrec.features.pairs_shards import INDEX, Footer, damaged, read_footer, read_group, read_index
+from mmsrec.features.pairs_shards import INDEX, Footer, damaged, read_footer, read_group, read_ids, read_index
 
 WINDOW_BYTES = 2**27
 # The order's first draw is that of the row groups; window w draws after it.
@@ -136,8 +136,8 @@ class Pairs:
         Raises:
             ArtifactError: a shard is damaged.
         """
-        ids = [name for path in self._shards for name in open_table(path).read(["pair_id"]).column(0).to_pylist()]
-        return ids, self._read(np.arange(len(self._sizes)))
+        ids = pa.chunked_array([column for path in self._shards for column in read_ids(path, self._schema).chunks])
+        return ids.to_pylist(), self._read(np.arange(len(self._sizes)))
 
     def _windows(self, seed: int, epoch: int) -> Iterator[_Window]:
         groups = np.random.default_rng((seed, epoch, _GROUPS)).permutation(len(self._sizes))

@@ -1,5 +1,7 @@
 """The files of a folder of pairs: its index, the shards' footers and their row groups."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -83,6 +85,20 @@ def read_footer(path: Path) -> Footer:
     return Footer(schema, widths, metadata[b"digest"].decode(), groups)
 
 
+def read_ids(path: Path, schema: pa.Schema) -> pa.ChunkedArray:
+    """The ids of a shard's pairs; errors as in `read_group`."""
+    with _damage_named(path), open_table(path, schema) as file:
+        return file.read(["pair_id"]).column(0)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, error) from error
+
+
 def _is_vector(kind: pa.DataType) -> bool:
     return pa.types.is_fixed_size_list(kind)
 
@@ -101,11 +117,8 @@ def read_group(
     Raises:
         ArtifactError: the shard is damaged.
     """
-    try:
-        with open_table(path, schema) as file:
-            table = file.read_row_group(group, columns=schema.names[1:])
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(path, error) from error
+    with _damage_named(path), open_table(path, schema) as file:
+        table = file.read_row_group(group, columns=schema.names[1:])
     of_vision, of_text = (column.combine_chunks() for column in table.columns)
     copy = _copy_vectors if _is_vector(of_vision.type) else _average_frames
     copy(of_vision, vision, vision_present)
