@@ -16,7 +16,7 @@ from mmsrec import encoder_rows as rows
 from mmsrec.artifacts import open_table, pairs_schema
 from mmsrec.corpus_rows import ShardCorpus
 from mmsrec.errors import ArtifactError, FeatureError
-from mmsrec.features.ahead import ahead, cores
+from mmsrec.features.ahead import ahead, bursts, cores
 from mmsrec.features.encoders import Encoder, encoder_digest, load_encoder
 from mmsrec.features.pairs_shards import INDEX
 from mmsrec.features.pairs_write import finite, frames_column, seal, shard_name, vectors_column, write_shard
@@ -125,7 +125,8 @@ class _Captions:
             {caption for caption in captions if caption not in self._known}, key=lambda text: (len(text), text)
         )
         batches = [new[start : start + size] for start in range(0, len(new), size)]
-        for batch, ready in zip(batches, ahead(self._tower.prepare, batches, cores()), strict=True):
+        prepared = (bursts if self._tower.on_host else ahead)(self._tower.prepare, batches, cores())
+        for batch, ready in zip(batches, prepared, strict=True):
             self._known.update(zip(batch, self._tower.encode(ready), strict=True))
         return np.stack([self._known[caption] for caption in captions])
 
