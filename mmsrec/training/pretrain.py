@@ -132,6 +132,7 @@ class _Run:
     ) -> None:
         self._seed, self._settings, self._pairs, self._world = seed, settings, pairs, world
         self._checkpoint, self._save_seconds, self._observe = checkpoint, save_seconds, observe
+        self._steps = pairs.steps(settings.batch_size)
         seed_everything(seed, 0)
         self.encoder = ItemEncoder(pairs.widths, settings).to(world.device).train()
         self._optimizer = torch.optim.AdamW(
@@ -172,7 +173,7 @@ class _Run:
                 totals.add(done)
                 bar.update(done.pairs)
                 state.totals, state.seconds = asdict(totals), time.monotonic() - started
-                if time.monotonic() - saved > self._save_seconds:
+                if state.step < self._steps and time.monotonic() - saved > self._save_seconds:
                     self._save()
                     saved = time.monotonic()
         self._close_epoch(totals, rate)
@@ -184,8 +185,7 @@ class _Run:
         )
         state.step += 1
         if self._observe and self._world.leads:
-            steps = (state.epoch - 1) * self._pairs.steps(settings.batch_size) + state.step
-            self._observe(steps, done.means(settings))
+            self._observe(self._steps_done(), done.means(settings))
         return done
 
     def _close_epoch(self, totals: Totals, rate: float) -> None:
@@ -208,5 +208,7 @@ class _Run:
         if self._world.leads:
             self.state.model = on_cpu(self.encoder.state_dict())
             self.state.optimizer = self._optimizer.state_dict()
-            steps = (self.state.epoch - 1) * self._pairs.steps(self._settings.batch_size) + self.state.step
-            self._checkpoint.save(self.state, steps)
+            self._checkpoint.save(self.state, self._steps_done())
+
+    def _steps_done(self) -> int:
+        return (self.state.epoch - 1) * self._steps + self.state.step

@@ -1,0 +1,128 @@
+"""Several processes train what one process trains."""
+
+import json
+import multiprocessing
+import shutil
+import socket
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+
+from mmsrec.features.pairs import Pairs
+from mmsrec.model.contrastive import TERMS, compared, contrastive_terms, views_of
+from mmsrec.model.item_encoder import ItemEncoder
+from mmsrec.model.pretraining import Items, encode_views
+from mmsrec.training import contrast
+from mmsrec.training.distributed import World
+from mmsrec.training.runtime import seed_everything
+from mmsrec.training.weights import read_weights
+from tests.unit.training import worker
+from tests.unit.training.pairs import batch, corpus
+
+ALONE = World(torch.device("cpu"))
+TIMEOUT = 120
+
+
+@pytest.fixture(scope="module")
+def forks():
+    """Copies of one process that has imported torch, which takes longer than all else here."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([worker.__name__])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield context
+
+
+def launch(forks: BaseContext, folder: Path, processes: int, *scenarios: str) -> list[int | None]:
+    """Starts the processes with the environment that torchrun gives them, and returns their exit statuses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes)}
+    started = [
+        forks.Process(
+            target=worker.main, args=(folder, scenarios, common | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        )
+        for rank in range(processes)
+    ]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(TIMEOUT)
+        process.kill()
+    return [process.exitcode for process in started]
+
+
+def losses(folder: Path, name: str) -> dict[int, dict[str, float]]:
+    """The losses of each step; a step that was done again after a kill counts once."""
+    rows = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+    return {row["step"]: row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    corpus(folder / "pairs", batch())
+    with mock.patch.dict(contrast.CHUNK):
+        for name in ("even", "uneven"):
+            worker.run(name, folder, ALONE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory, alone, forks):
+    folder = tmp_path_factory.mktemp("two")
+    shutil.copytree(alone / "pairs", folder / "pairs")
+    assert all(launch(forks, folder, 2, "even", "uneven", "local", "killed")), "the last scenario kills the processes"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory, alone, forks):
+    folder = tmp_path_factory.mktemp("four")
+    shutil.copytree(alone / "pairs", folder / "pairs")
+    assert launch(forks, folder, 4, "even", "uneven") == [0, 0, 0, 0]
+    return folder
+
+
+@pytest.mark.parametrize("processes", ["two", "four"])
+@pytest.mark.parametrize(("name", "steps"), [("even", 20), ("uneven", 6)])
+def test_processes_that_share_a_batch_equal_one_process(request, alone, processes, name, steps):
+    folder = request.getfixturevalue(processes)
+    one, several = losses(alone, name), losses(folder, name)
+    assert len(one) == len(several) == steps
+    for step, row in one.items():
+        assert several[step] == pytest.approx(row, rel=1e-5, abs=1e-5)
+    expected = read_weights(alone / name)
+    for tensor, value in read_weights(folder / name).items():
+        torch.testing.assert_close(value, expected[tensor], rtol=0, atol=1e-5)
+
+
+def test_local_negatives_are_those_of_a_process_and_means_are_over_all_anchors(alone, two):
+    settings = worker.SCENARIOS["local"]
+    pairs = Pairs(alone / "pairs")
+    items = Items.of(next(pairs.batches(settings.batch_size, worker.ROW.seed, 0)), ALONE.device)
+    seed_everything(worker.ROW.seed, 0)
+    encoder = ItemEncoder(pairs.widths, settings)
+    anchors = {name: int(compared(name, items.present).sum()) for name in TERMS}
+    expected = 0.0
+    for half in (items.rows(slice(0, 12)), items.rows(slice(12, 24))):
+        views = encode_views(encoder, half, views_of(settings.weights))
+        terms = contrastive_terms(views, half.present, settings, anchors=anchors)
+        expected += sum(float(term.share.detach()) for term in terms)
+    assert losses(two, "local")[1]["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_run_whose_processes_were_killed_goes_on_in_one(alone, two):
+    assert sorted(losses(two, "killed")) == list(range(1, worker.KILLED_AT))
+    with mock.patch.dict(contrast.CHUNK):
+        worker.run("killed", two, ALONE)
+    one, resumed = losses(alone, "even"), losses(two, "killed")
+    assert len(one) == len(resumed) == 20
+    for step, row in one.items():
+        assert resumed[step] == pytest.approx(row, rel=1e-5, abs=1e-5)
+    assert not list((two / "killed").glob("checkpoint-*"))

@@ -1,0 +1,166 @@
+import random
+
+import pytest
+import torch
+
+from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.errors import ArtifactError, CheckpointError, FeatureError
+from mmsrec.features.pairs import Pairs
+from mmsrec.model.pretraining import Items, encode_views
+from mmsrec.pretrain_rows import PretrainingRow, Weights
+from mmsrec.training.distributed import World
+from mmsrec.training.pretrain import pretrain
+from mmsrec.training.pretrained import load_encoder, read_pretrained_config
+from mmsrec.training.weights import read_weights
+from tests.unit.training.examples import PRETRAINING
+from tests.unit.training.pairs import batch, corpus
+
+ALONE = World(torch.device("cpu"))
+ROW = PretrainingRow(corpus="corpus", encoder="clip", seed=3)
+STEPS = 9  # 96 pairs, 32 a step, 3 epochs
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def folder(tmp_path):
+    corpus(tmp_path / "pairs", batch())
+    return tmp_path
+
+
+def run(folder, name="model", settings=PRETRAINING, killed_at=None, save_minutes=0.0):
+    """Pre-trains and returns the losses of the steps."""
+    losses = {}
+
+    def observe(step, row):
+        if step == killed_at:
+            raise Killed
+        losses[step] = row
+
+    try:
+        pretrain(
+            "row",
+            ROW,
+            settings,
+            Pairs(folder / "pairs"),
+            folder / name,
+            ALONE,
+            save_minutes=save_minutes,
+            observe=observe,
+        )
+    except Killed:
+        assert killed_at
+    return losses
+
+
+def history(folder):
+    table = read_table(folder / "history.parquet", SCHEMAS["pretrain_history"])
+    return table.drop_columns("seconds").to_pylist()
+
+
+def test_learns_which_text_belongs_to_which_vision(folder):
+    settings = PRETRAINING.model_copy(update={"max_epochs": 30})
+    run(folder, settings=settings, save_minutes=60.0)
+    rows = history(folder / "model")
+    assert [row["epoch"] for row in rows] == list(range(1, 31))
+    assert rows[-1]["vt"] < 0.5 * rows[0]["vt"]
+    assert rows[0]["learning_rate"] == PRETRAINING.learning_rate
+    assert rows[2]["learning_rate"] == pytest.approx(PRETRAINING.learning_rate * 0.81)
+    assert all(row["pairs"] == 96 for row in rows)
+
+    views = encode_views(load_encoder(folder / "model"), Items.of(batch(missing=0), ALONE.device), ["v", "t"])
+    found = (views["v"] @ views["t"].T).argmax(1) == torch.arange(96)
+    assert found.float().mean() > 0.5
+
+
+def test_the_losses_of_an_epoch_are_those_of_its_steps(folder):
+    settings = PRETRAINING.model_copy(update={"batch_size": 96, "max_epochs": 1})
+    losses = run(folder, settings=settings)
+    (row,) = history(folder / "model")
+    assert {name: row[name] for name in losses[1]} == pytest.approx(losses[1])
+    assert row["loss"] == pytest.approx(0.25 * sum(row[name] for name in ("vv", "tt", "vt", "both")))
+
+
+@pytest.mark.parametrize("save_minutes", [0.0, 60.0])
+def test_a_run_killed_at_a_random_step_goes_on_as_an_unbroken_one(folder, save_minutes):
+    unbroken = run(folder, "unbroken")
+    assert len(unbroken) == STEPS
+    killed_at = random.Random(save_minutes).randint(2, STEPS)
+    before = run(folder, "killed", killed_at=killed_at, save_minutes=save_minutes)
+    after = run(folder, "killed", save_minutes=save_minutes)
+    # Without checkpoints between steps it goes on after the last whole epoch.
+    assert min(after) == ((killed_at - 1) // 3 * 3 + 1 if save_minutes else killed_at)
+    assert before | after == unbroken
+    assert history(folder / "killed") == history(folder / "unbroken")
+    weights, expected = (read_weights(folder / name) for name in ("killed", "unbroken"))
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(folder, caplog):
+    unbroken = run(folder, "unbroken")
+    run(folder, "killed", killed_at=6)
+    _, newest = sorted((folder / "killed").glob("checkpoint-*.pt"))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    after = run(folder, "killed")
+    assert newest.name in caplog.text
+    assert after == {step: unbroken[step] for step in after}
+    assert min(after) == 5
+
+
+def test_without_a_whole_checkpoint_the_damage_is_an_error(folder):
+    run(folder, killed_at=6)
+    for path in (folder / "model").glob("checkpoint-*.pt"):
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="damaged"):
+        run(folder)
+
+
+def test_what_a_killed_save_left_behind_is_removed(folder):
+    (folder / "model").mkdir()
+    (folder / "model" / ".checkpoint-x.pt.abc.tmp").touch()
+    run(folder)
+    assert {path.name for path in (folder / "model").iterdir()} == {
+        "weights.safetensors",
+        "config.json",
+        "history.parquet",
+    }
+
+
+def test_the_config_says_what_decides_the_weights(folder):
+    run(folder)
+    config = read_pretrained_config(folder / "model")
+    assert (config.corpus, config.encoder, config.seed, config.pairs) == ("corpus", "clip", 3, 96)
+    assert (config.encoder_digest, config.widths) == ("right", {"vision": 10, "text": 8})
+    assert config.untrained == []
+    corpus(folder / "pairs", batch(seed=1))
+    run(folder, "other")
+    assert read_pretrained_config(folder / "other").corpus_digest != config.corpus_digest
+
+
+def test_tensors_that_no_term_reaches_are_named(folder):
+    vision_alone = Weights(vv=1.0, tt=0.0, vt=0.0, both=0.0)
+    run(folder, settings=PRETRAINING.model_copy(update={"missing": "drop", "weights": vision_alone}))
+    untrained = read_pretrained_config(folder / "model").untrained
+    assert "embedding.mask.weight" in untrained
+    assert {name.split(".")[-2] for name in untrained if "output" in name} == {"text"}
+    assert not [name for name in untrained if "vision" in name]
+
+
+def test_pairs_without_what_the_loss_compares_are_refused(tmp_path):
+    pairs = batch(missing=0)
+    corpus(tmp_path / "pairs", pairs._replace(text_present=pairs.text_present & False))
+    text_alone = Weights(vv=0.0, tt=1.0, vt=0.0, both=0.0)
+    with pytest.raises(FeatureError, match="No pair"):
+        run(tmp_path, settings=PRETRAINING.model_copy(update={"weights": text_alone}))
+
+
+def test_a_folder_of_something_else_is_refused(folder):
+    with pytest.raises(ArtifactError, match=r"config\.json"):
+        load_encoder(folder)
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(ArtifactError, match="expected keys"):
+        load_encoder(folder)
