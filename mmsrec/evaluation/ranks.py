@@ -4,7 +4,9 @@ Equal scores share the mean of the ranks that they cover, so that a model with c
 middle, and the metrics (see `mmsrec.evaluation.metrics`) see it as chance.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -62,12 +64,37 @@ def rank(
     catalogue = model.catalogue()
     ends_U = sequences.ends(held_out)
     users_UD = user_vectors(model, catalogue, sequences, ends_U, group)
-    targets_U = sequences.items_A[ends_U]
+    seen = partial(_seen, sequences, ends_U=ends_U) if candidates == "unseen" else None
+    return rank_vectors(users_UD, catalogue[-1], sequences.items_A[ends_U], seen=seen, top=top, group=group)
+
+
+def rank_vectors(
+    queries_UD: Tensor,
+    items_ID: Tensor,
+    targets_U: Tensor,
+    *,
+    seen: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
+    top: int = 0,
+    group: int = GROUP,
+) -> Ranks:
+    """Ranks one item for each query by the dot products of vectors.
+
+    Args:
+        queries_UD: a vector a query.
+        items_ID: a vector an item.
+        targets_U: index of the item whose rank is asked for.
+        seen: of some queries, rows among them and items that are no candidates; None for none.
+        top: best items to return for each query.
+        group: queries computed together.
+
+    Returns:
+        Ranks in the order of the queries, on the CPU.
+    """
     parts = []
-    for users_B in torch.arange(sequences.users, device=ends_U.device).split(group):
+    for users_B in torch.arange(len(queries_UD), device=queries_UD.device).split(group):
         filled_B = _filled(users_B, group)
-        seen = _seen(sequences, filled_B, ends_U) if candidates == "unseen" else None
-        counted = _count(users_UD[filled_B], catalogue[-1], targets_U[filled_B], seen, top)
+        hidden = seen(filled_B) if seen else None
+        counted = _count(queries_UD[filled_B], items_ID, targets_U[filled_B], hidden, top)
         parts.append([column[: len(users_B)].cpu() for column in counted])
     return Ranks(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
