@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from mmsrec import encoder_rows as rows
-from mmsrec.features.ahead import ahead, bursts, cores
 from mmsrec.features.encoders import Encoder, Tower, load_encoder
 from mmsrec.features.inputs import Inputs, frame_inputs, item_texts, picture_inputs, text_inputs
 from mmsrec.features.parts import Parts, parts_of
 from mmsrec.features.store import Provenance, write_features
 from mmsrec.files import atomic_path
+from mmsrec.parallel import ahead, bursts, cores
 from mmsrec.progress import progress
 
 logger = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ import pyarrow as pa
 from mmsrec.artifacts import SCHEMAS, open_table, read_table, write_batches, write_table
 from mmsrec.encoder_rows import Frames
 from mmsrec.errors import FeatureError
-from mmsrec.features.ahead import WorkerLost, Workers, ahead, cores
 from mmsrec.features.media import MediaFile, ledger_files
 from mmsrec.features.parts import Parts, parts_of
 from mmsrec.features.video import Frame, sample_video
+from mmsrec.parallel import WorkerLost, Workers, ahead, cores
 from mmsrec.progress import progress
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from mmsrec.errors import ArtifactError, FeatureError
-from mmsrec.features.ahead import ahead, cores
 from mmsrec.features.pairs_shards import INDEX, Footer, damaged, read_footer, read_group, read_ids, read_index
+from mmsrec.parallel import ahead, cores
 
 WINDOW_BYTES = 2**27
 # The order's first draw is that of the row groups; window w draws after it.

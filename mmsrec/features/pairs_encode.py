@@ -16,11 +16,11 @@ from mmsrec import encoder_rows as rows
 from mmsrec.artifacts import open_table, pairs_schema
 from mmsrec.corpus_rows import ShardCorpus
 from mmsrec.errors import ArtifactError, FeatureError
-from mmsrec.features.ahead import ahead, bursts, cores
 from mmsrec.features.encoders import Encoder, encoder_digest, load_encoder
 from mmsrec.features.pairs_shards import INDEX
 from mmsrec.features.pairs_write import finite, frames_column, seal, shard_name, vectors_column, write_shard
 from mmsrec.features.store import Provenance
+from mmsrec.parallel import ahead, bursts, cores
 from mmsrec.progress import progress
 from mmsrec.sources.listing import LISTING, Shard, read_listing
 from mmsrec.sources.shards import Clip, read_clips

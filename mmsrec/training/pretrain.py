@@ -13,12 +13,12 @@ from torch import Tensor
 
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.errors import FeatureError
-from mmsrec.features.ahead import ahead, cores
 from mmsrec.features.pairs import Pairs
 from mmsrec.features.pairs_shards import read_index
 from mmsrec.files import sha256, write_json
 from mmsrec.model.item_encoder import ItemEncoder
 from mmsrec.model.pretraining import Items
+from mmsrec.parallel import ahead, cores
 from mmsrec.pretrain_rows import Pretraining, PretrainingRow
 from mmsrec.progress import progress
 from mmsrec.training.checkpoint import Checkpoint, digest, on_cpu
@@ -133,8 +133,7 @@ class _Run:
         self._seed, self._settings, self._pairs, self._world = seed, settings, pairs, world
         self._checkpoint, self._save_seconds, self._observe = checkpoint, save_seconds, observe
         self._steps = pairs.steps(settings.batch_size)
-        seed_everything(seed, 0)
-        self.encoder = ItemEncoder(pairs.widths, settings).to(world.device).train()
+        self.encoder = encoder.to(world.device).train()
         self._optimizer = torch.optim.AdamW(
             self.encoder.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )

@@ -15,7 +15,7 @@ STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
 # A module imports from the layers before its own and from its own package. A new package takes its place here.
 LAYERS = (
     {"errors", "rows"},
-    {"files", "progress", "media_rows", "encoder_rows", "model_rows"},
+    {"files", "parallel", "progress", "media_rows", "encoder_rows", "model_rows"},
     {"pretrain_rows", "corpus_rows"},
     {"params"},
     {"artifacts", "experiments"},

@@ -1,12 +1,13 @@
 """Work ahead of its consumer: order, bounds, errors, and processes that die or hang."""
 
 import os
+import signal
 import threading
 import time
 
 import pytest
 
-from mmsrec.features.ahead import Worker, WorkerLost, Workers, ahead, bursts
+from mmsrec.parallel import Worker, WorkerLost, Workers, ahead, bursts
 
 
 @pytest.mark.parametrize("compute", [ahead, bursts])
@@ -83,6 +84,18 @@ def test_a_lost_process_costs_one_call(capfd):
         with pytest.raises(WorkerLost, match="status 1"):
             worker("raise")
         assert "a bug" in capfd.readouterr().err
+    finally:
+        worker.stop()
+
+
+def test_a_process_that_ends_between_two_calls_costs_one_call():
+    worker = Worker(misbehave, timeout=5)
+    try:
+        os.kill(worker("fine")[1], signal.SIGKILL)
+        worker._process.join()
+        with pytest.raises(WorkerLost, match="status -9"):
+            worker("fine")
+        assert worker("fine")[0] == "FINE"
     finally:
         worker.stop()
 

@@ -69,13 +69,13 @@ class Worker(Generic[Item, Result]):
         """
         if self._process is None:
             self._start()
-        self._connection.send(item)
-        if not self._connection.poll(self._timeout):
-            self.stop()
-            raise WorkerLost(f"no answer within {self._timeout:g} seconds")
         try:
+            self._connection.send(item)
+            if not self._connection.poll(self._timeout):
+                self.stop()
+                raise WorkerLost(f"no answer within {self._timeout:g} seconds")
             return self._connection.recv()
-        except (EOFError, ConnectionResetError) as error:
+        except (EOFError, ConnectionError) as error:
             self._process.join()
             status = self._process.exitcode
             self.stop()
