@@ -53,3 +53,8 @@ class PretrainingRow(Frozen):
     training: PretrainingOverrides = Field(
         PretrainingOverrides(), description="what differs from `pretraining`; {} for nothing"
     )
+
+
+def pretraining_settings(common: Pretraining, row: PretrainingRow) -> Pretraining:
+    """The settings of one pre-training: the common ones, then the row's."""
+    return Pretraining(**common.model_dump() | row.training.model_dump(exclude_none=True))

@@ -1,7 +1,7 @@
 """What a model is built from, and which class a variant's `model` names."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import torch
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.baselines.pop import Pop
 from mmsrec.errors import CatalogueError
-from mmsrec.features.store import read_features
+from mmsrec.features.store import read_features, read_provenance
 from mmsrec.files import sha256
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import Features, Recommender
@@ -31,6 +31,7 @@ class Catalogue:
         sequences: of all users.
         features: by modality.
         inputs: SHA-256 of every file that was read, by name.
+        encoder_digests: identity of the encoder that made the features, by modality.
     """
 
     item_ids: list[str]
@@ -38,6 +39,7 @@ class Catalogue:
     sequences: Sequences
     features: dict[str, Features]
     inputs: dict[str, str]
+    encoder_digests: dict[str, str] = field(default_factory=dict)
 
 
 class FeatureInput(NamedTuple):
@@ -80,6 +82,7 @@ def read_catalogue(data: Path, features: Mapping[str, FeatureInput], device: tor
         sequences=sequences,
         features=read,
         inputs={path.name: sha256(path) for path in sorted(paths, key=lambda path: path.name)},
+        encoder_digests={modality: read_provenance(file.path).digest for modality, file in features.items()},
     )
 
 

@@ -24,8 +24,7 @@ from mmsrec.progress import progress
 from mmsrec.training.checkpoint import Checkpoint, digest, on_cpu
 from mmsrec.training.contrast import Totals, train_step
 from mmsrec.training.distributed import World
-from mmsrec.training.pretrained import PretrainedConfig
-from mmsrec.training.runtime import seed_everything
+from mmsrec.training.pretrained import PretrainedConfig, untrained_encoder
 from mmsrec.training.weights import write_weights
 
 logger = logging.getLogger(__name__)
@@ -98,7 +97,7 @@ def pretrain(
         processes=world.size if settings.negatives == "local" else None,
     )
     checkpoint = Checkpoint(folder, asdict(config), PretrainState, KEPT)
-    run = _Run(row.seed, settings, pairs, world, checkpoint, 60 * save_minutes, observe)
+    run = _Run(untrained_encoder(config), config, pairs, world, checkpoint, 60 * save_minutes, observe)
     run.train()
     if world.leads:
         history = {
@@ -122,15 +121,16 @@ class _Run:
 
     def __init__(
         self,
-        seed: int,
-        settings: Pretraining,
+        encoder: ItemEncoder,
+        config: PretrainedConfig,
         pairs: Pairs,
         world: World,
         checkpoint: Checkpoint[PretrainState],
         save_seconds: float,
         observe: Observer | None,
     ) -> None:
-        self._seed, self._settings, self._pairs, self._world = seed, settings, pairs, world
+        settings = Pretraining(**config.settings)
+        self._seed, self._settings, self._pairs, self._world = config.seed, settings, pairs, world
         self._checkpoint, self._save_seconds, self._observe = checkpoint, save_seconds, observe
         self._steps = pairs.steps(settings.batch_size)
         self.encoder = encoder.to(world.device).train()

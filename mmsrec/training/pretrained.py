@@ -7,6 +7,7 @@ from mmsrec.errors import ArtifactError
 from mmsrec.files import read_json
 from mmsrec.model.item_encoder import ItemEncoder
 from mmsrec.pretrain_rows import Pretraining
+from mmsrec.training.runtime import seed_everything
 from mmsrec.training.weights import load_weights
 
 
@@ -56,6 +57,12 @@ def read_pretrained_config(folder: Path) -> PretrainedConfig:
         ) from error
 
 
+def untrained_encoder(config: PretrainedConfig) -> ItemEncoder:
+    """The item encoder as it was before its first step; draws from torch's global generator."""
+    seed_everything(config.seed, 0)
+    return ItemEncoder(config.widths, Pretraining(**config.settings))
+
+
 def load_encoder(folder: Path) -> ItemEncoder:
     """A pre-trained item encoder in evaluation mode, on the CPU.
 
@@ -63,7 +70,6 @@ def load_encoder(folder: Path) -> ItemEncoder:
         ArtifactError: a file is missing.
         CheckpointError: the weights are damaged or do not fit.
     """
-    config = read_pretrained_config(folder)
-    encoder = ItemEncoder(config.widths, Pretraining(**config.settings))
+    encoder = untrained_encoder(read_pretrained_config(folder))
     load_weights(encoder, folder)
     return encoder.eval()

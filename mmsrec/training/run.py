@@ -9,6 +9,7 @@ from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.errors import ArtifactError, CheckpointError
 from mmsrec.experiments import Experiment
 from mmsrec.files import read_json, write_json
+from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import CountedRecommender, Recommender
 from mmsrec.params import Training
 from mmsrec.training.batches import HELD_OUT
@@ -16,6 +17,7 @@ from mmsrec.training.checkpoint import Checkpoint
 from mmsrec.training.finetune import finetune
 from mmsrec.training.models import Catalogue, build
 from mmsrec.training.runtime import seed_everything
+from mmsrec.training.transfer import Transfer, transfer
 from mmsrec.training.weights import load_weights, write_weights
 
 
@@ -29,6 +31,7 @@ class Config:
         settings: of the training.
         items: size of the catalogue.
         inputs: SHA-256 of the tables and features that were read.
+        pretrained: what was taken from pre-trained weights (`Transfer`); None for a model that began at random.
     """
 
     experiment: dict[str, str | int]
@@ -36,19 +39,42 @@ class Config:
     settings: dict[str, str | int | float]
     items: int
     inputs: dict[str, str]
+    pretrained: dict[str, str | list[str]] | None = None
 
 
-def train(experiment: Experiment, model_name: str, settings: Training, catalogue: Catalogue, folder: Path) -> None:
+def train(
+    experiment: Experiment,
+    model_name: str,
+    settings: Training,
+    catalogue: Catalogue,
+    folder: Path,
+    pretrained: Path | None = None,
+) -> None:
     """Trains the model of one experiment and writes it into `folder`.
 
     A training that was killed is continued from its last whole epoch by calling this again.
 
+    Args:
+        experiment: named in config.json; its seed decides all draws.
+        model_name: the variant's model.
+        settings: of the training.
+        catalogue: what is trained on.
+        folder: of the trained model.
+        pretrained: folder of a pre-trained item encoder to start from; it is not needed afterwards.
+
     Raises:
-        CheckpointError: the checkpoint of an interrupted training is damaged.
+        CheckpointError: the checkpoint of an interrupted training is damaged, or pre-trained weights do not fit.
     """
-    config = Config(asdict(experiment), model_name, settings.model_dump(), len(catalogue.item_ids), catalogue.inputs)
     seed_everything(experiment.seed, 0)
     model = build(model_name, catalogue, settings)
+    config = Config(
+        asdict(experiment),
+        model_name,
+        settings.model_dump(),
+        len(catalogue.item_ids),
+        catalogue.inputs,
+        asdict(_start_from(pretrained, model, settings, catalogue)) if pretrained else None,
+    )
     history = _fit(model, settings, experiment.seed, catalogue, folder, config)
 
     rows = {name: [row[name] for row in history] for name in SCHEMAS["history"].names}
@@ -56,6 +82,18 @@ def train(experiment: Experiment, model_name: str, settings: Training, catalogue
     write_json(folder / "config.json", asdict(config))
     write_weights(folder, model.state_dict())
     Checkpoint(folder, asdict(config)).remove()
+
+
+def _start_from(pretrained: Path, model: Recommender, settings: Training, catalogue: Catalogue) -> Transfer:
+    if not isinstance(model, MMSRec):
+        raise CheckpointError(
+            "This model has no item encoder, so it cannot start from pre-trained weights.",
+            where=pretrained,
+            expected="the model mmsrec",
+            found=type(model).__name__,
+            fix="Leave out the pre-training of this variant.",
+        )
+    return transfer(pretrained, model.encoder, settings, catalogue.encoder_digests)
 
 
 def _fit(

@@ -17,10 +17,12 @@ def main(flags: Namespace) -> None:
         params.training_of(flags.domain, flags.variant),
         catalogue,
         flags.output,
+        flags.pretrained,
     )
 
 
 if __name__ == "__main__":
     parser = stage.experiment_parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder for the trained model")
+    parser.add_argument("--pretrained", type=Path, help="folder of a pre-trained item encoder to start from")
     stage.run(main, parser)

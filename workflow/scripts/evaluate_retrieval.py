@@ -1,0 +1,36 @@
+"""Zero-shot retrieval on a test corpus: by a pre-trained item encoder, the same untrained, and the frozen encoder."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import stage
+
+from mmsrec.evaluation.retrieval import evaluate_retrieval
+from mmsrec.features.pairs import Pairs
+from mmsrec.training.pretrained import load_encoder, read_pretrained_config, untrained_encoder
+from mmsrec.training.runtime import start
+
+
+def main(flags: Namespace) -> None:
+    device = start(flags.device)
+    config = read_pretrained_config(flags.model)
+    pairs = Pairs(flags.pairs, config.encoder_digest)
+    evaluate_retrieval(
+        pairs,
+        {
+            "pretrained": load_encoder(flags.model).to(device),
+            "untrained": untrained_encoder(config).to(device),
+        },
+        {"pretraining": config.name, "encoder": config.encoder, "corpus": flags.corpus},
+        flags.output,
+    )
+
+
+if __name__ == "__main__":
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--corpus", required=True, help="name of the test corpus, written into metrics.json")
+    arguments.add_argument("--pairs", type=Path, required=True, help="folder of the test corpus's pairs")
+    arguments.add_argument("--model", type=Path, required=True, help="folder of the pre-trained item encoder")
+    arguments.add_argument("--output", type=Path, required=True, help="folder for metrics.json and ranks.parquet")
+    arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
+    stage.run(main, arguments)

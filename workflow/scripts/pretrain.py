@@ -1,0 +1,49 @@
+"""Pre-trains the item encoder of one row of `pretrainings`; continues where a killed run stopped.
+
+Under torchrun, its processes share each batch.
+"""
+
+from argparse import Namespace
+from pathlib import Path
+
+import stage
+
+from mmsrec.features.encoders import encoder_digest
+from mmsrec.features.pairs import Pairs
+from mmsrec.params import read_params, row_of
+from mmsrec.pretrain_rows import pretraining_settings
+from mmsrec.training.distributed import world
+from mmsrec.training.pretrain import pretrain
+from mmsrec.training.runtime import start
+from mmsrec.training.tensorboard import writer
+
+
+def main(flags: Namespace) -> None:
+    params = read_params(flags.params)
+    row = row_of(params.pretrainings, flags.name, "pretrainings")
+    pairs = Pairs(flags.pairs, encoder_digest(params.encoders[row.encoder]))
+    observe = writer(flags.tensorboard) if flags.tensorboard else None
+    with world(start(flags.device)) as processes:
+        pretrain(
+            flags.name,
+            row,
+            pretraining_settings(params.pretraining, row),
+            pairs,
+            flags.output,
+            processes,
+            save_minutes=flags.checkpoint_minutes,
+            observe=observe,
+        )
+
+
+if __name__ == "__main__":
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--name", required=True, help="row of `pretrainings` in the parameter file")
+    arguments.add_argument(
+        "--pairs", type=Path, required=True, help="folder of the corpus's pairs by the row's encoder"
+    )
+    arguments.add_argument("--output", type=Path, required=True, help="folder for the pre-trained item encoder")
+    arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
+    arguments.add_argument("--checkpoint-minutes", type=float, default=10, help="between checkpoints within an epoch")
+    arguments.add_argument("--tensorboard", type=Path, help="folder for TensorBoard's event files; none without it")
+    stage.run(main, arguments)
