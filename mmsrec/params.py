@@ -6,126 +6,23 @@ that domain.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from mmsrec.corpus_rows import Corpus
 from mmsrec.encoder_rows import Encoder, Frames
 from mmsrec.errors import ParamsError
-from mmsrec.media_rows import Crawl, Trailers, Vision
-from mmsrec.model_rows import ItemEncoderSettings
-from mmsrec.rows import Frozen, Name, Positive, RawPath, Share, overrides
+from mmsrec.experiment_rows import Cores, Domain, Evaluation, Overrides, Prepare, Report, Ties, Training, Variant
+from mmsrec.media_rows import Crawl
+from mmsrec.pretrain_rows import Pretraining, PretrainingRow, pretraining_settings
+from mmsrec.rows import Frozen, Name
 
-Ties = Literal["source", "item", "shuffle"]
-Modality = Literal["vision", "text"]
 Row = TypeVar("Row")
-
-# Models whose item representation is made of features, and so need an encoder; the others know item ids only.
-FEATURE_MODELS = frozenset({"mmsrec"})
-
-
-class Training(ItemEncoderSettings):
-    """Settings of one model and of its training on a domain (Section 4.2.4 of the paper)."""
-
-    max_length: Annotated[int, Field(ge=2)] = Field(description="N: the last N items of a sequence, the mask included")
-    mask_probability: Share = Field(description="of a position that is not the last")
-    augment: Literal["prefixes", "none"] = Field(description="every prefix of a sequence, or the sequence alone")
-    learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    clip_norm: Annotated[float, Field(gt=0)]
-    batch_size: Positive = Field(description="sequences a step")
-    max_epochs: Positive
-    patience: Positive = Field(description="epochs without a better validation Recall@10 before training stops")
-    precision: Literal["float32", "bfloat16"] = Field(description="of the products with the item table")
-
-
-Overrides = overrides("Overrides", Training)
-TrailerOverrides = overrides("TrailerOverrides", Trailers)
-
-
-class CrawlOverrides(overrides("_CrawlOverrides", Crawl)):
-    """What a domain's crawl does otherwise; of the trailers too it names only what it changes."""
-
-    trailers: TrailerOverrides = TrailerOverrides()
-
-
-class Prepare(Frozen):
-    """How sequences are made."""
-
-    tie_seed: Annotated[int, Field(ge=0)] = Field(description="seed of the `shuffle` rule")
-
-
-class Domain(Frozen):
-    """A catalogue with its users' actions."""
-
-    source: Literal["amazon", "movielens", "table"] = Field(description="format of the raw files")
-    interactions: RawPath
-    items: RawPath
-    text_fields: Annotated[list[str], Field(min_length=1)] = Field(description="item fields joined into its text")
-    vision: Vision | None = Field(None, description="absent: the domain has no pictures")
-    k_core: Positive = Field(description="lowest k studied; features are kept for the items of this core")
-    ties: Ties = Field(description="order of a user's actions that share a timestamp")
-    published: str | None = Field(None, description="name of this domain in the paper's tables")
-    training: Overrides = Field(description="what differs from the common settings; {} for nothing")
-    crawl: CrawlOverrides = CrawlOverrides()
-
-
-class Variant(Frozen):
-    """A model or an ablation of one."""
-
-    model: Literal["pop", "mmsrec"]
-    encoders: dict[Modality, Name] = Field({}, description="what made the features of each modality that is read")
-    training: Overrides = Overrides()
-    by_domain: dict[Name, Overrides] = Field({}, description="further overrides in a domain")
-
-    @model_validator(mode="after")
-    def _features_where_needed(self) -> "Variant":
-        needed = self.model in FEATURE_MODELS
-        if needed and not self.encoders:
-            raise ValueError(f"the model {self.model} needs an encoder of at least one of the modalities vision, text")
-        if not needed and self.encoders:
-            raise ValueError(f"the model {self.model} knows item ids only: leave out encoders")
-        return self
-
-    @property
-    def modalities(self) -> list[Modality]:
-        """The modalities that the model reads, in one order whatever that of the row."""
-        return [modality for modality in get_args(Modality) if modality in self.encoders]
-
-
-class Evaluation(Frozen):
-    """How a ranking is judged."""
-
-    candidates: Literal["all", "unseen"] = Field(description="rank among all items, or leave out the user's history")
-    cutoffs: Annotated[list[Positive], Field(min_length=1)] = Field(description="k of Recall@k and NDCG@k")
-    top: Positive = Field(description="best items kept for each user")
-
-
-class Cores(Frozen):
-    """Every pair of these domains and k."""
-
-    domains: Annotated[list[Name], Field(min_length=1)]
-    k_cores: Annotated[list[Positive], Field(min_length=1)]
-
-
-class Experiments(Cores):
-    """Every combination of these domains, k, variants and seeds."""
-
-    variants: Annotated[list[Name], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-
-
-class Report(Frozen):
-    """A page of tables over the rows it names."""
-
-    title: str
-    tables: Annotated[list[Literal["statistics", "comparison", "learning"]], Field(min_length=1)]
-    statistics: list[Cores] = Field([], description="further rows of the statistics beside those of the experiments")
-    experiments: list[Experiments] = Field([])
 
 
 class Params(Frozen):
@@ -133,29 +30,55 @@ class Params(Frozen):
 
     prepare: Prepare
     crawl: Crawl
+    pretraining: Pretraining
     training: Training
     evaluation: Evaluation
     frames: Frames
     encoders: dict[Name, Encoder]
+    corpora: dict[Name, Corpus]
+    pretrainings: dict[Name, PretrainingRow]
     domains: dict[Name, Domain]
     variants: dict[Name, Variant]
     reports: dict[Name, Report]
 
     @model_validator(mode="after")
     def _rows_that_are_named_exist(self) -> "Params":
+        for name, row in self.pretrainings.items():
+            _known(row.corpus, self.corpora, f"pretrainings.{name}.corpus")
+            _known(row.encoder, self.encoders, f"pretrainings.{name}.encoder")
+            _fit(f"pretrainings.{name}", pretraining_settings, self.pretraining, row)
         for name, variant in self.variants.items():
-            for modality, encoder in variant.encoders.items():
-                _known(encoder, self.encoders, f"variants.{name}.encoders.{modality}")
-            for domain in variant.by_domain:
-                _known(domain, self.domains, f"variants.{name}.by_domain")
+            self._check_variant(variant, f"variants.{name}")
         for name, report in self.reports.items():
             for field in ("statistics", "experiments"):
                 for index, grid in enumerate(getattr(report, field)):
                     self._check_grid(grid, f"reports.{name}.{field}.{index}")
+            for index, grid in enumerate(report.retrievals):
+                for pretraining in grid.pretrainings:
+                    _known(pretraining, self.pretrainings, f"reports.{name}.retrievals.{index}.pretrainings")
+                for corpus in grid.corpora:
+                    _known(corpus, self.corpora, f"reports.{name}.retrievals.{index}.corpora")
         for domain in self.domains:
             for variant in self.variants:
                 self.training_of(domain, variant)
         return self
+
+    @model_validator(mode="after")
+    def _domains_and_corpora_differ(self) -> "Params":
+        if both := sorted(self.domains.keys() & self.corpora.keys()):
+            raise ValueError(f"corpora: {', '.join(both)} is a domain too, and their files would meet")
+        return self
+
+    def _check_variant(self, variant: Variant, key: str) -> None:
+        for modality, encoder in variant.encoders.items():
+            _known(encoder, self.encoders, f"{key}.encoders.{modality}")
+        for domain in variant.by_domain:
+            _known(domain, self.domains, f"{key}.by_domain")
+        if variant.pretrained:
+            _known(variant.pretrained, self.pretrainings, f"{key}.pretrained")
+            known = self.pretrainings[variant.pretrained].encoder
+            if others := sorted(set(variant.encoders.values()) - {known}):
+                raise ValueError(f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} saw those of {known}")
 
     def _check_grid(self, grid: Cores, key: str) -> None:
         for domain in grid.domains:
@@ -173,11 +96,11 @@ class Params(Frozen):
         merged = self.training.model_dump()
         for layer in layers:
             merged |= layer.model_dump(exclude_none=True)
-        try:
-            return Training(**merged)
-        except ValidationError as error:
-            reason = "; ".join(_describe(detail) for detail in error.errors())
-            raise ValueError(f"variants.{variant} in the domain {domain}: {reason}") from error
+        return _fit(f"variants.{variant} in the domain {domain}", Training, **merged)
+
+    def pretraining_of(self, name: str) -> Pretraining:
+        """The settings of one pre-training: `pretraining`, then the row's."""
+        return pretraining_settings(self.pretraining, row_of(self.pretrainings, name, "pretrainings"))
 
     def crawl_of(self, domain: str) -> Crawl:
         """The fetch policy of a domain: `crawl`, then the domain's row."""
@@ -188,6 +111,15 @@ class Params(Frozen):
     def ties_of(self, domain: str) -> Ties:
         """The tie rule of a domain."""
         return self.domains[domain].ties
+
+
+def _fit(key: str, make: Callable[..., Row], *arguments: Any, **settings: Any) -> Row:
+    """Settings that are put together from several rows; together they may contradict each other."""
+    try:
+        return make(*arguments, **settings)
+    except ValidationError as error:
+        reason = "; ".join(_describe(detail) for detail in error.errors())
+        raise ValueError(f"{key}: {reason}") from error
 
 
 def _known(name: str, rows: dict[str, Any], key: str) -> None:

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsrec.experiment_rows import Training
 from mmsrec.model.item_encoder import PRECISIONS, ItemEncoder
 from mmsrec.model.losses import catalogue_cross_entropy
 from mmsrec.model.recommender import Features, Predictions, TrainedRecommender
-from mmsrec.params import Training
 
 
 class MMSRec(TrainedRecommender):

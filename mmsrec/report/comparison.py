@@ -5,7 +5,8 @@ from typing import get_args
 
 import polars as pl
 
-from mmsrec.params import Modality, Overrides, Params
+from mmsrec.experiment_rows import Modality, Overrides
+from mmsrec.params import Params
 from mmsrec.report.inputs import Inputs, metric_names
 from mmsrec.report.published import published_comparison
 from mmsrec.report.seeds import over_seeds

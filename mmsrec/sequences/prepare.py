@@ -7,8 +7,8 @@ import polars as pl
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
 from mmsrec.errors import CatalogueError
+from mmsrec.experiment_rows import Ties
 from mmsrec.files import write_json
-from mmsrec.params import Ties
 from mmsrec.sequences.kcore import k_core
 from mmsrec.sequences.order import order
 

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mmsrec.experiment_rows import Training
 from mmsrec.model.recommender import Predictions, TrainedRecommender
 from mmsrec.model.sequences import Sequences, like_lengths
-from mmsrec.params import Training
 from mmsrec.training.masking import hide
 
 SHORTEST = 2

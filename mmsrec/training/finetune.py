@@ -9,9 +9,9 @@ import torch
 
 from mmsrec.evaluation.metrics import metrics
 from mmsrec.evaluation.ranks import rank
+from mmsrec.experiment_rows import Training
 from mmsrec.model.recommender import TrainedRecommender
 from mmsrec.model.sequences import Sequences
-from mmsrec.params import Training
 from mmsrec.progress import progress
 from mmsrec.training.batches import Examples, Step, examples, steps
 from mmsrec.training.checkpoint import Checkpoint, State, on_cpu

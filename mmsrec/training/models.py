@@ -11,12 +11,12 @@ import torch
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.baselines.pop import Pop
 from mmsrec.errors import CatalogueError
+from mmsrec.experiment_rows import Training
 from mmsrec.features.store import read_features, read_provenance
 from mmsrec.files import sha256
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import Features, Recommender
 from mmsrec.model.sequences import Sequences
-from mmsrec.params import Training
 
 SHORTEST_SEQUENCE = 3  # a training item, the validation item and the test item
 

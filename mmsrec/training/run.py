@@ -7,11 +7,11 @@ import pyarrow as pa
 
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.errors import ArtifactError, CheckpointError
+from mmsrec.experiment_rows import Training
 from mmsrec.experiments import Experiment
 from mmsrec.files import read_json, write_json
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import CountedRecommender, Recommender
-from mmsrec.params import Training
 from mmsrec.training.batches import HELD_OUT
 from mmsrec.training.checkpoint import Checkpoint
 from mmsrec.training.finetune import finetune

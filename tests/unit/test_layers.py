@@ -16,7 +16,7 @@ STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
 LAYERS = (
     {"errors", "rows"},
     {"files", "parallel", "progress", "media_rows", "encoder_rows", "model_rows"},
-    {"pretrain_rows", "corpus_rows"},
+    {"pretrain_rows", "corpus_rows", "experiment_rows"},
     {"params"},
     {"artifacts", "experiments"},
     {"sources", "sequences"},

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import stage
 from ruamel.yaml import YAML
 
+from mmsrec.experiment_rows import Domain, Modality
 from mmsrec.experiments import (
     Experiment,
     FeatureFile,
@@ -24,7 +25,7 @@ from mmsrec.experiments import (
     trailer_domains,
 )
 from mmsrec.files import write_text
-from mmsrec.params import Domain, Modality, Params, read_params
+from mmsrec.params import Params, read_params
 from mmsrec.sources.registry import SourceFile, read_registry
 
 HEADER = "# Made by `make plan` from params.yaml and workflow/sources.csv; not edited by hand.\n"

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 
 from mmsrec.errors import ArtifactError, ParamsError
+from mmsrec.experiment_rows import Report
 from mmsrec.experiments import Experiment
-from mmsrec.params import Report
 from mmsrec.report.page import EXHIBITS, write_report
 from tests.unit.report.conftest import inputs_at
 

@@ -2,8 +2,8 @@
 
 import torch
 
+from mmsrec.experiment_rows import Training
 from mmsrec.model.sequences import Sequences
-from mmsrec.params import Training
 from mmsrec.pretrain_rows import Pretraining, Weights
 
 SETTINGS = Training(

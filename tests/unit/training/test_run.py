@@ -6,10 +6,10 @@ import torch
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
 from mmsrec.errors import ArtifactError, CatalogueError, CheckpointError, FeatureError
 from mmsrec.evaluation.evaluate import evaluate
+from mmsrec.experiment_rows import Evaluation
 from mmsrec.experiments import Experiment
 from mmsrec.features.store import Provenance, write_features
 from mmsrec.files import read_json
-from mmsrec.params import Evaluation
 from mmsrec.sequences.prepare import prepare
 from mmsrec.training.models import FeatureInput, read_catalogue
 from mmsrec.training.run import load, train
