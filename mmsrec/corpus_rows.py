@@ -60,6 +60,7 @@ class ClipCorpus(Frozen):
     split: Split | None = None
     videos: str = Field(description="an http(s) URL, or a path below data/raw, that holds {item_id}")
     max_bytes: Positive = Field(50_000_000, description="larger videos are oversize")
+    published: str | None = Field(None, description="name of this corpus in the paper's tables")
     missing: Literal["drop", "keep"] = Field("drop", description="pairs that lack one of the two features")
 
     @model_validator(mode="after")
@@ -67,6 +68,11 @@ class ClipCorpus(Frozen):
         if ITEM_ID not in self.videos:
             raise ValueError(f"videos must hold {ITEM_ID}")
         return self
+
+    @property
+    def is_web(self) -> bool:
+        """Whether the videos come from the web, not from below data/raw."""
+        return "://" in self.videos
 
     @property
     def raw_files(self) -> list[str]:

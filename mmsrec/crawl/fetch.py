@@ -12,8 +12,9 @@ import requests
 import urllib3
 
 from mmsrec.crawl import robots
+from mmsrec.crawl.kinds import PICTURES, Kind
 from mmsrec.crawl.network import limited, new_session
-from mmsrec.crawl.pictures import HEAD_BYTES, sniff
+from mmsrec.crawl.pictures import HEAD_BYTES
 from mmsrec.crawl.policy import Origin, Rejected, Target, agent_name, opted_out, target
 from mmsrec.media_rows import Crawl
 from mmsrec.sources.backoff import retry_after
@@ -38,8 +39,9 @@ class Redirect(NamedTuple):
 class Fetcher:
     """Requests to any number of hosts, one session for each; safe to use from many threads."""
 
-    def __init__(self, policy: Crawl) -> None:
+    def __init__(self, policy: Crawl, kind: Kind = PICTURES) -> None:
         self._policy = policy
+        self._kind = kind
         # Given in full, so that requests does not work them out anew for each request.
         self._options = {
             "stream": True,
@@ -54,8 +56,8 @@ class Fetcher:
         self._lock = threading.Lock()
         self._robots = robots.Robots(self._agent, self._robots_text)
 
-    def picture(self, wanted: Target) -> bytes | Redirect:
-        """The body that `wanted` answers with, if it starts as a picture does.
+    def media(self, wanted: Target) -> bytes | Redirect:
+        """The body that `wanted` answers with, if it starts as media of the kind do.
 
         Raises:
             Rejected: with the ledger's state for what came instead.
@@ -70,7 +72,7 @@ class Fetcher:
             tags = answer.raw.headers.getlist("X-Robots-Tag")
             if self._policy.respect_opt_out and (directive := opted_out(tags, self._agent)):
                 raise Rejected("refused", f"X-Robots-Tag: {directive}", status=OK)
-            return _body(answer, self._policy.max_bytes)
+            return _body(answer, self._policy.max_bytes, self._kind)
 
     def close(self) -> None:
         """Closes every connection."""
@@ -144,7 +146,7 @@ def _pause(answer: requests.Response) -> float | None:
     return retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
 
 
-def _body(answer: requests.Response, max_bytes: int) -> bytes:
+def _body(answer: requests.Response, max_bytes: int, kind: Kind) -> bytes:
     announced = answer.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced[:20]) > max_bytes:
         raise Rejected("oversize", f"more than {max_bytes} bytes announced", status=OK)
@@ -152,8 +154,8 @@ def _body(answer: requests.Response, max_bytes: int) -> bytes:
     for chunk in _chunks(answer, max_bytes + 1):
         known = len(body) >= HEAD_BYTES
         body += chunk
-        if not known and len(body) >= HEAD_BYTES and sniff(body[:HEAD_BYTES]) is None:
-            raise Rejected("undecodable", "the answer is not a picture", status=OK)
+        if not known and len(body) >= HEAD_BYTES and kind.sniff(body[:HEAD_BYTES]) is None:
+            raise Rejected("undecodable", f"the answer is not a {kind.name}", status=OK)
     if len(body) > max_bytes:
         raise Rejected("oversize", f"more than {max_bytes} bytes sent", status=OK)
     return bytes(body)

@@ -8,11 +8,12 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmsrec.crawl.folder import collect
+from mmsrec.crawl.folder import collect, file_reader
+from mmsrec.crawl.kinds import PICTURES
 from mmsrec.crawl.ledger import Entry
 from mmsrec.crawl.run import settle_all
 from mmsrec.crawl.store import Store
-from mmsrec.crawl.workers import PictureCrawl
+from mmsrec.crawl.workers import MediaCrawl
 from mmsrec.errors import CatalogueError
 from mmsrec.media_rows import ITEM_ID, PICTURE_RULES, Crawl, Vision
 
@@ -56,21 +57,22 @@ def crawl_images(items: pa.Table, folder: Path, policy: Crawl, *, connections: i
     """
 
     def settle(urls: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
-        return PictureCrawl(policy, store).run(urls, connections)
+        return MediaCrawl(policy, store).run(urls, connections)
 
-    return settle_all(_urls(items), folder, policy.model_dump_json(include=PICTURE_RULES), settle)
+    return settle_all(wanted_urls(items), folder, policy.model_dump_json(include=PICTURE_RULES), settle)
 
 
 def collect_images(items: pa.Table, folder: Path, policy: Crawl, root: Path) -> Counter[str]:
     """Does as `crawl_images` with pictures in a folder: `url` is a path below `root`. All are read anew each time."""
 
     def settle(paths: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
-        return collect(paths, root, policy, store)
+        return collect(paths, file_reader(root, policy.max_bytes), policy, store, PICTURES)
 
-    return settle_all(_urls(items), folder, policy.model_dump_json(include=PICTURE_RULES), settle, anew=True)
+    return settle_all(wanted_urls(items), folder, policy.model_dump_json(include=PICTURE_RULES), settle, anew=True)
 
 
-def _urls(items: pa.Table) -> dict[str, str | None]:
+def wanted_urls(items: pa.Table) -> dict[str, str | None]:
+    """The url of each item; None where it is null or blank. Errors as in `crawl_images`."""
     ids = items.column("item_id")
     if repeated := len(ids) - len(pc.unique(ids)):
         raise CatalogueError("Items share an id.", where="item_id", found=f"{repeated} repeated ids")

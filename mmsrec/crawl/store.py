@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Self
 
+from mmsrec.crawl import pictures, video_formats
 from mmsrec.crawl.ledger import Entry
-from mmsrec.crawl.pictures import verify
+from mmsrec.crawl.policy import Rejected
 from mmsrec.files import sha256
 
 FILES = "files"
@@ -51,7 +52,21 @@ class Store:
         Raises:
             Rejected: undecodable, as `verify` says.
         """
-        path = media_path(item_id, verify(body, max_pixels))
+        return self._keep(item_id, body, pictures.verify(body, max_pixels))
+
+    def keep_video(self, item_id: str, body: bytes) -> Entry:
+        """Writes an item's video; its entry then lacks only where it came from.
+
+        Raises:
+            Rejected: undecodable, because it does not start as a video does.
+        """
+        suffix = video_formats.sniff(body[: pictures.HEAD_BYTES])
+        if suffix is None:
+            raise Rejected("undecodable", "the answer is not a video")
+        return self._keep(item_id, body, suffix)
+
+    def _keep(self, item_id: str, body: bytes, suffix: str) -> Entry:
+        path = media_path(item_id, suffix)
         # The name has no folder part, and no two items share it: it is free among the unfinished files.
         temporary = f"{self.partial}/{path.rpartition('/')[2]}"
         # Unbuffered: each system call lets go of the interpreter lock, and many threads wait for it.

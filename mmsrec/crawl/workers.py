@@ -1,4 +1,4 @@
-"""The threads of a picture crawl: redirects, retries and other URLs of an item are steps back into the schedule."""
+"""The threads of a crawl over HTTP: redirects, retries and other URLs of an item are steps back into the schedule."""
 
 import threading
 import time
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 from mmsrec.crawl.fetch import OK, TOO_MANY_REQUESTS, Fetcher, Redirect
+from mmsrec.crawl.kinds import PICTURES, Kind
 from mmsrec.crawl.ledger import Entry
 from mmsrec.crawl.policy import Origin, Rejected, Target, candidates, target
 from mmsrec.crawl.schedule import Schedule
@@ -33,18 +34,20 @@ class _Task:
     failure: Rejected | None = None
 
 
-class PictureCrawl:
+class MediaCrawl:
     """One run over some items.
 
     Args:
         policy: what is asked for, how fast, and what is respected.
-        store: where verified pictures go.
+        store: where verified media go.
+        kind: what is accepted.
     """
 
-    def __init__(self, policy: Crawl, store: Store) -> None:
+    def __init__(self, policy: Crawl, store: Store, kind: Kind = PICTURES) -> None:
         self._policy = policy
         self._store = store
-        self._fetcher = Fetcher(policy)
+        self._kind = kind
+        self._fetcher = Fetcher(policy, kind)
         self._schedule: Schedule[_Task] = Schedule(policy.host_concurrency, policy.host_rate)
         self._settled: SimpleQueue[Entry | Future[None]] = SimpleQueue()
         self._host_failures: Counter[Origin] = Counter()
@@ -111,7 +114,7 @@ class PictureCrawl:
             if not task.hops:
                 task.tries += 1
                 task.attempts += 1
-            answer = self._fetcher.picture(task.target)
+            answer = self._fetcher.media(task.target)
             self._host_failures.pop(origin, None)
             return answer
         except Rejected as rejected:
@@ -128,7 +131,7 @@ class PictureCrawl:
 
     def _keep(self, task: _Task, body: bytes) -> None:
         try:
-            kept = self._store.keep_picture(task.item_id, body, self._policy.max_pixels)
+            kept = self._kind.keep(self._store, task.item_id, body, self._policy)
         except Rejected as rejected:
             rejected.status = OK
             raise

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -41,6 +41,28 @@ def open_member(archive: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterato
             )
         with _read(opened, opened.getinfo(name)) as member:
             yield member
+
+
+class Members:
+    """The members of an open archive, to be read by name."""
+
+    def __init__(self, opened: zipfile.ZipFile) -> None:
+        self._opened = opened
+        self._names = frozenset(opened.namelist())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Opens a member that is there; raises ArchiveError, also while it is read, where it is damaged."""
+        return _read(self._opened, self._opened.getinfo(name))
+
+
+@contextmanager
+def open_members(archive: Path, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
+    """Opens an archive for reading many of its members; arguments and errors as in `open_member`."""
+    with _open(archive, max_bytes) as opened:
+        yield Members(opened)
 
 
 def extract(archive: Path, folder: Path, max_bytes: int = MAX_BYTES) -> None:

@@ -61,6 +61,19 @@ def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
         malformed.close()
 
 
+def column_names(path: Path) -> list[str]:
+    """The columns of a table; raises ParseError where it is none."""
+    with _refusals(path):
+        return _format(path).columns(path)
+
+
+def texts(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pl.DataFrame]:
+    """Reads some columns as strings; raises ParseError where the file is no such table."""
+    with _refusals(path):
+        for frame in _read(path, columns, malformed):
+            yield frame.select(_text(name, kind) for name, kind in frame.schema.items())
+
+
 @dataclass(frozen=True, slots=True)
 class _Format:
     """How a kind of file is read: the names of its columns, and batches of the columns wanted."""

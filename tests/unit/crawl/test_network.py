@@ -20,7 +20,7 @@ Serve = Callable[..., Server]
 
 
 def fetch(url: str, **changes: object) -> bytes | Redirect:
-    return Fetcher(policy(respect_robots=False, **changes)).picture(target(url))
+    return Fetcher(policy(respect_robots=False, **changes)).media(target(url))
 
 
 def rejection(url: str, **changes: object) -> Rejected:
@@ -113,7 +113,7 @@ def test_neither_cookies_nor_credentials_nor_proxies_leave_the_machine(
     server = serve({"/x": Reply(PICTURE, headers={"Set-Cookie": "a=b"})})
     fetcher = Fetcher(policy(respect_robots=False, user_agent="mmsrec/9 (here)"))
     for _ in range(2):
-        fetcher.picture(target(server.url("/x")))
+        fetcher.media(target(server.url("/x")))
 
     for request in server.asked("/x"):
         sent = {name.lower(): value for name, value in request.headers.items()}
@@ -161,6 +161,6 @@ def test_a_keep_alive_connection_is_used_again(serve: Serve) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "create_connection", connect)
         for _ in range(5):
-            assert fetcher.picture(target(server.url("/x"))) == PICTURE
+            assert fetcher.media(target(server.url("/x"))) == PICTURE
 
     assert len(sockets) == 1

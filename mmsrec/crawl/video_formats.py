@@ -1,0 +1,25 @@
+"""Whether bytes start as a video does. Whether it can be decoded shows when its frames are sampled."""
+
+# Where the signature stands, the signature, and the file suffix. An MP4 begins with the size of its first box.
+_SIGNATURES = (
+    (4, b"ftyp", ".mp4"),
+    (4, b"moov", ".mov"),
+    (4, b"mdat", ".mov"),
+    (4, b"wide", ".mov"),
+    (0, b"\x1a\x45\xdf\xa3", ".webm"),
+    (8, b"AVI ", ".avi"),
+    (0, b"FLV\x01", ".flv"),
+    (0, b"OggS", ".ogv"),
+    (0, b"\x00\x00\x01\xba", ".mpg"),
+    (0, b"\x00\x00\x01\xb3", ".mpg"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ".wmv"),
+)
+# Pictures in the container of MP4.
+_PICTURES = (b"ftypavif", b"ftypavis", b"ftypheic", b"ftypmif1")
+
+
+def sniff(head: bytes) -> str | None:
+    """The file suffix of the video format that a file starts as (its first 16 bytes), or None."""
+    if head[4:12] in _PICTURES:
+        return None
+    return next((suffix for place, mark, suffix in _SIGNATURES if head[place:].startswith(mark)), None)
