@@ -5,9 +5,10 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from mmsrec.errors import MmsrecError
+from mmsrec.corpus_rows import ClipCorpus, ShardCorpus
+from mmsrec.errors import MmsrecError, ParamsError
 from mmsrec.experiments import Experiment
 from mmsrec.params import Params, read_params, row_of
 
@@ -16,12 +17,24 @@ if TYPE_CHECKING:
 
     from mmsrec.training.models import Catalogue
 
+Kind = TypeVar("Kind", ShardCorpus, ClipCorpus)
+
 
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with the flag --params."""
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file")
     return arguments
+
+
+def corpus(params: Params, name: str, kind: type[Kind]) -> Kind:
+    """The row of a corpus, which must be of this kind."""
+    row = row_of(params.corpora, name, "corpora")
+    if not isinstance(row, kind):
+        raise ParamsError(
+            "The corpus is of another kind.", where=f"corpora.{name}", expected=kind.__name__, found=row.kind
+        )
+    return row
 
 
 def experiment_parser(description: str) -> argparse.ArgumentParser:

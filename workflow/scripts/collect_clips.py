@@ -1,0 +1,29 @@
+"""Stage collect_clips: the videos of a corpus of clips, from a folder, an archive or the web, and their ledger."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import stage
+
+from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.corpus_rows import ClipCorpus
+from mmsrec.crawl.clips import collect_clips
+from mmsrec.crawl.images import CONNECTIONS
+from mmsrec.params import read_params
+
+
+def main(flags: Namespace) -> None:
+    params = read_params(flags.params)
+    corpus = stage.corpus(params, flags.corpus, ClipCorpus)
+    items = read_table(flags.items, SCHEMAS["items"])
+    collect_clips(items, flags.output, corpus, params.crawl, flags.raw, connections=flags.connections)
+
+
+if __name__ == "__main__":
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind clips")
+    arguments.add_argument("--items", type=Path, required=True, help="items.parquet of the corpus")
+    arguments.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder that the videos' paths are below")
+    arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
+    arguments.add_argument("--output", type=Path, required=True, help="folder of ledger.parquet and the videos")
+    stage.run(main, arguments)

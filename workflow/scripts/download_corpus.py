@@ -1,0 +1,32 @@
+"""Stage download_corpus: the shards of a dataset on the hub, at a pinned commit, and shards.json that lists them.
+
+HF_ENDPOINT and HF_TOKEN are huggingface_hub's own. The environment variable MMSREC_MIRROR names folders that are tried
+first, separated by commas: one that holds hub/OWNER/NAME serves the files in the hub's place.
+"""
+
+import os
+from argparse import Namespace
+from pathlib import Path
+
+import stage
+
+from mmsrec.corpus_rows import ShardCorpus
+from mmsrec.params import read_params
+from mmsrec.sources.hub import CONNECTIONS, download_shards
+from mmsrec.sources.listing import Wanted
+
+
+def main(flags: Namespace) -> None:
+    corpus = stage.corpus(read_params(flags.params), flags.corpus, ShardCorpus)
+    places = [place.strip() for place in os.environ.get("MMSREC_MIRROR", "").split(",")]
+    wanted = Wanted(corpus.repository, corpus.revision, corpus.files)
+    mirrors = [Path(place) for place in places if place and "://" not in place]
+    download_shards(wanted, flags.output, mirrors, connections=flags.connections)
+
+
+if __name__ == "__main__":
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind shards")
+    arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="files at a time")
+    arguments.add_argument("--output", type=Path, required=True, help="folder of the corpus, with its shards.json")
+    stage.run(main, arguments)

@@ -1,0 +1,31 @@
+"""Stage encode_pairs: shards of clips with frame features, to shards of pairs; the captions are encoded.
+
+Without --shard every shard that is not there is written and the folder sealed. With it one is, as a job of its own; a
+run without it then seals the folder.
+"""
+
+from argparse import Namespace
+from pathlib import Path
+
+import stage
+
+from mmsrec.corpus_rows import ShardCorpus
+from mmsrec.features.pairs_encode import encode_pairs
+from mmsrec.params import read_params, row_of
+
+
+def main(flags: Namespace) -> None:
+    params = read_params(flags.params)
+    corpus = stage.corpus(params, flags.corpus, ShardCorpus)
+    row = row_of(params.encoders, flags.encoder, "encoders")
+    encode_pairs(corpus, flags.raw, flags.encoder, row, flags.output, shard=flags.shard)
+
+
+if __name__ == "__main__":
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind shards")
+    arguments.add_argument("--encoder", required=True, help="row of `encoders` in the parameter file")
+    arguments.add_argument("--raw", type=Path, required=True, help="folder of the corpus, with its shards.json")
+    arguments.add_argument("--shard", type=int, help="number of one shard, from 0")
+    arguments.add_argument("--output", type=Path, required=True, help="folder of the pairs")
+    stage.run(main, arguments)

@@ -1,0 +1,23 @@
+"""Stage ingest_clips: the raw files of a corpus of captioned clips, to items.parquet and captions.parquet."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import stage
+
+from mmsrec.corpus_rows import ClipCorpus
+from mmsrec.params import read_params
+from mmsrec.sources.clips import ingest_clips
+
+
+def main(flags: Namespace) -> None:
+    corpus = stage.corpus(read_params(flags.params), flags.corpus, ClipCorpus)
+    ingest_clips(corpus, flags.raw, flags.output)
+
+
+if __name__ == "__main__":
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind clips")
+    arguments.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder that the corpus' paths are below")
+    arguments.add_argument("--output", type=Path, required=True, help="folder of the two tables")
+    stage.run(main, arguments)
