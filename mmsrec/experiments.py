@@ -55,6 +55,56 @@ def cores_of(params: Params, report: str) -> list[Core]:
     return list(dict.fromkeys([*(row.core for row in experiments_of(params, report)), *named]))
 
 
+@dataclass(frozen=True, order=True)
+class Retrieval:
+    """One zero-shot evaluation of a pre-trained item encoder."""
+
+    pretraining: str
+    corpus: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.pretraining}-{self.corpus}"
+
+
+@dataclass(frozen=True, order=True)
+class PairFolder:
+    """The pairs of one corpus by one encoder."""
+
+    corpus: str
+    encoder: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.corpus}-{self.encoder}"
+
+
+def retrievals_of(params: Params, report: str) -> list[Retrieval]:
+    """The retrievals of a report, in the order of its rows, each once."""
+    rows = (
+        Retrieval(*row)
+        for grid in params.reports[report].retrievals
+        for row in product(grid.pretrainings, grid.corpora)
+    )
+    return list(dict.fromkeys(rows))
+
+
+def all_retrievals(params: Params) -> list[Retrieval]:
+    """The retrievals of every report, each once."""
+    return _union(retrievals_of(params, report) for report in params.reports)
+
+
+def pairs_of(params: Params, retrieval: Retrieval) -> PairFolder:
+    """The pairs that a retrieval is measured on: by the encoder that the pre-training knows."""
+    return PairFolder(retrieval.corpus, params.pretrainings[retrieval.pretraining].encoder)
+
+
+def all_pairs(params: Params) -> list[PairFolder]:
+    """The pairs of every pre-training and of every retrieval, each once."""
+    trained = [PairFolder(row.corpus, row.encoder) for row in params.pretrainings.values()]
+    return _union([trained, [pairs_of(params, row) for row in all_retrievals(params)]])
+
+
 def all_experiments(params: Params) -> list[Experiment]:
     """The experiments of every report, each once."""
     return _union(experiments_of(params, report) for report in params.reports)

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import ArtifactError
-from mmsrec.experiments import Core, Experiment, cores_of, experiments_of
+from mmsrec.experiments import Core, Experiment, Retrieval, cores_of, experiments_of, retrievals_of
 from mmsrec.files import read_json
 from mmsrec.params import Params
 
 Count = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1)]
-Row = TypeVar("Row", Core, Experiment)
+Row = TypeVar("Row", Core, Experiment, Retrieval)
 
 
 class _Written(BaseModel):
@@ -47,6 +47,14 @@ class _Metrics(_Written):
     chance: dict[str, Score]
 
 
+class _Retrieval(_Written):
+    pretraining: str
+    corpus: str
+    pairs: Count
+    metrics: dict[str, dict[str, dict[str, float]]]
+    chance: dict[str, float]
+
+
 Model = TypeVar("Model", bound=_Written)
 
 KEYS = {"domain": pl.String, "k_core": pl.Int64, "variant": pl.String, "seed": pl.Int64}
@@ -61,6 +69,8 @@ STATISTICS = {
     "mean_length": pl.Float64,
 }
 
+RETRIEVED = ("recall@1", "recall@5", "recall@10", "median_rank")
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -72,6 +82,7 @@ class Inputs:
         statistics_path: the statistics.json of a k-core.
         metrics_path: the metrics.json of an experiment.
         history_path: the history.parquet of an experiment.
+        retrieval_path: the metrics.json of a retrieval.
     """
 
     params: Params
@@ -79,6 +90,7 @@ class Inputs:
     statistics_path: Callable[[Core], Path]
     metrics_path: Callable[[Experiment], Path]
     history_path: Callable[[Experiment], Path]
+    retrieval_path: Callable[[Retrieval], Path]
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -124,6 +136,28 @@ class Inputs:
         ]
         empty = pl.DataFrame(schema=KEYS | dict(pl.from_arrow(schema.empty_table()).schema))
         return pl.concat([empty, *parts])
+
+    def retrievals(self) -> pl.DataFrame:
+        """One row a retrieval, model and direction: these, pairs, and the metrics of `RETRIEVED`.
+
+        Besides the models of the file, `chance` is what a random ranking is expected to reach.
+
+        Raises:
+            ArtifactError: a file is missing or damaged.
+        """
+        files = _present(self.retrieval_path, retrievals_of(self.params, self.report), "evaluate_retrieval")
+        rows = []
+        for retrieval, path in files.items():
+            read = _read(path, _Retrieval)
+            expected = {"pretraining": retrieval.pretraining, "corpus": retrieval.corpus}
+            _check(path, read.model_dump(), expected, f"Run the stage evaluate_retrieval for {retrieval.name} again.")
+            by_chance = dict.fromkeys(next(iter(read.metrics.values())), read.chance)
+            for model, directions in {"chance": by_chance, **read.metrics}.items():
+                for direction, values in directions.items():
+                    measured = {name: values[name] for name in RETRIEVED}
+                    rows.append(expected | {"model": model, "direction": direction, "pairs": read.pairs} | measured)
+        named = dict.fromkeys(("corpus", "pretraining", "direction", "model"), pl.String) | {"pairs": pl.Int64}
+        return pl.DataFrame(rows, schema=named | dict.fromkeys(RETRIEVED, pl.Float64))
 
     def _statistics(self, core: Core, path: Path) -> _Statistics:
         read = _read(path, _Statistics)

@@ -12,6 +12,7 @@ from mmsrec.report.comparison import comparison_table
 from mmsrec.report.inputs import Inputs
 from mmsrec.report.learning import learning_figure
 from mmsrec.report.markup import Html, element, joined
+from mmsrec.report.retrieval import retrieval_table
 from mmsrec.report.statistics import statistics_table
 
 CANDIDATES = {"all": "every item", "unseen": "every item that the user has not acted on"}
@@ -39,6 +40,7 @@ class Exhibit(Protocol):
 
 # What a report's `tables` in params.yaml may name.
 EXHIBITS: dict[str, Callable[[Inputs], Exhibit]] = {
+    "retrieval": retrieval_table,
     "statistics": statistics_table,
     "comparison": comparison_table,
     "learning": learning_figure,

@@ -29,5 +29,15 @@ def published_comparison() -> pl.DataFrame:
     )
 
 
+def published_retrieval() -> pl.DataFrame:
+    """Table 1, text to video: published (the data set), model, recall@5, recall@10."""
+    reported = pl.read_csv(_data("published.csv"), schema_overrides={"table": pl.String})
+    return (
+        reported.filter(pl.col("table") == "1")
+        .rename({"dataset": "published"})
+        .select("published", "model", "recall@5", "recall@10")
+    )
+
+
 def _data(name: str) -> bytes:
     return (files("mmsrec.report") / name).read_bytes()

@@ -18,6 +18,7 @@ def main(flags: Namespace) -> None:
         statistics_path=lambda core: _core_folder(flags.data, core) / "statistics.json",
         metrics_path=lambda experiment: _experiment_folder(flags.results, experiment) / "metrics.json",
         history_path=lambda experiment: _experiment_folder(flags.models, experiment) / "history.parquet",
+        retrieval_path=lambda row: flags.results / "retrieval" / row.pretraining / row.corpus / "metrics.json",
     )
     write_report(inputs, flags.output)
     print(flags.output / "report.html")

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.experiments import cores_of, experiments_of
+from mmsrec.experiments import Retrieval, cores_of, experiments_of, retrievals_of
 from mmsrec.files import write_json
 from mmsrec.params import Params, parse_params, read_params
 from mmsrec.report.inputs import Inputs, metric_names
@@ -27,14 +27,19 @@ def params() -> Params:
         "pop": {"model": "pop"},
         "mmsrec-text": {"model": "mmsrec", "encoders": {"text": "lsa"}, "training": {"dim": 128}},
     }
+    clips = raw["corpora"]["msrvtt-test"]
+    own_clips = clips | {"published": None}
+    raw["corpora"] |= {"msrvtt-test": clips | {"published": "msrvtt"}, "own-clips": own_clips}
+    raw["pretrainings"] = {"small": {"corpus": "msrvtt-train", "encoder": "clip", "seed": 0}}
     raw["reports"] = {
         "planted": {
             "title": TITLE,
-            "tables": ["statistics", "comparison", "learning"],
+            "tables": ["retrieval", "statistics", "comparison", "learning"],
+            "retrievals": [{"pretrainings": ["small"], "corpora": ["msrvtt-test", "own-clips"]}],
             "statistics": [{"domains": ["sports", "beauty"], "k_cores": [7, 5]}],
             "experiments": [grid],
         },
-        "empty": {"title": "Nothing", "tables": ["statistics", "comparison", "learning"]},
+        "empty": {"title": "Nothing", "tables": ["retrieval", "statistics", "comparison", "learning"]},
     }
     return parse_params(raw)
 
@@ -46,6 +51,7 @@ def inputs_at(folder: Path, params: Params, report: str = "planted") -> Inputs:
         statistics_path=lambda core: folder / f"{core.name}.json",
         metrics_path=lambda experiment: folder / f"{experiment.name}.json",
         history_path=lambda experiment: folder / f"{experiment.name}.parquet",
+        retrieval_path=lambda retrieval: folder / f"retrieval-{retrieval.name}.json",
     )
 
 
@@ -57,6 +63,8 @@ def inputs(params: Params, tmp_path: Path) -> Inputs:
         statistics = {"domain": core.domain, "k_core": core.k_core, "ties": params.domains[core.domain].ties}
         sizes = {"users": 8388, "items": 5134, "actions": 93449, "sparsity": 0.99783, "mean_length": 11.14}
         write_json(planted.statistics_path(core), statistics | sizes)
+    for retrieval in retrievals_of(params, "planted"):
+        write_json(planted.retrieval_path(retrieval), planted_retrieval(retrieval))
     recall = {"pop": [0.01, 0.01, 0.01], "mmsrec-text": [0.05, 0.06, 0.10]}
     for experiment in experiments_of(params, "planted"):
         names = metric_names(params)
@@ -75,6 +83,22 @@ def inputs(params: Params, tmp_path: Path) -> Inputs:
         epochs = {"pop": 0, "mmsrec-text": 3}[experiment.variant]
         plant_history(planted.history_path(experiment), [0.02, 0.05, 0.04][:epochs])
     return planted
+
+
+def planted_retrieval(retrieval: Retrieval) -> dict[str, object]:
+    """Recall@10 of the pre-trained encoder is 0.5, of the others 0.25; the rest is 0.1."""
+    values = {"recall@1": 0.1, "recall@5": 0.1, "median_rank": 12.5}
+    models = {"encoder": 0.25, "untrained": 0.25, "pretrained": 0.5}
+    return {
+        "pretraining": retrieval.pretraining,
+        "corpus": retrieval.corpus,
+        "pairs": 476,
+        "metrics": {
+            model: {direction: values | {"recall@10": recall} for direction in ("text_to_video", "video_to_text")}
+            for model, recall in models.items()
+        },
+        "chance": {"recall@1": 0.0021, "recall@5": 0.0105, "recall@10": 0.021, "median_rank": 238.5},
+    }
 
 
 def plant_history(path: Path, recall: list[float]) -> None:

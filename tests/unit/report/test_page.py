@@ -13,7 +13,7 @@ from mmsrec.experiments import Experiment
 from mmsrec.report.page import EXHIBITS, write_report
 from tests.unit.report.conftest import inputs_at
 
-FILES = {"table2.csv", "table2.md", "table3.csv", "table3.md", "learning.csv", "report.html"}
+FILES = {"table1.csv", "table1.md", "table2.csv", "table2.md", "table3.csv", "table3.md", "learning.csv", "report.html"}
 
 
 class Balance(HTMLParser):
@@ -68,9 +68,9 @@ def test_the_page_is_well_formed_and_says_what_it_is(page):
     reader = parsed(page)
     assert page.startswith("<!doctype html>")
     assert {"caption", "figure", "figcaption", "svg", "h1", "main"} <= set(reader.tags)
-    assert [value for name, value in reader.attributes if name == "scope" and value == "rowgroup"] == ["rowgroup"] * 2
+    assert [value for name, value in reader.attributes if name == "scope" and value == "rowgroup"] == ["rowgroup"] * 6
     ids = [value for name, value in reader.attributes if name == "id"]
-    assert ids == ["table2", "table3", "learning"]
+    assert ids == ["table1", "table2", "table3", "learning"]
 
 
 def test_the_header_names_the_parameters_that_matter(page):

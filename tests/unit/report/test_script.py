@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsrec.experiments import cores_of, experiments_of
+from mmsrec.experiments import cores_of, experiments_of, retrievals_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,6 +23,8 @@ def command(inputs, tmp_path) -> list[str]:
         folder = f"{row.domain}/k{row.k_core}/{row.variant}/seed{row.seed}"
         place(inputs.metrics_path(row), tmp_path / "results" / folder / "metrics.json")
         place(inputs.history_path(row), tmp_path / "models" / folder / "history.parquet")
+    for row in retrievals_of(params, "planted"):
+        place(inputs.retrieval_path(row), tmp_path / f"results/retrieval/{row.pretraining}/{row.corpus}/metrics.json")
     (tmp_path / "params.yaml").write_text(json.dumps(params.model_dump(mode="json", exclude_none=True)))
     folders = [f"--{name}={tmp_path / name}" for name in ("data", "models", "results", "output")]
     script = ROOT / "workflow" / "scripts" / "report.py"
