@@ -108,7 +108,8 @@ def metadata_gz(shop: Shop, media_base: str) -> bytes:
     """
     random = stream(shop.seed, shop.name, "metadata")
     lines = [repr(_record(product, media_base, random)) for product in shop.products]
-    for index in random.permutation(len(lines))[: max(1, round(MALFORMED * len(lines)))]:
+    sound = [index for index, product in enumerate(shop.products) if product.fault is None]
+    for index in random.permutation(sound)[: max(1, round(MALFORMED * len(lines)))]:
         lines[index] = lines[index][: len(lines[index]) // 2]
     return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8"), mtime=0)
 

@@ -1,6 +1,7 @@
 import pytest
 
-from mmsrec.demo.mirror import make_world, raw_files
+from mmsrec.demo.media import write_media
+from mmsrec.demo.mirror import make_world, raw_files, write_mirror
 from mmsrec.demo.world import SIZES
 
 
@@ -14,3 +15,12 @@ def world():
 def files(world):
     """Its raw files."""
     return raw_files(world)
+
+
+@pytest.fixture(scope="session")
+def mirror(world, tmp_path_factory):
+    """A folder with its raw files and media."""
+    folder = tmp_path_factory.mktemp("mirror")
+    write_mirror(folder, world)
+    write_media(folder, world)
+    return folder

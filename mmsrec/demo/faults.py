@@ -1,0 +1,140 @@
+"""What is wrong with some of the demo's media: how many items each fault gets, and how the server answers for them."""
+
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mmsrec.demo.addresses import UNREACHABLE
+from mmsrec.demo.world import Site
+
+# Items with so many actions outlast any 5-core, so that a crawl meets every fault.
+ENOUGH_ACTIONS = 8
+
+HTML = b"<!DOCTYPE html><title>Sorry</title><p>This file is gone."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to a request for a file.
+
+    Attributes:
+        status: HTTP status.
+        headers: sent besides the type and the length.
+        body: sent in place of the file.
+        part: of the body that is sent as if it were all.
+        padding: zero bytes that follow it.
+        seconds: that sending the body takes.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    part: float = 1
+    padding: int = 0
+    seconds: float = 0
+
+
+def _pixel_bomb(side: int = 60_000) -> bytes:
+    """A PNG of a few kilobytes whose header promises side x side pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
+    rows = chunk(b"IDAT", zlib.compress(bytes(1_000_000), 9))
+    return b"\x89PNG\r\n\x1a\n" + header + rows + chunk(b"IEND", b"")
+
+
+WHOLE = Answer()
+
+# A path's answers in turn; the last one repeats.
+ANSWERS: Mapping[str, tuple[Answer, ...]] = {
+    "gone": (Answer(404, body=b""),),
+    "flaky": (Answer(500, body=b""), WHOLE),
+    "throttled": (Answer(429, {"Retry-After": "1"}, body=b""), WHOLE),
+    "slow": (Answer(seconds=20),),
+    "truncated": (Answer(part=0.6),),
+    "html": (Answer(body=HTML),),
+    "oversize": (Answer(padding=5_000_000),),
+    "bomb": (Answer(body=_pixel_bomb()),),
+    "opted out": (Answer(headers={"X-Robots-Tag": "noai"}),),
+    "forbidden": (WHOLE,),  # robots.txt names its path
+    "loop": (Answer(302, {"Location": "?again"}, body=b""),),
+    "local file": (Answer(302, {"Location": "file:///etc/hostname"}, body=b""),),
+}
+
+# Shares of the pictures. Three faults are in the link: there is none, or it leads to a host that moved or is not there.
+PICTURE_FAULTS: Mapping[str, float] = {
+    "no link": 0.05,
+    "moved": 0.05,
+    "unreachable": 0.01,
+    "gone": 0.02,
+    "flaky": 0.01,
+    "throttled": 0.004,
+    "slow": 0.004,
+    "truncated": 0.01,
+    "html": 0.01,
+    "oversize": 0.004,
+    "bomb": 0.004,
+    "opted out": 0.01,
+    "forbidden": 0.01,
+    "loop": 0.004,
+    "local file": 0.004,
+}
+
+
+@dataclass(frozen=True)
+class TrailerFault:
+    """What is wrong with a film's trailer.
+
+    Attributes:
+        share: of the films.
+        listed: what the table of trailer ids holds: a key of `LISTED`.
+        found_at: where a search finds the trailer; None for nowhere.
+        seconds: the trailer's length.
+    """
+
+    share: float
+    listed: str = "own"
+    found_at: str | None = None
+    seconds: int = 3
+
+
+# What the table of trailer ids says of a film by the id of its trailer; None for no row.
+LISTED = {
+    "own": lambda trailer: trailer,
+    "nothing": lambda trailer: None,
+    "mangled": lambda trailer: "#NAME?",  # as a spreadsheet leaves ids that begin with a minus
+    "stale": lambda trailer: trailer[::-1],
+}
+
+TRAILER_FAULTS: Mapping[str, TrailerFault] = {
+    "no id": TrailerFault(0.06, "nothing", found_at=""),
+    "mangled id": TrailerFault(0.02, "mangled", found_at=""),
+    "stale id": TrailerFault(0.03, "stale", found_at=""),
+    "no trailer": TrailerFault(0.03, "nothing"),
+    "unreachable": TrailerFault(0.005, "nothing", found_at=UNREACHABLE),
+    "gone": TrailerFault(0.02),
+    "flaky": TrailerFault(0.01),
+    "throttled": TrailerFault(0.005),
+    "slow": TrailerFault(0.0025),
+    "truncated": TrailerFault(0.01),
+    "html": TrailerFault(0.01),
+    "oversize": TrailerFault(0.005),
+    "loop": TrailerFault(0.005),
+    "too long": TrailerFault(0.005, seconds=40),
+}
+
+
+def spread(shares: Mapping[str, float], site: Site, random: np.random.Generator) -> dict[int, str]:
+    """Draws the items that each fault gets: its share of the site's items, at least one, no item twice.
+
+    Only items that a 5-core keeps are drawn.
+    """
+    actions = np.bincount(np.concatenate(site.histories), minlength=len(site.taste))
+    items = iter(random.permutation(np.flatnonzero(actions >= ENOUGH_ACTIONS)))
+    counts = {fault: max(1, round(share * len(site.taste))) for fault, share in shares.items()}
+    return {int(next(items)): fault for fault, count in counts.items() for _ in range(count)}

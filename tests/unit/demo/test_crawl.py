@@ -1,0 +1,107 @@
+"""The faults of the demo through the real crawls: what docs/demo.md says of each, at the size `test`."""
+
+from collections import defaultdict
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from mmsrec.crawl.images import crawl_images
+from mmsrec.crawl.trailer_ids import read_trailer_ids
+from mmsrec.crawl.trailers import crawl_trailers
+from mmsrec.demo.mirror import raw_files
+from mmsrec.demo.server import serving
+from mmsrec.params import read_params
+from mmsrec.sources.ingest import ingest
+from tests.unit.crawl.examples import PARAMS, ledger, policy
+from tests.unit.demo.truth import read_metadata
+
+SOUND = 3  # trailers that nothing is wrong with
+
+PICTURES = {
+    None: ("ok", 1),
+    "no link": ("missing", 0),
+    "moved": ("ok", 1),
+    "unreachable": ("failed", 2),
+    "gone": ("dead", 1),
+    "flaky": ("ok", 2),
+    "throttled": ("ok", 2),
+    "slow": ("failed", 2),
+    "truncated": ("undecodable", 1),
+    "html": ("undecodable", 1),
+    "oversize": ("oversize", 1),
+    "bomb": ("undecodable", 1),
+    "opted out": ("refused", 1),
+    "forbidden": ("refused", 1),
+    "loop": ("dead", 1),
+    "local file": ("refused", 1),
+}
+# Attempts count the searches, too.
+TRAILERS = {
+    None: ("ok", 1),
+    "no id": ("ok", 2),
+    "mangled id": ("ok", 2),
+    "stale id": ("ok", 3),
+    "no trailer": ("dead", 1),
+    "unreachable": ("failed", 3),
+    "gone": ("dead", 2),
+    "flaky": ("ok", 2),
+    "throttled": ("ok", 2),
+    "slow": ("failed", 3),
+    "truncated": ("undecodable", 2),
+    "html": ("undecodable", 2),
+    "oversize": ("oversize", 2),
+    "loop": ("failed", 3),
+    "too long": ("oversize", 2),
+}
+
+
+@pytest.fixture(scope="module")
+def base(mirror):
+    with serving(mirror, port=0) as url:
+        yield url
+
+
+def outcomes(folder, faults):
+    """The states and attempts of the items of each fault."""
+    found = defaultdict(set)
+    for item, row in ledger(folder).items():
+        found[faults[item]].add((row["state"], row["attempts"]))
+    return found
+
+
+def test_pictures_end_in_the_state_of_their_fault(world, base, tmp_path):
+    faults = {product.asin: product.fault for product in world.shop.products}
+    links = {record["asin"]: record.get("imUrl") for record in read_metadata(raw_files(world, base))[0]}
+    items = pa.table({"item_id": pa.array(links), "url": pa.array(links.values(), pa.string())})
+    rules = policy(attempts=2, max_bytes=1_000_000, host_rewrites={"http://media.example": [base]})
+    crawl_images(items, tmp_path, rules)
+
+    assert outcomes(tmp_path, faults) == {fault: {end} for fault, end in PICTURES.items()}
+
+
+def test_trailers_end_in_the_state_of_their_fault(world, mirror, base, tmp_path):
+    ingest("movielens", mirror / "demo/films.zip", mirror / "demo/films.zip", ["title"], tmp_path / "ingested")
+    titles = pq.read_table(tmp_path / "ingested/items.parquet", columns=["item_id", "title"])
+    faults = {str(film.movie_id): film.fault for film in world.films.films}
+    sound = [film for film, fault in faults.items() if fault is None][:SOUND]
+    wanted = pa.array([film for film, fault in faults.items() if fault or film in sound])
+    items = titles.filter(pc.is_in(titles["item_id"], wanted))
+    changes = {
+        "url": base + "/trailers/{id}.mp4",
+        "search": base + "/search?hits={hits}&q={title}",
+        "extractors": ["generic"],
+        "min_seconds": 2,
+        "max_seconds": 30,
+        "max_bytes": 1_000_000,
+        "attempts": 2,
+        "pause": 0.001,
+        "max_pause": 0.01,
+        "read_timeout": 2.0,
+        "total_timeout": 1.0,
+    }
+    rules = read_params(PARAMS).crawl.trailers.model_copy(update=changes)
+    crawl_trailers(items, read_trailer_ids(mirror / "demo/ml-youtube.csv"), tmp_path / "media", rules)
+
+    assert outcomes(tmp_path / "media", faults) == {fault: {end} for fault, end in TRAILERS.items()}

@@ -1,0 +1,50 @@
+"""Serves the demo world's media on loopback: while a command runs, whose status it ends with, or until interrupted."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import stage
+
+from mmsrec.demo.addresses import HOST, PORT
+from mmsrec.demo.server import serving
+
+
+def main(flags: Namespace) -> None:
+    with serving(flags.mirror, flags.port) as base:
+        logging.info("serving %s at %s", flags.mirror, base)
+        sys.exit(run(flags.command) if flags.command else wait())
+
+
+def run(command: Sequence[str]) -> int:
+    """Runs a command to its end, however often Ctrl-C is pressed: it gets the signal, too, and may clean up."""
+    # A proxy could not reach this machine's loopback.
+    direct = {name: ",".join(filter(None, [os.environ.get(name), HOST])) for name in ("no_proxy", "NO_PROXY")}
+    process = subprocess.Popen(command, env=os.environ | direct)  # noqa: S603 - it is the user's own command
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    signal.signal(signal.SIGINT, lambda *_: None)
+    status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def wait() -> int:
+    """Waits for Ctrl-C or a request to end."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    arguments = ArgumentParser(description=__doc__)
+    arguments.add_argument("--mirror", type=Path, required=True, help="folder that make_demo.py wrote")
+    arguments.add_argument("--port", type=int, default=PORT, help="the demo's links lead to the default one")
+    arguments.add_argument("command", nargs="*", metavar="-- COMMAND", help="what to run meanwhile")
+    stage.run(main, arguments)
