@@ -120,6 +120,10 @@ class Workers(Generic[Item, Result]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the processes."""
         for worker in self._all:
             worker.stop()
 

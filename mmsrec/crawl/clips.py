@@ -10,7 +10,7 @@ from mmsrec.corpus_rows import ClipCorpus, split_archive
 from mmsrec.crawl.folder import collect, file_reader, member_reader
 from mmsrec.crawl.images import CONNECTIONS, wanted_urls
 from mmsrec.crawl.kinds import VIDEOS
-from mmsrec.crawl.ledger import Entry
+from mmsrec.crawl.outcome import Entry
 from mmsrec.crawl.run import settle_all
 from mmsrec.crawl.store import Store
 from mmsrec.crawl.workers import MediaCrawl

@@ -14,8 +14,9 @@ import urllib3
 from mmsrec.crawl import robots
 from mmsrec.crawl.kinds import PICTURES, Kind
 from mmsrec.crawl.network import limited, new_session
+from mmsrec.crawl.outcome import Rejected
 from mmsrec.crawl.pictures import HEAD_BYTES
-from mmsrec.crawl.policy import Origin, Rejected, Target, agent_name, opted_out, target
+from mmsrec.crawl.policy import Origin, Target, agent_name, opted_out, target
 from mmsrec.media_rows import Crawl
 from mmsrec.sources.backoff import retry_after
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from mmsrec.crawl.kinds import Kind
-from mmsrec.crawl.ledger import Entry
-from mmsrec.crawl.policy import Rejected
+from mmsrec.crawl.outcome import Entry, Rejected
 from mmsrec.crawl.store import Store
 from mmsrec.media_rows import Crawl
 from mmsrec.sources.archive import Members
@@ -25,7 +24,7 @@ def collect(paths: Mapping[str, str | None], read: Reader, policy: Crawl, store:
         if path is None:
             return Entry(item_id, "missing")
         try:
-            return replace(kind.keep(store, item_id, read(path), policy), url=path, attempts=1)
+            return replace(kind.keep(store, item_id, read(path), policy.max_pixels), url=path, attempts=1)
         except Rejected as rejected:
             return Entry(item_id, rejected.state, path, attempts=1, error=rejected.reason)
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from mmsrec.crawl.folder import collect, file_reader
 from mmsrec.crawl.kinds import PICTURES
-from mmsrec.crawl.ledger import Entry
+from mmsrec.crawl.outcome import Entry
 from mmsrec.crawl.run import settle_all
 from mmsrec.crawl.store import Store
 from mmsrec.crawl.workers import MediaCrawl

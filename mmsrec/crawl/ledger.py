@@ -10,47 +10,20 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple, Self, get_args
 
 import pyarrow as pa
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.crawl.policy import State
+from mmsrec.crawl.outcome import Entry, State
 from mmsrec.errors import ArtifactError
 
 logger = logging.getLogger(__name__)
 
 STATES = get_args(State)
 SYNC_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """How an item was settled.
-
-    Attributes:
-        item_id: the item.
-        state: one of the ledger's states.
-        url: where its media were asked for.
-        status: HTTP status of the last answer.
-        bytes: size of the file, where there is one.
-        sha256: digest of the file.
-        attempts: tries in the run that settled the item.
-        error: why there is no file.
-        path: the file, below the ledger's folder.
-    """
-
-    item_id: str
-    state: State
-    url: str | None = None
-    status: int | None = None
-    bytes: int | None = None
-    sha256: str | None = None
-    attempts: int = 0
-    error: str | None = None
-    path: str | None = None
 
 
 class _Terms(NamedTuple):

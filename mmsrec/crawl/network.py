@@ -21,7 +21,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 
-from mmsrec.crawl.policy import Rejected, is_public
+from mmsrec.crawl.outcome import Rejected
+from mmsrec.crawl.policy import is_public
 from mmsrec.media_rows import Crawl
 
 

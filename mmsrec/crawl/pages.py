@@ -10,7 +10,7 @@ import yt_dlp
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import DownloadCancelled, YoutubeDLError
 
-from mmsrec.crawl.policy import Rejected, State
+from mmsrec.crawl.outcome import Rejected, State
 from mmsrec.crawl.videos import check_seconds, verify_video
 from mmsrec.media_rows import Trailers
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from mmsrec.crawl.policy import Rejected
+from mmsrec.crawl.outcome import Rejected
 
 HEAD_BYTES = 16
 TOO_MANY_PIXELS = "the picture has more pixels than allowed"

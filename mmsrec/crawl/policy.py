@@ -3,46 +3,18 @@
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 
-State = Literal["ok", "missing", "dead", "refused", "oversize", "undecodable", "failed"]
+from mmsrec.crawl.outcome import Rejected
 
 OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NAT64 = IPv6Network("64:ff9b::/96")
 # `agent: directive`, but not `unavailable_after: date` and the like, whose colon belongs to the directive.
 AGENT = re.compile(r"\s*(?!unavailable_after|max-)([A-Za-z][\w-]*)\s*:(.*)", re.IGNORECASE | re.DOTALL)
-
-
-class Rejected(Exception):
-    """A request that gave no media.
-
-    Args:
-        state: the ledger's state; `failed` may succeed when tried again, the others are final.
-        reason: one sentence without times, ports or addresses of objects, so that equal outcomes read the same.
-        status: the HTTP status, where there was an answer.
-        pause: seconds that the server asked the client to wait.
-        of_host: whether the host as a whole failed, such as by no connection, and not this item alone.
-    """
-
-    def __init__(
-        self,
-        state: State,
-        reason: str,
-        *,
-        status: int | None = None,
-        pause: float | None = None,
-        of_host: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.state = state
-        self.reason = reason
-        self.status = status
-        self.pause = pause
-        self.of_host = of_host
 
 
 class Origin(NamedTuple):

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, unquote_to_bytes
 
-from mmsrec.crawl.policy import Origin, Rejected, Target, agent_name
+from mmsrec.crawl.outcome import Rejected
+from mmsrec.crawl.policy import Origin, Target, agent_name
 
 PATH = "/robots.txt"
 # RFC 9309, 2.5: a crawler must read at least 500 KiB.

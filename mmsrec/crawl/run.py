@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from mmsrec.crawl.ledger import Entry, Ledger
+from mmsrec.crawl.ledger import Ledger
+from mmsrec.crawl.outcome import Entry
 from mmsrec.crawl.store import Store
 from mmsrec.files import lock
 from mmsrec.progress import progress

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from mmsrec.crawl import pictures, video_formats
-from mmsrec.crawl.ledger import Entry
-from mmsrec.crawl.policy import Rejected
+from mmsrec.crawl.outcome import Entry, Rejected
 from mmsrec.files import sha256
 
 FILES = "files"

@@ -11,9 +11,8 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from mmsrec.crawl.ledger import Entry
+from mmsrec.crawl.outcome import Entry, Rejected
 from mmsrec.crawl.pages import Pages, Throttled
-from mmsrec.crawl.policy import Rejected
 from mmsrec.crawl.run import settle_all
 from mmsrec.crawl.store import Store
 from mmsrec.errors import CrawlError

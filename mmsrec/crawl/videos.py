@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmsrec.crawl.policy import Rejected
+from mmsrec.crawl.outcome import Rejected
 from mmsrec.features import decoder
 from mmsrec.media_rows import Trailers
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 from mmsrec.crawl.fetch import OK, TOO_MANY_REQUESTS, Fetcher, Redirect
-from mmsrec.crawl.kinds import PICTURES, Kind
-from mmsrec.crawl.ledger import Entry
-from mmsrec.crawl.policy import Origin, Rejected, Target, candidates, target
+from mmsrec.crawl.kinds import PICTURES, Keepers, Kind
+from mmsrec.crawl.outcome import Entry, Rejected
+from mmsrec.crawl.policy import Origin, Target, candidates, target
 from mmsrec.crawl.schedule import Schedule
 from mmsrec.crawl.store import Store
 from mmsrec.media_rows import Crawl
@@ -45,8 +45,7 @@ class MediaCrawl:
 
     def __init__(self, policy: Crawl, store: Store, kind: Kind = PICTURES) -> None:
         self._policy = policy
-        self._store = store
-        self._kind = kind
+        self._keepers = Keepers(kind, store, policy.max_pixels)
         self._fetcher = Fetcher(policy, kind)
         self._schedule: Schedule[_Task] = Schedule(policy.host_concurrency, policy.host_rate)
         self._settled: SimpleQueue[Entry | Future[None]] = SimpleQueue()
@@ -57,7 +56,7 @@ class MediaCrawl:
         """Settles every item and yields its entry, in the order in which they are settled."""
         for item_id, url in urls.items():
             self._begin(item_id, url)
-        with closing(self._fetcher), ThreadPoolExecutor(connections, "crawl") as workers:
+        with self._keepers, closing(self._fetcher), ThreadPoolExecutor(connections, "crawl") as workers:
             for _ in range(min(connections, len(urls))):
                 # Before the schedule is closed a worker ends by an error only, which its future then brings here.
                 workers.submit(self._work).add_done_callback(self._settled.put)
@@ -131,7 +130,7 @@ class MediaCrawl:
 
     def _keep(self, task: _Task, body: bytes) -> None:
         try:
-            kept = self._kind.keep(self._store, task.item_id, body, self._policy)
+            kept = self._keepers(task.item_id, body)
         except Rejected as rejected:
             rejected.status = OK
             raise

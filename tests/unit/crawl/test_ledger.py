@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, read_table
-from mmsrec.crawl.ledger import Entry, Ledger
+from mmsrec.crawl.ledger import Ledger
+from mmsrec.crawl.outcome import Entry
 from mmsrec.errors import ArtifactError
 
 OK = Entry("b", "ok", "http://a/b", 200, 3, "ab" * 32, 1, path="files/00/b.jpg")

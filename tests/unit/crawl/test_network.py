@@ -10,7 +10,8 @@ import requests
 
 from mmsrec.crawl import network
 from mmsrec.crawl.fetch import Fetcher, Redirect
-from mmsrec.crawl.policy import Rejected, target
+from mmsrec.crawl.outcome import Rejected
+from mmsrec.crawl.policy import target
 from tests.certificates import self_signed
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import picture, policy

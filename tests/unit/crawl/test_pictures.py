@@ -4,8 +4,8 @@ import random
 import pytest
 from PIL import Image
 
+from mmsrec.crawl.outcome import Rejected
 from mmsrec.crawl.pictures import FORMATS, sniff, verify
-from mmsrec.crawl.policy import Rejected
 from tests.unit.crawl.examples import picture
 from tests.unit.crawl.faults import pixel_bomb
 

@@ -2,7 +2,8 @@ import ipaddress
 
 import pytest
 
-from mmsrec.crawl.policy import Origin, Rejected, agent_name, candidates, is_public, opted_out, target
+from mmsrec.crawl.outcome import Rejected
+from mmsrec.crawl.policy import Origin, agent_name, candidates, is_public, opted_out, target
 
 
 @pytest.mark.parametrize(

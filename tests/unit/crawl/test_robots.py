@@ -4,7 +4,8 @@ from threading import Thread
 
 import pytest
 
-from mmsrec.crawl.policy import Origin, Rejected, target
+from mmsrec.crawl.outcome import Rejected
+from mmsrec.crawl.policy import Origin, target
 from mmsrec.crawl.robots import Robots, Rules, _matches
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsrec.crawl.policy import Rejected
+from mmsrec.crawl.outcome import Rejected
 from mmsrec.crawl.store import Store, media_path
 from mmsrec.files import sha256
 from tests.unit.crawl.examples import files, picture
