@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mmsrec.media_rows import ITEM_ID
+from mmsrec.media_rows import ITEM_ID, CrawlOverrides
 from mmsrec.rows import Frozen, Positive, RawPath
 
 ARCHIVE = ".zip"
@@ -59,6 +59,7 @@ class ClipCorpus(Frozen):
     )
     split: Split | None = None
     videos: str = Field(description="an http(s) URL, or a path below data/raw, that holds {item_id}")
+    crawl: CrawlOverrides = CrawlOverrides()
     max_bytes: Positive = Field(50_000_000, description="larger videos are oversize")
     published: str | None = Field(None, description="name of this corpus in the paper's tables")
     missing: Literal["drop", "keep"] = Field("drop", description="pairs that lack one of the two features")
@@ -77,10 +78,19 @@ class ClipCorpus(Frozen):
     @property
     def raw_files(self) -> list[str]:
         """The files of the registry that the corpus is made of; of a folder of videos none is listed."""
+        return [*self.tables, *([self.archive] if self.archive else [])]
+
+    @property
+    def tables(self) -> list[str]:
+        """The files of the captions and of the split."""
         lists = [self.split.include, self.split.exclude] if self.split else []
-        archive, member = split_archive(self.videos)
-        files = [self.captions, *filter(None, lists), *([archive] if member else [])]
-        return list(dict.fromkeys(split_archive(file)[0] for file in files))
+        return list(dict.fromkeys(split_archive(file)[0] for file in [self.captions, *filter(None, lists)]))
+
+    @property
+    def archive(self) -> str | None:
+        """The archive that the videos are in, if they are in one."""
+        file, member = split_archive(self.videos)
+        return file if member else None
 
 
 Corpus = Annotated[ShardCorpus | ClipCorpus, Field(discriminator="kind")]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from mmsrec.media_rows import Crawl, Trailers, Vision
+from mmsrec.media_rows import CrawlOverrides, Vision
 from mmsrec.model_rows import ItemEncoderSettings
 from mmsrec.rows import Frozen, Name, Positive, RawPath, Share, overrides
 
@@ -31,13 +31,6 @@ class Training(ItemEncoderSettings):
 
 
 Overrides = overrides("Overrides", Training)
-TrailerOverrides = overrides("TrailerOverrides", Trailers)
-
-
-class CrawlOverrides(overrides("_CrawlOverrides", Crawl)):
-    """What a domain's crawl does otherwise; of the trailers too it names only what it changes."""
-
-    trailers: TrailerOverrides = TrailerOverrides()
 
 
 class Prepare(Frozen):

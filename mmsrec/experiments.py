@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
+from mmsrec.corpus_rows import ClipCorpus, ShardCorpus
+from mmsrec.experiment_rows import Modality
 from mmsrec.media_rows import PICTURE_RULES, TRAILER_RULES
 from mmsrec.params import Params
 
@@ -118,7 +120,7 @@ def all_cores(params: Params) -> list[Core]:
 
 @dataclass(frozen=True, order=True)
 class FeatureFile:
-    """The features of one domain by one encoder for one modality."""
+    """The features of one domain, or corpus of clips, by one encoder for one modality."""
 
     domain: str
     encoder: str
@@ -136,8 +138,13 @@ def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
 
 
 def all_features(params: Params) -> list[FeatureFile]:
-    """The feature files of every experiment, each once."""
-    return _union(features_of(params, experiment) for experiment in all_experiments(params))
+    """The feature files of every experiment and of the pairs of every corpus of clips, each once."""
+    clips = [
+        [FeatureFile(row.corpus, row.encoder, modality) for modality in get_args(Modality)]
+        for row in all_pairs(params)
+        if row.corpus in clip_corpora(params)
+    ]
+    return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *clips])
 
 
 def picture_domains(params: Params) -> list[str]:
@@ -148,6 +155,28 @@ def picture_domains(params: Params) -> list[str]:
 def trailer_domains(params: Params) -> list[str]:
     """The domains whose items have a video each."""
     return [name for name, row in params.domains.items() if row.vision and row.vision.kind == "trailer"]
+
+
+def shard_corpora(params: Params) -> list[str]:
+    """The corpora that come as shards of features."""
+    return [name for name, row in params.corpora.items() if isinstance(row, ShardCorpus)]
+
+
+def clip_corpora(params: Params) -> list[str]:
+    """The corpora that come as videos with captions."""
+    return [name for name, row in params.corpora.items() if isinstance(row, ClipCorpus)]
+
+
+def clip_settings(params: Params, corpus: str) -> dict[str, Any]:
+    """The settings that decide which videos of a corpus are found."""
+    row = params.corpora[corpus].model_dump(mode="json", include={"videos", "max_bytes"})
+    return params.crawl_of(corpus).model_dump(mode="json", include=PICTURE_RULES) | row
+
+
+def pretraining_run(params: Params, name: str) -> dict[str, Any]:
+    """All the settings of a pre-training."""
+    row = params.pretrainings[name].model_dump(mode="json", exclude={"training"})
+    return params.pretraining_of(name).model_dump(mode="json") | row
 
 
 def crawl_settings(params: Params, domain: str) -> dict[str, Any]:

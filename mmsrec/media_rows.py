@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mmsrec.rows import Frozen, Positive, RawPath, Seconds
+from mmsrec.rows import Frozen, Positive, RawPath, Seconds, overrides
 
 ITEM_ID = "{item_id}"
 
@@ -99,3 +99,19 @@ class Crawl(Frozen):
         description="origins that moved: the same path is asked for at these first, then at the original"
     )
     trailers: Trailers
+
+
+TrailerOverrides = overrides("TrailerOverrides", Trailers)
+
+
+class CrawlOverrides(overrides("_CrawlOverrides", Crawl)):
+    """What one crawl does otherwise; of the trailers too it names only what it changes."""
+
+    trailers: TrailerOverrides = TrailerOverrides()
+
+
+def crawl_policy(common: Crawl, own: CrawlOverrides) -> Crawl:
+    """The common policy with what one crawl does otherwise."""
+    changes = own.model_dump(exclude_none=True)
+    trailers = common.trailers.model_dump() | changes.pop("trailers")
+    return Crawl(**common.model_dump() | changes | {"trailers": trailers})

@@ -18,7 +18,7 @@ from mmsrec.corpus_rows import Corpus
 from mmsrec.encoder_rows import Encoder, Frames
 from mmsrec.errors import ParamsError
 from mmsrec.experiment_rows import Cores, Domain, Evaluation, Overrides, Prepare, Report, Ties, Training, Variant
-from mmsrec.media_rows import Crawl
+from mmsrec.media_rows import Crawl, crawl_policy
 from mmsrec.pretrain_rows import Pretraining, PretrainingRow, pretraining_settings
 from mmsrec.rows import Frozen, Name
 
@@ -102,11 +102,9 @@ class Params(Frozen):
         """The settings of one pre-training: `pretraining`, then the row's."""
         return pretraining_settings(self.pretraining, row_of(self.pretrainings, name, "pretrainings"))
 
-    def crawl_of(self, domain: str) -> Crawl:
-        """The fetch policy of a domain: `crawl`, then the domain's row."""
-        own = row_of(self.domains, domain, "domains").crawl.model_dump(exclude_none=True)
-        trailers = self.crawl.trailers.model_dump() | own.pop("trailers")
-        return Crawl(**self.crawl.model_dump() | own | {"trailers": trailers})
+    def crawl_of(self, name: str) -> Crawl:
+        """The fetch policy of a domain or a corpus: `crawl`, then its row."""
+        return crawl_policy(self.crawl, row_of(self.domains | self.corpora, name, "domains, corpora").crawl)
 
     def ties_of(self, domain: str) -> Ties:
         """The tie rule of a domain."""

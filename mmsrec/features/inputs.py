@@ -80,7 +80,7 @@ def item_texts(items: Path, domain: str) -> pl.DataFrame:
     if described.is_empty():
         raise FeatureError(
             "No item of the domain has a text.",
-            where=f"domains.{domain}: {items}",
+            where=f"{domain}: {items}",
             expected="a text for at least some items",
             found=f"{table.height:,} items, none with a text",
             fix="Correct the domain's text_fields, or leave the modality text out of the variants run on it.",
@@ -206,7 +206,7 @@ def _digest(values: Any) -> str:
 def _no_media(domain: str, where: Path, kind: str) -> FeatureError:
     return FeatureError(
         "No item of the domain has a picture to encode.",
-        where=f"domains.{domain}: {where}",
+        where=f"{domain}: {where}",
         expected=f"at least one {kind} of the domain's items",
         found="none",
         fix="Look at it with python -m mmsrec.inspect; then run the crawl again.",

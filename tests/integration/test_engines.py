@@ -42,8 +42,24 @@ FILMS = {
     "ties": "shuffle",
     "training": {"hidden_dropout": 0.2},
 }
-# Two domains, three models, and a report of twelve experiments on cores of two k.
+CLIPS = {
+    "kind": "clips",
+    "captions": "msrvtt/MSRVTT_data.json",
+    "split": {"exclude": "msrvtt/MSRVTT_JSFUSION_test.csv"},
+    "videos": "msrvtt/MSRVTT.zip/{item_id}.mp4",
+}
+FEATURES = {
+    "kind": "shards",
+    "repository": "own/clips",
+    "files": "*.tar",
+    "frames": "first",
+    "count": 3,
+    "keep": "mean",
+}
+# Two domains, four models, a pre-trained encoder, and a report of sixteen experiments on cores of two k.
 WORLD = {
+    "corpora": {"shards": FEATURES, "clips": CLIPS},
+    "pretrainings": {"small": {"corpus": "shards", "encoder": "clip", "seed": 0}},
     "domains": {"shop": SHOP, "films": FILMS},
     "variants": {
         "pop": {"model": "pop"},
@@ -54,21 +70,38 @@ WORLD = {
             "by_domain": {"films": {"augment": "none"}},
         },
         "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
+        "tuned": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "clip"}, "pretrained": "small"},
     },
     "reports": {
         "small": {
             "title": "Small",
             "tables": ["statistics", "comparison"],
+            "retrievals": [{"pretrainings": ["small"], "corpora": ["clips"]}],
             "statistics": [{"domains": ["films"], "k_cores": [4]}],
             "experiments": [
-                {"domains": ["shop", "films"], "k_cores": [5], "variants": ["pop", "text", "both"], "seeds": [0, 7]},
+                {
+                    "domains": ["shop", "films"],
+                    "k_cores": [5],
+                    "variants": ["pop", "text", "both", "tuned"],
+                    "seeds": [0, 7],
+                },
             ],
         },
     },
 }
 TRAINING = {"train", "evaluate", "collect_results", "report"}
 PICTURES = {"extract_picture_features"} | TRAINING
+RETRIEVAL = {"evaluate_retrieval", "collect_retrieval"}
+PRETRAINING = {"pretrain"} | RETRIEVAL | TRAINING
 FRAMES = {"sample_frames", "extract_frame_features"} | TRAINING
+ENCODING = {
+    "extract_picture_features",
+    "extract_frame_features",
+    "extract_text_features",
+    "encode_pairs",
+    "pair_features",
+}
+VIDEOS = {"collect_clips", "sample_frames", "extract_frame_features", "pair_features", "report"} | RETRIEVAL
 PREPARING = {"prepare", "collect_statistics", "extract_text_features", "crawl_images", "crawl_trailers"} | FRAMES
 
 
@@ -134,9 +167,16 @@ def test_the_plan_is_in_step():
         ("variants.text.training.dim", 256, TRAINING),
         ("evaluation.cutoffs", [5], {"evaluate", "collect_results", "report"}),
         ("encoders.lsa.dim", 8, {"extract_text_features"} | TRAINING),
-        ("encoders.clip.weights", "laion2b_e16", {"extract_frame_features"} | PICTURES),
-        ("frames.count", 3, FRAMES),
-        ("crawl.respect_robots", False, {"crawl_images"} | PICTURES),
+        ("encoders.clip.weights", "laion2b_e16", ENCODING | PRETRAINING),
+        ("frames.count", 3, FRAMES | {"pair_features"} | RETRIEVAL),
+        ("corpora.shards.revision", "v2", {"download_corpus", "encode_pairs"} | PRETRAINING),
+        ("corpora.shards.count", 5, {"encode_pairs"} | PRETRAINING),
+        ("corpora.clips.split", None, {"ingest_clips", "extract_text_features"} | VIDEOS),
+        ("corpora.clips.max_bytes", 9, VIDEOS),
+        ("corpora.clips.missing", "keep", {"pair_features"} | RETRIEVAL | {"report"}),
+        ("pretraining.learning_rate", 0.5, PRETRAINING),
+        ("pretrainings.small.training", {"max_epochs": 2}, PRETRAINING),
+        ("crawl.respect_robots", False, {"crawl_images"} | PICTURES | VIDEOS),
         ("domains.shop.crawl", {"max_bytes": 10}, {"crawl_images"} | PICTURES),
         ("crawl.trailers.max_height", 720, {"crawl_trailers"} | FRAMES),
         ("crawl.host_rate", 1, set()),

@@ -6,11 +6,16 @@ from pathlib import Path
 from mmsrec.errors import ParamsError
 from mmsrec.experiments import (
     Experiment,
+    clip_corpora,
+    clip_settings,
     cores_of,
     crawl_settings,
     experiments_of,
     features_of,
     picture_domains,
+    pretraining_run,
+    retrievals_of,
+    shard_corpora,
     trailer_domains,
 )
 from mmsrec.params import read_params
@@ -38,8 +43,11 @@ wildcard_constraints:
     raw=any_of(REGISTRY),
     domain=any_of(PARAMS.domains),
     k="[1-9][0-9]*",
+    corpus=any_of(PARAMS.corpora),
+    catalogue=any_of([*PARAMS.domains, *clip_corpora(PARAMS)]),
     encoder=any_of(PARAMS.encoders),
     modality="vision|text",
+    pretraining=any_of(PARAMS.pretrainings),
     variant=any_of(PARAMS.variants),
     seed="[0-9]+",
     report=any_of(PARAMS.reports),
@@ -50,8 +58,43 @@ def raw_files(wildcards):
     return {"interactions": f"data/raw/{domain.interactions}", "catalogue": f"data/raw/{domain.items}"}
 
 
-def lowest_items(wildcards):
-    return f"data/processed/{wildcards.domain}/k{PARAMS.domains[wildcards.domain].k_core}/items.parquet"
+# What has items with texts and media is a catalogue: a domain at its lowest k, or a corpus of clips.
+
+
+def items(wildcards):
+    name = wildcards.get("domain") or wildcards.catalogue
+    if name in PARAMS.corpora:
+        return f"data/corpora/{name}/items.parquet"
+    return f"data/processed/{name}/k{PARAMS.domains[name].k_core}/items.parquet"
+
+
+def texts(wildcards):
+    corpus = wildcards.catalogue in PARAMS.corpora
+    return f"data/corpora/{wildcards.catalogue}/captions.parquet" if corpus else items(wildcards)
+
+
+def clip_tables(wildcards):
+    return [f"data/raw/{file}" for file in PARAMS.corpora[wildcards.corpus].tables]
+
+
+def clip_archive(wildcards):
+    archive = PARAMS.corpora[wildcards.corpus].archive
+    return f"data/raw/{archive}" if archive else []
+
+
+def pretraining_pairs(wildcards):
+    row = PARAMS.pretrainings[wildcards.pretraining]
+    return f"data/pairs/{row.corpus}/{row.encoder}/index.json"
+
+
+def test_pairs(wildcards):
+    encoder = PARAMS.pretrainings[wildcards.pretraining].encoder
+    return f"data/pairs/{wildcards.corpus}/{encoder}/index.json"
+
+
+def pretrained(wildcards):
+    name = PARAMS.variants[wildcards.variant].pretrained
+    return f"models/pretrain/{name}/weights.safetensors" if name else []
 
 
 def trailer_ids(wildcards):
@@ -67,6 +110,10 @@ def features(wildcards):
 
 def collected(wildcards):
     return [
+        *(
+            f"results/collected/{wildcards.report}/results/retrieval/{row.pretraining}/{row.corpus}/metrics.json"
+            for row in retrievals_of(PARAMS, wildcards.report)
+        ),
         *(
             f"results/collected/{wildcards.report}/data/processed/{core.domain}/k{core.k_core}/statistics.json"
             for core in cores_of(PARAMS, wildcards.report)
@@ -98,8 +145,33 @@ def encoder_settings(wildcards):
     return PARAMS.encoders[wildcards.encoder].model_dump(mode="json")
 
 
+def shards_settings(wildcards):
+    return PARAMS.corpora[wildcards.corpus].model_dump(include={"repository", "revision", "files"})
+
+
+def pairs_settings(wildcards):
+    corpus = PARAMS.corpora[wildcards.corpus].model_dump(include={"frames", "count", "keep"})
+    return {"corpus": corpus, "encoder": encoder_settings(wildcards)}
+
+
+def clips_settings(wildcards):
+    return PARAMS.corpora[wildcards.corpus].model_dump(include={"captions", "split", "videos"})
+
+
+def videos_settings(wildcards):
+    return clip_settings(PARAMS, wildcards.corpus)
+
+
+def join_settings(wildcards):
+    return PARAMS.corpora[wildcards.corpus].model_dump(include={"missing"})
+
+
+def pretrain_settings(wildcards):
+    return pretraining_run(PARAMS, wildcards.pretraining)
+
+
 def train_settings(wildcards):
-    variant = PARAMS.variants[wildcards.variant].model_dump(include={"model", "encoders"})
+    variant = PARAMS.variants[wildcards.variant].model_dump(include={"model", "encoders", "pretrained"})
     return variant | PARAMS.training_of(wildcards.domain, wildcards.variant).model_dump()
 
 

@@ -3,7 +3,7 @@
 
 rule crawl_images:
     input:
-        lowest_items,
+        items,
     output:
         "data/media/{domain}/ledger.parquet",
     log:
@@ -27,7 +27,7 @@ rule crawl_images:
 
 rule crawl_trailers:
     input:
-        catalogue=lowest_items,
+        catalogue=items,
         trailer_ids=trailer_ids,
     output:
         "data/media/{domain}/ledger.parquet",

@@ -1,35 +1,35 @@
 rule sample_frames:
     input:
-        "data/media/{domain}/ledger.parquet",
+        "data/media/{catalogue}/ledger.parquet",
     output:
-        "data/frames/{domain}.parquet",
+        "data/frames/{catalogue}.parquet",
     log:
-        "logs/sample_frames/{domain}.log",
+        "logs/sample_frames/{catalogue}.log",
     benchmark:
-        "logs/sample_frames/{domain}.tsv"
+        "logs/sample_frames/{catalogue}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
     params:
         settings=PARAMS.frames.model_dump(),
     message:
-        "Sampling the frames of {wildcards.domain}"
+        "Sampling the frames of {wildcards.catalogue}"
     shell:
         "python workflow/scripts/sample_frames.py"
-        " --media data/media/{wildcards.domain}"
+        " --media data/media/{wildcards.catalogue}"
         " --output {output}"
         " > {log} 2>&1"
 
 
 rule extract_text_features:
     input:
-        lowest_items,
+        texts,
     output:
-        "data/features/{domain}/{encoder}/text.parquet",
+        "data/features/{catalogue}/{encoder}/text.parquet",
     log:
-        "logs/extract_text_features/{domain}/{encoder}.log",
+        "logs/extract_text_features/{catalogue}/{encoder}.log",
     benchmark:
-        "logs/extract_text_features/{domain}/{encoder}.tsv"
+        "logs/extract_text_features/{catalogue}/{encoder}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
@@ -38,9 +38,9 @@ rule extract_text_features:
     params:
         settings=encoder_settings,
     message:
-        "Encoding the texts of {wildcards.domain} by {wildcards.encoder}"
+        "Encoding the texts of {wildcards.catalogue} by {wildcards.encoder}"
     shell:
-        "python workflow/scripts/extract_features.py --domain {wildcards.domain}"
+        "python workflow/scripts/extract_features.py --domain {wildcards.catalogue}"
         " --encoder {wildcards.encoder} --modality text"
         " --items {input}"
         " --output {output}"
@@ -49,16 +49,16 @@ rule extract_text_features:
 
 rule extract_picture_features:
     input:
-        catalogue=lowest_items,
-        ledger="data/media/{domain}/ledger.parquet",
+        catalogue=items,
+        ledger="data/media/{catalogue}/ledger.parquet",
     output:
-        "data/features/{domain}/{encoder}/vision.parquet",
+        "data/features/{catalogue}/{encoder}/vision.parquet",
     log:
-        "logs/extract_picture_features/{domain}/{encoder}.log",
+        "logs/extract_picture_features/{catalogue}/{encoder}.log",
     benchmark:
-        "logs/extract_picture_features/{domain}/{encoder}.tsv"
+        "logs/extract_picture_features/{catalogue}/{encoder}.tsv"
     wildcard_constraints:
-        domain=any_of(picture_domains(PARAMS)),
+        catalogue=any_of(picture_domains(PARAMS)),
     conda:
         "../../environment.yml"
     threads: 8
@@ -67,28 +67,28 @@ rule extract_picture_features:
     params:
         settings=encoder_settings,
     message:
-        "Encoding the pictures of {wildcards.domain} by {wildcards.encoder}"
+        "Encoding the pictures of {wildcards.catalogue} by {wildcards.encoder}"
     shell:
-        "python workflow/scripts/extract_features.py --domain {wildcards.domain}"
+        "python workflow/scripts/extract_features.py --domain {wildcards.catalogue}"
         " --encoder {wildcards.encoder} --modality vision"
         " --items {input.catalogue}"
-        " --media data/media/{wildcards.domain}"
+        " --media data/media/{wildcards.catalogue}"
         " --output {output}"
         " > {log} 2>&1"
 
 
 rule extract_frame_features:
     input:
-        catalogue=lowest_items,
-        frames="data/frames/{domain}.parquet",
+        catalogue=items,
+        frames="data/frames/{catalogue}.parquet",
     output:
-        "data/features/{domain}/{encoder}/vision.parquet",
+        "data/features/{catalogue}/{encoder}/vision.parquet",
     log:
-        "logs/extract_frame_features/{domain}/{encoder}.log",
+        "logs/extract_frame_features/{catalogue}/{encoder}.log",
     benchmark:
-        "logs/extract_frame_features/{domain}/{encoder}.tsv"
+        "logs/extract_frame_features/{catalogue}/{encoder}.tsv"
     wildcard_constraints:
-        domain=any_of(trailer_domains(PARAMS)),
+        catalogue=any_of([*trailer_domains(PARAMS), *clip_corpora(PARAMS)]),
     conda:
         "../../environment.yml"
     threads: 8
@@ -97,9 +97,9 @@ rule extract_frame_features:
     params:
         settings=encoder_settings,
     message:
-        "Encoding the frames of {wildcards.domain} by {wildcards.encoder}"
+        "Encoding the frames of {wildcards.catalogue} by {wildcards.encoder}"
     shell:
-        "python workflow/scripts/extract_features.py --domain {wildcards.domain}"
+        "python workflow/scripts/extract_features.py --domain {wildcards.catalogue}"
         " --encoder {wildcards.encoder} --modality vision"
         " --items {input.catalogue}"
         " --frames {input.frames}"

@@ -35,6 +35,23 @@ rule collect_results:
         "python workflow/scripts/collect.py {input}" " --output results/collected/{wildcards.report}" " > {log} 2>&1"
 
 
+rule collect_retrieval:
+    input:
+        "results/retrieval/{pretraining}/{corpus}/metrics.json",
+    output:
+        "results/collected/{report}/results/retrieval/{pretraining}/{corpus}/metrics.json",
+    log:
+        "logs/collect_retrieval/{report}/{pretraining}/{corpus}.log",
+    benchmark:
+        "logs/collect_retrieval/{report}/{pretraining}/{corpus}.tsv"
+    conda:
+        "../../environment.yml"
+    message:
+        "Collecting the retrieval of {wildcards.corpus} by {wildcards.pretraining} for {wildcards.report}"
+    shell:
+        "python workflow/scripts/collect.py {input}" " --output results/collected/{wildcards.report}" " > {log} 2>&1"
+
+
 rule report:
     input:
         collected,

@@ -3,6 +3,7 @@ rule train:
         "data/processed/{domain}/k{k}/sequences.parquet",
         "data/processed/{domain}/k{k}/items.parquet",
         features,
+        pretrained,
     output:
         "models/{domain}/k{k}/{variant}/seed{seed}/weights.safetensors",
         "models/{domain}/k{k}/{variant}/seed{seed}/config.json",
@@ -25,5 +26,6 @@ rule train:
         " --domain {wildcards.domain} --k-core {wildcards.k} --variant {wildcards.variant} --seed {wildcards.seed}"
         " --data data/processed/{wildcards.domain}/k{wildcards.k}"
         " --features data/features/{wildcards.domain}"
+        " --pretrained models/pretrain"
         " --output models/{wildcards.domain}/k{wildcards.k}/{wildcards.variant}/seed{wildcards.seed}"
         " > {log} 2>&1"

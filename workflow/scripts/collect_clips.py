@@ -16,7 +16,7 @@ def main(flags: Namespace) -> None:
     params = read_params(flags.params)
     corpus = stage.corpus(params, flags.corpus, ClipCorpus)
     items = read_table(flags.items, SCHEMAS["items"])
-    collect_clips(items, flags.output, corpus, params.crawl, flags.raw, connections=flags.connections)
+    collect_clips(items, flags.output, corpus, params.crawl_of(flags.corpus), flags.raw, connections=flags.connections)
 
 
 if __name__ == "__main__":

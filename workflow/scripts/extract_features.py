@@ -22,7 +22,7 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
-    arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
+    arguments.add_argument("--domain", required=True, help="row of `domains` or `corpora` in the parameter file")
     arguments.add_argument("--encoder", required=True, help="row of `encoders` in the parameter file")
     arguments.add_argument("--modality", required=True, choices=["text", "vision"], help="what to encode")
     arguments.add_argument("--items", type=Path, required=True, help="items.parquet of the domain's lowest k")

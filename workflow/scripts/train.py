@@ -11,18 +11,19 @@ from mmsrec.training.runtime import start
 
 def main(flags: Namespace) -> None:
     params, experiment, catalogue = stage.experiment(flags, start(flags.device))
+    variant = params.variants[flags.variant]
     train(
         experiment,
-        params.variants[flags.variant].model,
+        variant.model,
         params.training_of(flags.domain, flags.variant),
         catalogue,
         flags.output,
-        flags.pretrained,
+        flags.pretrained / variant.pretrained if variant.pretrained else None,
     )
 
 
 if __name__ == "__main__":
     parser = stage.experiment_parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder for the trained model")
-    parser.add_argument("--pretrained", type=Path, help="folder of a pre-trained item encoder to start from")
+    parser.add_argument("--pretrained", type=Path, required=True, help="folder of the pre-trained item encoders")
     stage.run(main, parser)
