@@ -15,7 +15,7 @@ setup: $(READY) ## install the packages of requirements.lock and this project in
 
 demo: $(READY) ## make a small world, run the whole pipeline on it and show its main table
 	python workflow/scripts/make_demo.py --output .mirror
-	MMSREC_MIRROR=.mirror snakemake --cores all demo
+	MMSREC_MIRROR=.mirror python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --cores all demo
 	@printf '\n%s\n\n' '$(CURDIR)/results/reports/demo/report.html'
 	@cat results/reports/demo/table3.md
 
