@@ -18,7 +18,7 @@ from mmsrec.training.distributed import World
 from mmsrec.training.runtime import seed_everything
 
 # Pairs encoded at a time: what leaves a CPU's caches last, and what fills a GPU. They divide the paper's 8 x 6,000.
-CHUNK = {"cpu": 500, "cuda": 6000}
+CHUNK = {"cpu": 200, "cuda": 3000}
 
 
 @dataclass

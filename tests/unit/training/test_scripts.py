@@ -1,0 +1,90 @@
+"""The stages' command lines, run as an engine runs them, but in this process."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from mmsrec.features.encoders import encoder_digest
+from mmsrec.features.pairs import PairBatch
+from mmsrec.features.pairs_write import write_pairs
+from mmsrec.features.store import Provenance
+from mmsrec.files import read_json
+from mmsrec.params import read_params
+from tests.unit.training.examples import PRETRAINING
+
+ROOT = Path(__file__).parents[3]
+PAIRS = 60
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Runs a stage with flags."""
+    monkeypatch.syspath_prepend(ROOT / "workflow" / "scripts")
+
+    def call(script, *flags):
+        monkeypatch.setattr(sys, "argv", [script, *map(str, flags)])
+        runpy.run_path(str(ROOT / "workflow" / "scripts" / script), run_name="__main__")
+
+    return call
+
+
+def write_params(folder):
+    """The parameters with a small pre-training of two epochs; returns the digest of its encoder."""
+    params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    params["pretraining"] = PRETRAINING.model_dump() | {"batch_size": 20}
+    params["pretrainings"]["webvid"]["training"] = {"max_epochs": 2}
+    (folder / "params.yaml").write_text(json.dumps(params))
+    read = read_params(folder / "params.yaml")
+    return encoder_digest(read.encoders[read.pretrainings["webvid"].encoder])
+
+
+def write_corpus(folder, digest):
+    random = np.random.default_rng(0)
+    text = random.normal(size=(PAIRS, 8)).astype(np.float16)
+    vision = (text + 0.1 * random.normal(size=text.shape)).astype(np.float16)
+    present = np.ones(PAIRS, bool)
+    ids = [f"clip{number}" for number in range(PAIRS)]
+    write_pairs(folder, ids, PairBatch(vision, present, text, present), Provenance("clip", digest, "", "", ""))
+
+
+def pretrain_flags(folder):
+    return (
+        f"--params={folder / 'params.yaml'}",
+        "--name=webvid",
+        f"--pairs={folder / 'pairs'}",
+        f"--output={folder / 'model'}",
+        "--device=cpu",
+    )
+
+
+def test_from_pairs_to_recalls(run, tmp_path):
+    write_corpus(tmp_path / "pairs", write_params(tmp_path))
+    run("pretrain.py", *pretrain_flags(tmp_path))
+    flags = (f"--pairs={tmp_path / 'pairs'}", f"--model={tmp_path / 'model'}", f"--output={tmp_path / 'results'}")
+    run("evaluate_retrieval.py", f"--params={tmp_path / 'params.yaml'}", "--corpus=test", *flags, "--device=cpu")
+    written = read_json(tmp_path / "results" / "metrics.json")
+    assert (written["pretraining"], written["corpus"], written["pairs"]) == ("webvid", "test", PAIRS)
+    assert set(written["metrics"]) == {"pretrained", "untrained", "encoder"}
+    assert written["metrics"]["pretrained"] != written["metrics"]["untrained"]
+    assert written["metrics"]["encoder"]["text_to_video"]["recall@1"] > 0.9
+    assert written["chance"]["recall@1"] == pytest.approx(1 / PAIRS)
+
+
+def test_pairs_of_another_encoder_are_refused(run, tmp_path):
+    write_params(tmp_path)
+    write_corpus(tmp_path / "pairs", "another")
+    with pytest.raises(SystemExit, match="stale"):
+        run("pretrain.py", *pretrain_flags(tmp_path))
+
+
+def test_without_tensorboard_its_flag_is_an_error(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "mmsrec.training.tensorboard", raising=False)
+    write_corpus(tmp_path / "pairs", write_params(tmp_path))
+    with pytest.raises(SystemExit, match="TensorBoard is not installed"):
+        run("pretrain.py", *pretrain_flags(tmp_path), f"--tensorboard={tmp_path / 'events'}")
