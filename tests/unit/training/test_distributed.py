@@ -23,7 +23,7 @@ from tests.unit.training import worker
 from tests.unit.training.pairs import batch, corpus
 
 ALONE = World(torch.device("cpu"))
-TIMEOUT = 120
+TIMEOUT = 300
 
 
 @pytest.fixture(scope="module")
