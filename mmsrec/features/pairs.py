@@ -5,7 +5,9 @@ permutes the rows of each window. So a shuffle costs no more than a sequential r
 corpus, and the order depends on the seed and the epoch alone: not on processes, nor on where a run began.
 """
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,8 @@ from mmsrec.features.pairs_shards import INDEX, Footer, damaged, read_footer, re
 from mmsrec.parallel import ahead, cores
 
 WINDOW_BYTES = 2**27
+# Threads that decode row groups.
+DECODERS = 4
 # The order's first draw is that of the row groups; window w draws after it.
 _GROUPS = 0
 
@@ -154,9 +158,13 @@ class Pairs:
     def _read(self, groups: np.ndarray) -> PairBatch:
         ends = np.cumsum(self._sizes[groups])
         pairs = PairBatch.empty(int(ends[-1]), **self.widths)
-        for group, end in zip(groups, ends, strict=True):
+
+        def read(group: int, end: int) -> None:
             target = pairs.rows(slice(end - self._sizes[group], end))
             read_group(self._shards[self._shard_of[group]], self._group_of[group], self._schema, *target)
+
+        with ThreadPoolExecutor(min(DECODERS, cores())) as decoders:
+            deque(decoders.map(read, groups, ends), maxlen=0)
         return pairs
 
     def _check(self, path: Path, footer: Footer, rows: int, expected_digest: str | None) -> None:

@@ -118,7 +118,7 @@ def read_group(
         ArtifactError: the shard is damaged.
     """
     with _damage_named(path), open_table(path, schema) as file:
-        table = file.read_row_group(group, columns=schema.names[1:])
+        table = file.read_row_group(group, columns=schema.names[1:], use_threads=False)
     of_vision, of_text = (column.combine_chunks() for column in table.columns)
     copy = _copy_vectors if _is_vector(of_vision.type) else _average_frames
     copy(of_vision, vision, vision_present)
