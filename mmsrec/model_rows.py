@@ -16,6 +16,7 @@ class ItemEncoderSettings(Frozen):
     feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
     embedding_dropout: Share
     hidden_dropout: Share
+    whiten: bool = Field(description="features are decorrelated, to unit variance, before they are projected")
     missing: Literal["mask_token", "drop"] = Field(description="what stands for an absent modality")
     temperature: Annotated[float, Field(gt=0)]
 

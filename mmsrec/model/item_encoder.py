@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsrec.model.transformer import Dropout, Transformer, initialise
+from mmsrec.model.whitening import Whitening
 from mmsrec.model_rows import ItemEncoderSettings
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -24,6 +25,7 @@ class TokenEmbedding(nn.Module):
     def __init__(self, widths: Mapping[str, int], settings: ItemEncoderSettings, positions: int = 0) -> None:
         super().__init__()
         dim = settings.dim
+        self.whiten = nn.ModuleDict({name: Whitening(width) for name, width in widths.items() if settings.whiten})
         self.project = nn.ModuleDict({name: nn.Linear(width, dim) for name, width in widths.items()})
         self.project_norm = nn.ModuleDict({name: nn.LayerNorm(dim) for name in widths})
         self.mask = nn.Embedding(1, dim)
@@ -34,7 +36,10 @@ class TokenEmbedding(nn.Module):
 
     def features(self, vectors: Mapping[str, Tensor]) -> list[Tensor]:
         """Feature embeddings [N, D] of N items, one tensor a modality, whose features [N, F] are given by modality."""
-        return [self.project_norm[name](layer(vectors[name])) for name, layer in self.project.items()]
+        whitened = {name: layer(vectors[name]) for name, layer in self.whiten.items()}
+        return [
+            self.project_norm[name](layer(whitened.get(name, vectors[name]))) for name, layer in self.project.items()
+        ]
 
     def tokens(self, features: Sequence[Tensor], shown_NM: Tensor) -> Tensor:
         """Tokens [N, M, D]: the feature embeddings, and the [mask] where a modality is not shown."""

@@ -27,6 +27,8 @@ class MMSRec(TrainedRecommender):
         self.features = nn.ModuleDict(features)
         widths = {name: feature.vectors_IF.shape[1] for name, feature in features.items()}
         self.encoder = ItemEncoder(widths, settings, settings.max_length)
+        for name, whitening in self.encoder.embedding.whiten.items():
+            whitening.fit([features[name].vectors_IF[features[name].present_I]])
         present_IM = torch.stack([feature.present_I for feature in features.values()], dim=1)
         self.register_buffer("present_IM", present_IM, persistent=False)
         # Read tokens of all items, and of the [mask] in the last row.

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from mmsrec.training.weights import write_weights
 
 logger = logging.getLogger(__name__)
 
+# Pairs that the whitening is fitted to: many times as many as a feature has components.
+WHITENING_BATCH, WHITENING_BATCHES = 4096, 16
 KEPT = 2  # checkpoints, so that damage to the newest costs minutes
 Observer = Callable[[int, Mapping[str, float]], None]
 
@@ -138,12 +141,21 @@ class _Run:
             self.encoder.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.state = checkpoint.load() or PretrainState()
-        if self.state.model:
+        if not self.state.model:
+            self._whiten()
+        else:
             self.encoder.load_state_dict(self.state.model)
             self._optimizer.load_state_dict(self.state.optimizer)
             logger.info("continuing in epoch %d after step %d", self.state.epoch, self.state.step)
         # None may write, and so remove, a checkpoint before all have read theirs.
         world.wait()
+
+    def _whiten(self) -> None:
+        """Fits the whitening to the first pairs of the first epoch, the same in every process."""
+        for name, whitening in self.encoder.embedding.whiten.items():
+            batches = self._pairs.batches(WHITENING_BATCH, self._seed, 0)
+            rows = (Items.of(batch, torch.device("cpu")) for batch in islice(batches, WHITENING_BATCHES))
+            whitening.fit(items.vectors[name][items.present[name]] for items in rows)
 
     def train(self) -> None:
         while self.state.epoch <= self._settings.max_epochs:

@@ -58,9 +58,16 @@ def read_pretrained_config(folder: Path) -> PretrainedConfig:
 
 
 def untrained_encoder(config: PretrainedConfig) -> ItemEncoder:
-    """The item encoder as it was before its first step; draws from torch's global generator."""
+    """The item encoder as drawn at random, its whitening not fitted; draws from torch's global generator."""
     seed_everything(config.seed, 0)
     return ItemEncoder(config.widths, Pretraining(**config.settings))
+
+
+def load_untrained(folder: Path) -> ItemEncoder:
+    """The item encoder as it was before its first step; errors as in `load_encoder`."""
+    encoder, trained = untrained_encoder(read_pretrained_config(folder)), load_encoder(folder)
+    encoder.embedding.whiten.load_state_dict(trained.embedding.whiten.state_dict())
+    return encoder.eval()
 
 
 def load_encoder(folder: Path) -> ItemEncoder:

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 NEW = frozenset({"embedding.position.weight"})
 # The tensors that serve one modality; a variant without it leaves them unused.
 OF_MODALITY = (
+    "embedding.whiten.{}.mean",
+    "embedding.whiten.{}.matrix",
     "embedding.project.{}.weight",
     "embedding.project.{}.bias",
     "embedding.project_norm.{}.weight",
@@ -112,7 +114,8 @@ def _misfit(folder: Path, name: str, found: object, expected: object) -> Checkpo
         where=f"{folder / NAME}: {name}",
         expected=expected,
         found=found,
-        fix="Give `pretraining` and `training` the same dim, layers, heads and feedforward, and features of one width.",
+        fix="Give `pretraining` and `training` the same dim, layers, heads, feedforward and whiten, and features of "
+        "one width.",
     )
 
 

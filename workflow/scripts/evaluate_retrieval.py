@@ -7,7 +7,7 @@ import stage
 
 from mmsrec.evaluation.retrieval import evaluate_retrieval
 from mmsrec.features.pairs import Pairs
-from mmsrec.training.pretrained import load_encoder, read_pretrained_config, untrained_encoder
+from mmsrec.training.pretrained import load_encoder, load_untrained, read_pretrained_config
 from mmsrec.training.runtime import start
 
 
@@ -19,7 +19,7 @@ def main(flags: Namespace) -> None:
         pairs,
         {
             "pretrained": load_encoder(flags.model).to(device),
-            "untrained": untrained_encoder(config).to(device),
+            "untrained": load_untrained(flags.model).to(device),
         },
         {"pretraining": config.name, "encoder": config.encoder, "corpus": flags.corpus},
         flags.output,

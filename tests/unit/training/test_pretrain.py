@@ -98,6 +98,13 @@ def test_a_run_killed_at_a_random_step_goes_on_as_an_unbroken_one(folder, save_m
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
+def test_a_whitened_run_goes_on_with_its_whitening(folder):
+    settings = PRETRAINING.model_copy(update={"whiten": True})
+    unbroken = run(folder, "unbroken", settings=settings)
+    before = run(folder, "killed", settings=settings, killed_at=5)
+    assert before | run(folder, "killed", settings=settings) == unbroken
+
+
 def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(folder, caplog):
     unbroken = run(folder, "unbroken")
     run(folder, "killed", killed_at=6)

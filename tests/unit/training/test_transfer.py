@@ -11,6 +11,7 @@ from mmsrec.pretrain_rows import PretrainingRow, Weights
 from mmsrec.training.distributed import World
 from mmsrec.training.models import Catalogue
 from mmsrec.training.pretrain import pretrain
+from mmsrec.training.pretrained import load_untrained
 from mmsrec.training.run import load, train
 from mmsrec.training.transfer import transfer
 from mmsrec.training.weights import read_weights, write_weights
@@ -69,6 +70,16 @@ def test_every_tensor_of_the_item_encoder_is_loaded_and_positions_are_new(folder
     assert sorted([*done.loaded, *done.new]) == sorted(state)
 
 
+def test_the_whitening_of_pretraining_comes_along(tmp_path):
+    folder = pretrained(tmp_path, whiten=True)
+    network, *rest = model(settings=SETTINGS.model_copy(update={"whiten": True}))
+    moved(folder, network, *rest)
+    found = network.encoder.embedding.whiten["text"].matrix
+    assert torch.equal(found, read_weights(folder)["embedding.whiten.text.matrix"])
+    assert not torch.equal(found, torch.eye(WIDTHS["text"]))
+    assert torch.equal(found, load_untrained(folder).embedding.whiten["text"].matrix)
+
+
 @pytest.mark.parametrize("modality", ["vision", "text"])
 def test_a_variant_of_one_modality_leaves_the_tensors_of_the_other_unused(folder, modality):
     network, *rest = model(modalities=(modality,))
@@ -96,6 +107,7 @@ def test_what_pretraining_never_reached_is_new(tmp_path):
         ({"settings": SETTINGS.model_copy(update={"layers": 3})}, "transformer.blocks.2"),
         ({"settings": SETTINGS.model_copy(update={"layers": 1})}, "transformer.blocks.1"),
         ({"settings": SETTINGS.model_copy(update={"heads": 4})}, "heads"),
+        ({"settings": SETTINGS.model_copy(update={"whiten": True})}, "embedding.whiten.text"),
         ({"widths": WIDTHS | {"text": 9}}, "embedding.project.text.weight"),
         ({"digest": "another"}, "digest another"),
     ],
