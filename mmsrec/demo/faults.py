@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -129,12 +129,18 @@ TRAILER_FAULTS: Mapping[str, TrailerFault] = {
 }
 
 
-def spread(shares: Mapping[str, float], site: Site, random: np.random.Generator) -> dict[int, str]:
-    """Draws the items that each fault gets: its share of the site's items, at least one, no item twice.
+# Shares of the videos of the corpus for tests, among those that are tested.
+CLIP_FAULTS: Mapping[str, float] = {"gone": 0.01, "flaky": 0.01, "truncated": 0.01}
 
-    Only items that a 5-core keeps are drawn.
-    """
+
+def spread(shares: Mapping[str, float], items: int, order: Sequence[int]) -> dict[int, str]:
+    """The items that each fault gets: its share of all `items`, at least one, taken from `order` one after another."""
+    left = iter(order)
+    counts = {fault: max(1, round(share * items)) for fault, share in shares.items()}
+    return {int(next(left)): fault for fault, count in counts.items() for _ in range(count)}
+
+
+def site_faults(shares: Mapping[str, float], site: Site, random: np.random.Generator) -> dict[int, str]:
+    """Spreads faults over those items of a site that a 5-core keeps."""
     actions = np.bincount(np.concatenate(site.histories), minlength=len(site.taste))
-    items = iter(random.permutation(np.flatnonzero(actions >= ENOUGH_ACTIONS)))
-    counts = {fault: max(1, round(share * len(site.taste))) for fault, share in shares.items()}
-    return {int(next(items)): fault for fault, count in counts.items() for _ in range(count)}
+    return spread(shares, len(site.taste), random.permutation(np.flatnonzero(actions >= ENOUGH_ACTIONS)))

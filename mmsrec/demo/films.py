@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsrec.demo.faults import LISTED, TRAILER_FAULTS, TrailerFault, spread
+from mmsrec.demo.faults import LISTED, TRAILER_FAULTS, TrailerFault, site_faults
 from mmsrec.demo.looks import Look, look_of
 from mmsrec.demo.words import Draw, vocabulary
 from mmsrec.demo.world import Site, SiteSize, make_site, stream
@@ -78,7 +78,9 @@ def make_film_site(size: SiteSize, seed: int, name: str) -> FilmSite:
     random = stream(seed, name, "films")
     ids = np.sort(random.choice(int(size.items * SPARE_IDS), size.items, replace=False)) + 1
     codes = stream(seed, name, "trailers").choice(TRAILER_LETTERS, (size.items, TRAILER_LENGTH))
-    faults = spread({fault: row.share for fault, row in TRAILER_FAULTS.items()}, latent, stream(seed, name, "faults"))
+    faults = site_faults(
+        {fault: row.share for fault, row in TRAILER_FAULTS.items()}, latent, stream(seed, name, "faults")
+    )
     films = {}
     for item, (movie_id, taste) in enumerate(zip(ids, latent.taste, strict=True)):
         draw = Draw(vocabulary(name), taste, random)

@@ -6,11 +6,11 @@ from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from importlib import metadata
 from multiprocessing import get_context
-from os import cpu_count
 from pathlib import Path
 from typing import NamedTuple
 
 from mmsrec.demo import looks, pictures, trailers
+from mmsrec.demo.clips import VIDEO_SECONDS, video_path
 from mmsrec.demo.faults import ANSWERS
 from mmsrec.demo.films import trailer_path
 from mmsrec.demo.looks import Look
@@ -18,6 +18,7 @@ from mmsrec.demo.mirror import World
 from mmsrec.demo.shop import picture_path
 from mmsrec.demo.world import stream
 from mmsrec.files import read_json, write_json
+from mmsrec.parallel import cores
 
 FOLDER = "media"  # below the mirror
 FAULTS = "faults.json"  # the fault of each path that has one
@@ -47,22 +48,29 @@ class Medium(NamedTuple):
 
 def media_of(world: World) -> dict[str, Medium]:
     """Every file of a world's media by its path below the media's base."""
-    shop, films = world.shop, world.films
-    return {
+    shop, films, corpus = world.shop, world.films, world.corpus
+    media = {
         picture_path(product): Medium(shop.seed, (shop.name, "picture", product.asin), product.look)
         for product in shop.products
-    } | {
+    }
+    media |= {
         trailer_path(film): Medium(
             films.seed, (films.name, "trailer", film.trailer), film.look, film.trailer_fault.seconds
         )
         for film in films.films
     }
+    media |= {
+        video_path(video): Medium(corpus.seed, (corpus.name, "video", video.video_id), video.look, VIDEO_SECONDS)
+        for video in corpus.videos
+    }
+    return media
 
 
 def faults_of(world: World) -> dict[str, str]:
     """The paths that the server does not answer as it should, with the names of their faults."""
     found = {picture_path(product): product.fault for product in world.shop.products}
     found |= {trailer_path(film): film.fault for film in world.films.films}
+    found |= {video_path(video): video.fault for video in world.corpus.videos}
     return {path: fault for path, fault in found.items() if fault in ANSWERS}
 
 
@@ -87,7 +95,7 @@ def write_media(mirror: Path, world: World) -> int:
     write_json(folder / FAULTS, faults_of(world))
     write_json(folder / SEARCH, searches_of(world))
     media = media_of(world)
-    made_from = _digest(media)
+    made_from = digest_of(media)
     stale = _stale(folder, list(media), made_from)
     if stale:
         (folder / STAMP).unlink(missing_ok=True)
@@ -107,16 +115,16 @@ def _has_size(path: Path, size: int | None) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def _digest(media: Mapping[str, Medium]) -> str:
-    """Changes with whatever could change a file."""
+def digest_of(rows: object) -> str:
+    """Changes with whatever could change what is drawn from some rows: they themselves, the code and its packages."""
     code = [Path(module.__file__).read_text("utf-8") for module in SOURCES]
     versions = [metadata.version(package) for package in PACKAGES]
-    return sha256(repr([*media.items(), code, versions]).encode()).hexdigest()
+    return sha256(repr([rows, code, versions]).encode()).hexdigest()
 
 
 def _make(folder: Path, media: Mapping[str, Medium]) -> None:
     # Processes that start afresh: a copy of one with threads may hang.
-    with ProcessPoolExecutor(cpu_count(), get_context("spawn")) as workers:
+    with ProcessPoolExecutor(cores(), get_context("spawn")) as workers:
         bodies = workers.map(Medium.make, media.values(), chunksize=8)
         # Files that a killed run leaves cut short have no stamp yet, and are made again.
         for path, body in zip(media, bodies, strict=True):

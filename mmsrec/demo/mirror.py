@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmsrec.demo.addresses import MEDIA
+from mmsrec.demo.clips import Corpus, captions_json, jsfusion_csv, make_corpus
 from mmsrec.demo.films import FilmSite, films_zip, make_film_site, trailer_ids_csv
 from mmsrec.demo.shop import Shop, make_shop, metadata_gz, ratings_csv
 from mmsrec.demo.world import WorldSize
@@ -12,15 +13,20 @@ from mmsrec.files import atomic_path
 
 @dataclass(frozen=True)
 class World:
-    """Sites whose users and items share the circles of taste."""
+    """Sites whose users and items share the circles of taste, and a corpus of clips that shares them, too."""
 
     shop: Shop
     films: FilmSite
+    corpus: Corpus
 
 
 def make_world(size: WorldSize, seed: int) -> World:
-    """Makes every site of a world; equal arguments make equal worlds."""
-    return World(make_shop(size.shop, seed, "shop"), make_film_site(size.films, seed, "films"))
+    """Makes every site of a world and its corpus; equal arguments make equal worlds."""
+    return World(
+        make_shop(size.shop, seed, "shop"),
+        make_film_site(size.films, seed, "films"),
+        make_corpus(size.corpus, seed, "clips"),
+    )
 
 
 def raw_files(world: World, media_base: str = MEDIA) -> dict[str, bytes]:
@@ -30,6 +36,8 @@ def raw_files(world: World, media_base: str = MEDIA) -> dict[str, bytes]:
         "demo/meta_Demo.json.gz": metadata_gz(world.shop, media_base),
         "demo/films.zip": films_zip(world.films),
         "demo/ml-youtube.csv": trailer_ids_csv(world.films),
+        "demo/MSRVTT_data.json": captions_json(world.corpus),
+        "demo/MSRVTT_JSFUSION_test.csv": jsfusion_csv(world.corpus),
     }
 
 

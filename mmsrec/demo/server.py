@@ -19,7 +19,7 @@ from mmsrec.files import read_json
 
 logger = logging.getLogger(__name__)
 
-FILE = re.compile(r"/((?:images|trailers)/[A-Za-z0-9_-]{1,64}(\.jpg|\.mp4))", re.ASCII)
+FILE = re.compile(r"/((?:images|trailers|clips)/[A-Za-z0-9_-]{1,64}(\.jpg|\.mp4))", re.ASCII)
 RANGE = re.compile(r"bytes=(\d{1,12})-(\d{0,12})", re.ASCII)
 TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4"}
 NOTHING = Answer(404, body=b"")

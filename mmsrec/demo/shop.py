@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmsrec.demo.addresses import MOVED, UNREACHABLE
-from mmsrec.demo.faults import PICTURE_FAULTS, spread
+from mmsrec.demo.faults import PICTURE_FAULTS, site_faults
 from mmsrec.demo.looks import Look, look_of
 from mmsrec.demo.words import Draw, vocabulary
 from mmsrec.demo.world import Site, SiteSize, make_site, stream
@@ -55,7 +55,7 @@ def make_shop(size: SiteSize, seed: int, name: str) -> Shop:
     latent = make_site(size, seed, name)
     random = stream(seed, name, "products")
     asins = _codes("B0", 8, size.items, random)
-    faults = spread(PICTURE_FAULTS, latent, stream(seed, name, "faults"))
+    faults = site_faults(PICTURE_FAULTS, latent, stream(seed, name, "faults"))
     products = [
         _product(asin, taste, name, faults.get(item), random)
         for item, (asin, taste) in enumerate(zip(asins, latent.taste, strict=True))

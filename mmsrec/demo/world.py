@@ -61,16 +61,27 @@ class SiteSize:
 
 
 @dataclass(frozen=True)
+class CorpusSize:
+    """How large a corpus of clips is: its shards, clips a shard, videos, and those of them that are tested."""
+
+    shards: int
+    shard: int
+    videos: int
+    test_videos: int
+
+
+@dataclass(frozen=True)
 class WorldSize:
-    """How large the sites of a world are."""
+    """How large the sites and the corpus of a world are."""
 
     shop: SiteSize
     films: SiteSize
+    corpus: CorpusSize
 
 
 SIZES = {
-    "demo": WorldSize(shop=SiteSize(1500, 500, 9.5), films=SiteSize(800, 400, 26)),
-    "test": WorldSize(shop=SiteSize(300, 120, 9.5), films=SiteSize(150, 100, 16)),
+    "demo": WorldSize(SiteSize(1500, 500, 9.5), SiteSize(800, 400, 26), CorpusSize(4, 500, 240, 200)),
+    "test": WorldSize(SiteSize(300, 120, 9.5), SiteSize(150, 100, 16), CorpusSize(2, 100, 30, 24)),
 }
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from mmsrec.crawl.trailer_ids import VIDEO_ID, read_trailer_ids
-from mmsrec.demo.faults import ANSWERS, PICTURE_FAULTS, TRAILER_FAULTS
+from mmsrec.demo.faults import ANSWERS, CLIP_FAULTS, PICTURE_FAULTS, TRAILER_FAULTS
 from mmsrec.demo.media import faults_of, media_of, search_key, searches_of, write_media
 from mmsrec.demo.mirror import make_world
 from mmsrec.demo.world import SIZES
@@ -29,6 +29,7 @@ def test_every_fault_has_its_share(size, seed):
     for shares, faults in (
         (PICTURE_FAULTS, [product.fault for product in world.shop.products]),
         ({name: row.share for name, row in TRAILER_FAULTS.items()}, [film.fault for film in world.films.films]),
+        (CLIP_FAULTS, [video.fault for video in world.corpus.videos]),
     ):
         counts = Counter(filter(None, faults))
         assert counts == {name: max(1, round(share * len(faults))) for name, share in shares.items()}
@@ -56,7 +57,7 @@ def test_the_table_of_trailer_ids_is_read_by_the_crawl(world, files, tmp_path):
 
 def test_the_notes_name_files_and_answers(world):
     media = media_of(world)
-    assert len(media) == len(world.shop.products) + len(world.films.films)
+    assert len(media) == len(world.shop.products) + len(world.films.films) + len(world.corpus.videos)
     assert set(faults_of(world)) <= set(media)
     assert set(faults_of(world).values()) == set(ANSWERS)
     found = {page for pages in searches_of(world).values() for page in pages}

@@ -16,7 +16,7 @@ def test_another_media_base_changes_the_metadata_only(world, files):
 
 def test_a_second_run_leaves_the_files_alone_and_mends_a_damaged_one(world, tmp_path):
     paths = write_mirror(tmp_path, world)
-    assert len(paths) == 4
+    assert len(paths) == 6
     times = {path: path.stat().st_mtime_ns for path in paths}
     assert write_mirror(tmp_path, world) == []
     assert times == {path: path.stat().st_mtime_ns for path in paths}

@@ -11,6 +11,7 @@ import pytest
 
 from mmsrec.demo.media import faults_of, media_of
 
+TIMEOUT = 300  # seconds, of a script on a busy machine
 READ = "import sys, urllib.request; print(len(urllib.request.urlopen(sys.argv[1], timeout=5).read()))"
 
 
@@ -29,7 +30,7 @@ def run(pytestconfig):
             env=os.environ | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=TIMEOUT,
         )
 
     return call
@@ -104,5 +105,5 @@ def test_a_request_to_end_reaches_the_command_and_the_server(mirror, pytestconfi
     process = subprocess.Popen(command, cwd=pytestconfig.rootpath, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 128 + signal.SIGTERM
+    assert process.wait(TIMEOUT) == 128 + signal.SIGTERM
     process.stdout.close()

@@ -7,7 +7,7 @@ import pytest
 
 from mmsrec.demo.looks import PATTERNS, look_of
 from mmsrec.demo.words import Draw, vocabulary
-from mmsrec.demo.world import FACTOR_INDEX, FACTORS, TEXT
+from mmsrec.demo.world import FACTOR_INDEX, FACTORS, PICTURE, TEXT
 
 NAMES = ["shop", "films"]
 
@@ -25,7 +25,11 @@ def test_only_factors_that_texts_show_have_words(name):
     assert set(vocabulary(name).rings) <= {factor.name for factor in FACTORS if TEXT in factor.shown}
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_captions_name_what_pictures_show():
+    assert set(vocabulary("clips").rings) == {factor.name for factor in FACTORS if PICTURE in factor.shown}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "clips"])
 def test_every_placeholder_has_words_and_every_field_is_of_one_ring(name):
     words = vocabulary(name)
     wanted = {
@@ -40,7 +44,7 @@ def test_every_placeholder_has_words_and_every_field_is_of_one_ring(name):
     assert all(row.keys() == rows[0].keys() for rows in words.rings.values() for row in rows)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "clips"])
 def test_a_word_can_follow_every_word(name):
     words = vocabulary(name)
     lists = [row[field] for rows in words.rings.values() for row in rows for field in row if field not in words.kept]
@@ -48,7 +52,7 @@ def test_a_word_can_follow_every_word(name):
 
 
 def test_no_word_belongs_to_two_rows_of_a_ring():
-    for name in NAMES:
+    for name in [*NAMES, "clips"]:
         for rows in vocabulary(name).rings.values():
             counts = Counter(word for row in rows for field in row if field != "genre" for word in row[field])
             assert counts.most_common(1)[0][1] == 1

@@ -1,0 +1,70 @@
+"""The clips of a demo corpus as the hub serves CLIP-WebVid: tar shards of frame features and captions (WebDataset)."""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mmsrec.demo.clips import Clip, Corpus, clip_frames
+from mmsrec.demo.media import digest_of
+from mmsrec.files import atomic_path, read_json, write_json
+from mmsrec.progress import progress
+
+REPOSITORY = "demo/CLIP-demo"
+STAMP = "made.json"  # what the shards were made from
+# Every so manyth clip has no caption, as in collections from the web.
+CAPTIONLESS = 100
+
+Encode = Callable[[Sequence[Image.Image]], np.ndarray]
+
+
+def write_shards(mirror: Path, corpus: Corpus, encode: Encode, encoder: str, batch: int) -> int:
+    """Writes the shards of a corpus below the mirror's folder of the hub, unless they are there already.
+
+    Args:
+        mirror: the folder.
+        corpus: its clips.
+        encode: images to float32 [images, width].
+        encoder: identity of `encode`: with another one the shards are written anew.
+        batch: images that are encoded at once.
+
+    Returns:
+        How many shards were written.
+    """
+    folder = mirror / "hub" / REPOSITORY
+    paths = [folder / f"data/train/{number:05d}.tar" for number in range(len(corpus.shards))]
+    made_from = digest_of([corpus.seed, corpus.shards, encoder, batch])
+    current = (folder / STAMP).is_file() and read_json(folder / STAMP) == {"made_from": made_from}
+    todo = [(path, clips) for path, clips in zip(paths, corpus.shards, strict=True) if not (current and path.is_file())]
+    with progress("encode clips", len(todo), "shard") as bar:
+        for path, clips in todo:
+            _write_shard(path, corpus, clips, encode, batch)
+            bar.update()
+    write_json(folder / STAMP, {"made_from": made_from})
+    return len(todo)
+
+
+def _write_shard(path: Path, corpus: Corpus, clips: Sequence[Clip], encode: Encode, batch: int) -> None:
+    images = [Image.fromarray(frame) for clip in clips for frame in clip_frames(corpus, clip)]
+    features = np.concatenate([encode(images[start : start + batch]) for start in range(0, len(images), batch)])
+    ends = np.cumsum([clip.seconds for clip in clips])
+    with atomic_path(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for number, (clip, frames) in enumerate(zip(clips, np.split(features, ends[:-1]), strict=True)):
+            for suffix, content in _members(number, clip, frames):
+                info = tarfile.TarInfo(f"{clip.key}.{suffix}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+
+
+def _members(number: int, clip: Clip, frames: np.ndarray) -> Iterator[tuple[str, bytes]]:
+    facts = {"videoid": clip.key, "duration": f"PT00H00M{clip.seconds:02d}S", "page_dir": "demo"}
+    yield "json", json.dumps(facts).encode("utf-8")
+    array = io.BytesIO()
+    np.save(array, frames.astype(np.float16), allow_pickle=False)
+    yield "npy", array.getvalue()
+    if (number + 1) % CAPTIONLESS:
+        yield "txt", clip.caption.encode("utf-8")
