@@ -12,12 +12,14 @@ from PIL import Image
 from mmsrec.demo.clips import Clip, Corpus, clip_frames
 from mmsrec.demo.media import digest_of
 from mmsrec.files import atomic_path, read_json, write_json
+from mmsrec.parallel import ahead
 from mmsrec.progress import progress
 
 REPOSITORY = "demo/CLIP-demo"
 STAMP = "made.json"  # what the shards were made from
 # Every so manyth clip has no caption, as in collections from the web.
 CAPTIONLESS = 100
+CHUNK = 50  # clips that are rendered while others are encoded
 
 Encode = Callable[[Sequence[Image.Image]], np.ndarray]
 
@@ -49,8 +51,13 @@ def write_shards(mirror: Path, corpus: Corpus, encode: Encode, encoder: str, bat
 
 
 def _write_shard(path: Path, corpus: Corpus, clips: Sequence[Clip], encode: Encode, batch: int) -> None:
-    images = [Image.fromarray(frame) for clip in clips for frame in clip_frames(corpus, clip)]
-    features = np.concatenate([encode(images[start : start + batch]) for start in range(0, len(images), batch)])
+    def render(some: Sequence[Clip]) -> list[Image.Image]:
+        return [Image.fromarray(frame) for clip in some for frame in clip_frames(corpus, clip)]
+
+    rendered = ahead(render, (clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)), 1)
+    features = np.concatenate(
+        [encode(images[start : start + batch]) for images in rendered for start in range(0, len(images), batch)]
+    )
     ends = np.cumsum([clip.seconds for clip in clips])
     with atomic_path(path) as temporary, tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
         for number, (clip, frames) in enumerate(zip(clips, np.split(features, ends[:-1]), strict=True)):
