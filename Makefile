@@ -15,9 +15,10 @@ setup: $(READY) ## install the packages of requirements.lock and this project in
 
 demo: $(READY) ## make a small world, run the whole pipeline on it and show its main table
 	python workflow/scripts/make_demo.py --output .mirror
+	python workflow/scripts/make_demo_clips.py --encoder demo-clip --output .mirror
 	MMSREC_MIRROR=.mirror python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --cores all demo
 	@printf '\n%s\n\n' '$(CURDIR)/results/reports/demo/report.html'
-	@cat results/reports/demo/table3.md
+	@cat results/reports/demo/table1.md results/reports/demo/table3.md
 
 test: $(READY) ## run the tests
 	pytest

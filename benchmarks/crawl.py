@@ -51,12 +51,12 @@ class Run(NamedTuple):
 
 
 async def serve(folder: Path) -> None:
-    """Serves the files of a folder from memory, and prints the port."""
+    """Serves the files of a folder from memory, under names with any number before them, and prints the port."""
     answers = {}
     for path in folder.iterdir():
         body = path.read_bytes()
         head = f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
-        answers[f"/{path.name}".encode()] = head.encode() + body
+        answers[path.name.encode()] = head.encode() + body
     missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,7 +67,7 @@ async def serve(folder: Path) -> None:
             except (asyncio.IncompleteReadError, ConnectionError):
                 break
             keep_alive = b"connection: close" not in request.lower()
-            writer.write(answers.get(request.split(b" ", 2)[1], missing))
+            writer.write(answers.get(request.split(b" ", 2)[1].partition(b"-")[2], missing))
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024)
@@ -117,10 +117,10 @@ def measure(command: list[str]) -> Run:
     return Run(account["pictures"], account["seconds"], wall, processor, usage.ru_maxrss / 1024)
 
 
-def compare(posters: Path, connections: int, rounds: int, peer: str | None) -> None:
+def compare(posters: Path, copies: int, connections: int, rounds: int, peer: str | None) -> None:
     """Prints a row for each crawler, measured by turns."""
     with server_of(posters) as base, tempfile.TemporaryDirectory() as scratch:
-        names = sorted(path.name for path in posters.iterdir())
+        names = sorted(f"{copy}-{path.name}" for path in posters.iterdir() for copy in range(copies))
         urls = Path(scratch) / "urls.txt"
         urls.write_text("\n".join(f"{base}/{name}" for name in names))
         crawlers = {"mmsrec": [sys.executable, __file__, "--crawl", urls, "FOLDER", str(connections)]}
@@ -169,6 +169,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     mirror = Path(os.environ.get("MMSREC_MIRROR", ROOT.parent / "shared" / "data"))
     arguments.add_argument("--posters", type=Path, default=mirror / "ml-1m" / "posters", help="folder of JPEG files")
+    arguments.add_argument("--copies", type=int, default=1, help="names of each picture")
     arguments.add_argument("--connections", type=int, default=32)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--peer", help="Python interpreter of an environment with img2dataset")
@@ -183,7 +184,7 @@ def main() -> None:
     elif flags.faults:
         print_faults()
     else:
-        compare(flags.posters, flags.connections, flags.rounds, flags.peer)
+        compare(flags.posters, flags.copies, flags.connections, flags.rounds, flags.peer)
 
 
 if __name__ == "__main__":
