@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from mmsrec.demo.mirror import make_world, write_mirror
-from mmsrec.demo.world import SIZES
 from mmsrec.files import read_json
-from tests.integration.engines import copy_workflow
+from tests.integration.engines import ROOT, copy_workflow
 
 SMALL = {
     "dim: 64, heads: 4": "dim: 16, heads: 2",
-    "max_epochs: 12": "max_epochs: 4",
+    "max_epochs: 8": "max_epochs: 3",
     "dim: 64, ngrams": "dim: 16, ngrams",
+    "domains: [demo-shop, demo-films]": "domains: [demo-shop]",
+    "demo-text, demo-vision, demo-both, demo-clip, demo-pretrained]": "demo-both, demo-pretrained]",
 }
 
 
@@ -44,7 +45,9 @@ def run(project, *command):
 
 
 def snakemake(project, *flags):
-    return run(project, "-m", "snakemake", "--cores", "2", "results/reports/demo", *flags)
+    """Runs the demo's report with its web server beside it."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "results/reports/demo", *flags]
+    return run(project, "workflow/scripts/serve_demo.py", "--mirror", "mirror", "--", *command)
 
 
 def planned(output):
@@ -56,7 +59,9 @@ def planned(output):
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     copy_workflow(folder)
-    write_mirror(folder / "mirror", make_world(SIZES["test"], 1))
+    shutil.copytree(ROOT / "mmsrec/demo", folder / "mmsrec/demo")
+    for script, flags in {"make_demo.py": [], "make_demo_clips.py": ["--encoder", "demo-clip"]}.items():
+        run(folder, f"workflow/scripts/{script}", "--output", "mirror", "--size", "test", "--seed", "1", *flags)
     edit(folder, SMALL)
     snakemake(folder)
     return folder
@@ -66,16 +71,17 @@ def test_the_report_shows_every_experiment(project):
     report = project / "results/reports/demo"
     table = (report / "table3.md").read_text()
     assert "demo-shop" in table
-    assert "demo-films" in table
     assert "pop" in table
-    assert "demo-text" in table
+    assert "demo-both" in table
+    assert "demo-pretrained" in table
+    assert "untrained" in (report / "table1.md").read_text()
     assert (report / "report.html").read_text().startswith("<!")
 
 
 def test_raw_files_have_their_record(project):
-    record = read_json(project / "data/raw/demo/films.zip.json")
-    assert record["url"] == "mirror:demo/films.zip"
-    assert record["bytes"] == (project / "data/raw/demo/films.zip").stat().st_size
+    record = read_json(project / "data/raw/demo/ratings_Demo.csv.json")
+    assert record["url"] == "mirror:demo/ratings_Demo.csv"
+    assert record["bytes"] == (project / "data/raw/demo/ratings_Demo.csv").stat().st_size
 
 
 def test_a_second_run_has_nothing_to_do(project):
@@ -84,7 +90,7 @@ def test_a_second_run_has_nothing_to_do(project):
 
 def test_a_training_parameter_redoes_training_and_what_follows(project):
     before = (project / "params.yaml").read_text()
-    edit(project, {"hidden_dropout: 0.1": "hidden_dropout: 0.15"})
+    edit(project, {"whiten: true, batch_size": "whiten: true, clip_norm: 0.9, batch_size"})
     jobs = planned(snakemake(project, "-n"))
     (project / "params.yaml").write_text(before)
     assert jobs == {"train": 2, "evaluate": 2, "collect_results": 2, "report": 1}
@@ -92,8 +98,9 @@ def test_a_training_parameter_redoes_training_and_what_follows(project):
 
 def test_a_killed_training_ends_with_the_same_bytes(project):
     flags = [
-        *("workflow/scripts/train.py", "--domain", "demo-shop", "--k-core", "5", "--variant", "demo-text"),
+        *("workflow/scripts/train.py", "--domain", "demo-shop", "--k-core", "5", "--variant", "demo-pretrained"),
         *("--seed", "0", "--data", "data/processed/demo-shop/k5", "--features", "data/features/demo-shop"),
+        *("--pretrained", "models/pretrain"),
     ]
     folder = project / "killed"
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
