@@ -88,7 +88,7 @@ def test_a_domain_without_text_is_named(tmp_path, texts):
     write_items(tmp_path / "items.parquet", texts)
     with pytest.raises(FeatureError, match="No item of the domain has a text") as error:
         extract_texts(tmp_path / "items.parquet", "lsa", ROW, tmp_path / "text.parquet", domain="shop")
-    assert "domains.shop" in str(error.value)
+    assert "where: shop: " in str(error.value)
     assert "items.parquet" in str(error.value)
     assert "text_fields" in str(error.value)
 
@@ -175,7 +175,7 @@ def test_a_domain_without_pictures_is_named(tmp_path, stub):
     media = write_media(tmp_path / "media", {"other": picture(0)}, i0="dead")
     with pytest.raises(FeatureError, match="No item of the domain has a picture") as error:
         extract_pictures(tmp_path / "items.parquet", media, "stub", STUB, tmp_path / "vision.parquet", domain="shop")
-    assert "domains.shop" in str(error.value)
+    assert "where: shop: " in str(error.value)
 
 
 def frame_table(path, counts):
