@@ -20,7 +20,8 @@ SMALL = {
     "max_epochs: 8": "max_epochs: 3",
     "dim: 64, ngrams": "dim: 16, ngrams",
     "domains: [demo-shop, demo-films]": "domains: [demo-shop]",
-    "demo-text, demo-vision, demo-both, demo-clip, demo-pretrained]": "demo-both, demo-pretrained]",
+    "demo-text, demo-vision, demo-both]": "demo-both]",
+    "[demo-clip, demo-pretrained]": "[demo-pretrained]",
 }
 
 
