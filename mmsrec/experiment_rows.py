@@ -19,15 +19,28 @@ class Training(ItemEncoderSettings):
     """Settings of one model and of its training on a domain (Section 4.2.4 of the paper)."""
 
     max_length: Annotated[int, Field(ge=2)] = Field(description="N: the last N items of a sequence, the mask included")
-    mask_probability: Share = Field(description="of a position that is not the last")
-    augment: Literal["prefixes", "none"] = Field(description="every prefix of a sequence, or the sequence alone")
+    objective: Literal["masked", "causal"] = Field(
+        description="hidden items are predicted (Section 3.3.3), or at every item the next one"
+    )
+    mask_probability: Share = Field(description="of a position that is not the last; for the masked objective")
+    positions: Literal["end", "start"] = Field(
+        description="position embeddings count from the window's end, or from the sequence's first item in it"
+    )
+    item_tower: Literal["shared", "own"] = Field(description="the sequences' transformer, or another one of its own")
+    item_embedding: bool = Field(description="a trained vector of each item is added to its tokens")
+    augment: Literal["prefixes", "windows", "none"] = Field(
+        description="every prefix of a sequence, windows that hold every action once as a target, or its end alone"
+    )
+    sampled_items: Annotated[int, Field(ge=0)] = Field(
+        description="items drawn a step for a softmax with logQ correction; 0: the softmax runs over all items"
+    )
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     clip_norm: Annotated[float, Field(gt=0)]
     batch_size: Positive = Field(description="sequences a step")
     max_epochs: Positive
     patience: Positive = Field(description="epochs without a better validation Recall@10 before training stops")
-    precision: Literal["float32", "bfloat16"] = Field(description="of the products with the item table")
+    precision: Literal["float32", "bfloat16"] = Field(description="of the matrix products")
 
 
 Overrides = overrides("Overrides", Training)
@@ -57,7 +70,7 @@ class Domain(Frozen):
 class Variant(Frozen):
     """A model or an ablation of one."""
 
-    model: Literal["pop", "mmsrec"]
+    model: Literal["pop", "sasrec", "mmsrec"]
     encoders: dict[Modality, Name] = Field({}, description="what made the features of each modality that is read")
     pretrained: Name | None = Field(None, description="row of `pretrainings` whose weights training starts from")
     training: Overrides = Overrides()

@@ -20,13 +20,10 @@ class Pop(CountedRecommender):
 
     def fit(self, sequences: Sequences, ends_U: Tensor) -> None:
         """Counts every action before the ends of the users' training sequences."""
-        action_A = torch.arange(len(sequences.items_A), device=sequences.items_A.device)
-        user_A = torch.searchsorted(sequences.offsets_U1, action_A, right=True) - 1
-        trained = sequences.items_A[action_A < ends_U[user_A]]
-        self.counts += torch.bincount(trained, minlength=self.items)
+        self.counts += sequences.counts(ends_U, self.items)
 
-    def catalogue(self) -> tuple[Tensor]:
-        return (self.counts[:, None],)
+    def catalogue(self, items_K: Tensor | None = None) -> tuple[Tensor]:
+        return ((self.counts if items_K is None else self.counts[items_K])[:, None],)
 
     def user_vectors(self, catalogue: tuple[Tensor, ...], histories_BL: Tensor) -> Tensor:
         return self.counts.new_ones(len(histories_BL), 1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsrec.model.transformer import Dropout, Transformer, initialise
+from mmsrec.model.transformer import Dropout, Transformer, attention_mask, initialise
 from mmsrec.model.whitening import Whitening
 from mmsrec.model_rows import ItemEncoderSettings
 
@@ -46,28 +46,37 @@ class TokenEmbedding(nn.Module):
         columns = zip(features, shown_NM.unbind(1), strict=True)
         return torch.stack([torch.where(shown_N[:, None], x_ND, self.mask.weight) for x_ND, shown_N in columns], dim=1)
 
-    def forward(self, tokens_BLMD: Tensor, *, positions: bool) -> Tensor:
-        """The sum of the embeddings, normalised: [B, L * M, D]. The last item of a sequence has position 0."""
+    def forward(self, tokens_BLMD: Tensor, positions: Tensor | None = None) -> Tensor:
+        """The sum of the embeddings, normalised: [B, L * M, D].
+
+        Args:
+            tokens_BLMD: of items.
+            positions: of the items in their sequences, [L] or [B, L]; None for single items, which have none.
+        """
         batch, length, modalities, dim = tokens_BLMD.shape
         summed = tokens_BLMD + torch.stack([self.modality[name] for name in self.project])
-        if positions:
-            summed = summed + self.position.weight[:length].flip(0)[:, None, :]
+        if positions is not None:
+            summed = summed + self.position(positions)[..., None, :]
         return self.dropout(self.norm(summed)).reshape(batch, length * modalities, dim)
 
 
 class ItemEncoder(nn.Module):
     """Tokens of items and of sequences, the transformer, and the pooling of an item's tokens to one vector.
 
-    Args as those of `TokenEmbedding`.
+    Args:
+        widths, settings, positions: as those of `TokenEmbedding`.
+        own_tower: single items pass a transformer of their own, and not that of the sequences.
     """
 
-    def __init__(self, widths: Mapping[str, int], settings: ItemEncoderSettings, positions: int = 0) -> None:
+    def __init__(
+        self, widths: Mapping[str, int], settings: ItemEncoderSettings, positions: int = 0, *, own_tower: bool = False
+    ) -> None:
         super().__init__()
         self.missing = settings.missing
         self.embedding = TokenEmbedding(widths, settings, positions)
-        self.transformer = Transformer(
-            settings.dim, settings.layers, settings.heads, settings.feedforward, settings.hidden_dropout
-        )
+        sizes = (settings.dim, settings.layers, settings.heads, settings.feedforward, settings.hidden_dropout)
+        self.transformer = Transformer(*sizes)
+        self.item_transformer = Transformer(*sizes) if own_tower else None
         self.output = nn.ModuleDict({name: nn.Linear(settings.dim, settings.dim) for name in widths})
         self.output_norm = nn.LayerNorm(settings.dim)
         initialise(self)
@@ -89,7 +98,9 @@ class ItemEncoder(nn.Module):
 
     def items(self, tokens_NMD: Tensor, read_NM: Tensor | None) -> Tensor:
         """The vectors [N, D] of single items, without positions (equation 4), of length one."""
-        hidden_NMD = self.transformer(self.embedding(tokens_NMD[:, None], positions=False), read_NM)
+        transformer = self.item_transformer or self.transformer
+        mask = attention_mask(read_NM, tokens_NMD.shape[1], 0, tokens_NMD.device)
+        hidden_NMD = transformer(self.embedding(tokens_NMD[:, None]), mask)
         return self.pooled(hidden_NMD, read_NM)
 
     def pooled(self, hidden_NMD: Tensor, read_NM: Tensor | None) -> Tensor:

@@ -2,10 +2,42 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from mmsrec.model.recommender import Negatives, Predictions
 
 # Logits held at a time: what a CPU's last cache level holds, and what fills a GPU.
 TILE_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 27}
 TILE_ITEMS = 1 << 16
+
+
+def retrieval_loss(queries_PD: Tensor, items_KD: Tensor, predictions: Predictions, precision: torch.dtype) -> Tensor:
+    """The summed cross-entropy of the predictions: over all items, or over those drawn as negatives."""
+    if predictions.negatives is None:
+        return catalogue_cross_entropy(queries_PD, items_KD, predictions.targets_P, precision)
+    return sampled_cross_entropy(queries_PD, items_KD, predictions.targets_P, predictions.negatives)
+
+
+def sampled_cross_entropy(queries_PD: Tensor, items_KD: Tensor, targets_P: Tensor, negatives: Negatives) -> Tensor:
+    """An estimate of `catalogue_cross_entropy` from some items, which stand for all by the logQ correction.
+
+    Every negative's logit is lowered by the logarithm of how often it is expected among the draws, so that the
+    expectation of the sum of exponentials is that over all items. A target counts once, as itself, and its draws are
+    left out (Bengio and Senecal, 2003; Yi et al., 2019).
+
+    Args:
+        queries_PD: one vector a prediction.
+        items_KD: one vector an item.
+        targets_P: index of the item to be retrieved.
+        negatives: items drawn, the same for every prediction.
+
+    Returns:
+        A scalar.
+    """
+    logits_PS = queries_PD @ items_KD[negatives.items_S].T - negatives.log_expected_S
+    logits_PS = logits_PS.masked_fill(negatives.items_S == targets_P[:, None], -torch.inf)
+    target_P1 = (queries_PD * items_KD[targets_P]).sum(1, keepdim=True)
+    return -F.log_softmax(torch.cat([target_P1, logits_PS], dim=1).float(), dim=1)[:, 0].sum()
 
 
 def catalogue_cross_entropy(
@@ -86,7 +118,7 @@ def _chunk(
             shift = logits.amax(1).float()
         exponentials = logits.sub_(shift.to(logits.dtype)[:, None]).exp_()
         if total is None:
-            total = exponentials.sum(1, dtype=torch.float32)
+            total = exponentials.sum(1).float()
         if query_gradient is not None:
             if weighted is None:
                 weighted = (queries.float() / total[:, None]).to(queries.dtype)

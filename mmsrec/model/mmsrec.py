@@ -1,4 +1,4 @@
-"""The paper's two towers with shared weights (Sections 3.2 and 3.3)."""
+"""The paper's two towers (Sections 3.2 and 3.3), and what goes beyond it: a causal objective, item embeddings."""
 
 import torch
 from torch import Tensor, nn
@@ -6,19 +6,22 @@ from torch.nn import functional as F
 
 from mmsrec.experiment_rows import Training
 from mmsrec.model.item_encoder import PRECISIONS, ItemEncoder
-from mmsrec.model.losses import catalogue_cross_entropy
-from mmsrec.model.recommender import Features, Predictions, TrainedRecommender
+from mmsrec.model.losses import retrieval_loss
+from mmsrec.model.recommender import Features, Objective, Predictions, TrainedRecommender
+from mmsrec.model.transformer import Wanted, attention_mask, reduced_precision
 
 
 class MMSRec(TrainedRecommender):
-    """Masked item prediction by retrieval: the vector of a [mask] in a sequence retrieves the vector of an item.
+    """Retrieval of items by the vector of a place in a sequence.
 
-    Both towers are one transformer. The item tower sees the tokens of one item, without positions; the sequence tower
-    the tokens of all items of a sequence, with positions that count back from its end.
+    Both towers are one transformer (`item_tower: shared`). The item tower sees the tokens of one item, without
+    positions; the sequence tower the tokens of all items of a sequence, with positions. Under the objective `masked`
+    the place is a [mask] that stands for the item, and every token sees all others (Section 3.3.3); under `causal` it
+    is the item before, and a token sees its own item's and those of earlier items.
 
     Args:
         features: of the catalogue, by modality; they stay outside the weights.
-        settings: widths, dropouts, temperature and what stands for an absent modality.
+        settings: widths, dropouts, temperature, objective and what stands for an absent modality.
     """
 
     def __init__(self, features: dict[str, Features], settings: Training) -> None:
@@ -26,61 +29,92 @@ class MMSRec(TrainedRecommender):
         self.settings = settings
         self.features = nn.ModuleDict(features)
         widths = {name: feature.vectors_IF.shape[1] for name, feature in features.items()}
-        self.encoder = ItemEncoder(widths, settings, settings.max_length)
+        self.encoder = ItemEncoder(widths, settings, settings.max_length, own_tower=settings.item_tower == "own")
         for name, whitening in self.encoder.embedding.whiten.items():
             whitening.fit([features[name].vectors_IF[features[name].present_I]])
-        present_IM = torch.stack([feature.present_I for feature in features.values()], dim=1)
-        self.register_buffer("present_IM", present_IM, persistent=False)
-        # Read tokens of all items, and of the [mask] in the last row.
-        read_IM = self.encoder.read_tokens(present_IM)
-        self.register_buffer("read_I1M", None if read_IM is None else F.pad(read_IM, (0, 0, 0, 1), value=True), False)
+        self.item_embedding = nn.Embedding(self.items, settings.dim) if settings.item_embedding else None
+        if self.item_embedding is not None:
+            nn.init.normal_(self.item_embedding.weight, std=0.02)
+
+    @property
+    def objective(self) -> Objective:
+        return self.settings.objective
 
     @property
     def longest_history(self) -> int:
         return self.settings.max_length - 1
 
-    def catalogue(self) -> tuple[Tensor, Tensor]:
-        """Tokens [I + 1, M, D] of all items, the [mask] in the last row, and the normalised item vectors [I, D]."""
+    def catalogue(self, items_K: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Tokens [K + 1, M, D] of items, the [mask] in the last row, and their normalised vectors [K, D].
+
+        Between them stands which tokens are read [K + 1, M], where some are not.
+        """
         embedding = self.encoder.embedding
-        features = embedding.features({name: feature.vectors_IF for name, feature in self.features.items()})
-        tokens_IMD = embedding.tokens(features, self.present_IM)
-        table_IMD = torch.cat([tokens_IMD, embedding.mask.weight.expand(1, tokens_IMD.shape[1], -1)])
-        return table_IMD, self.encoder.items(tokens_IMD, None if self.read_I1M is None else self.read_I1M[:-1])
+        chosen = slice(None) if items_K is None else items_K
+        present_KM = torch.stack([feature.present_I[chosen] for feature in self.features.values()], dim=1)
+        features = embedding.features({name: feature.vectors_IF[chosen] for name, feature in self.features.items()})
+        tokens_KMD = embedding.tokens(features, present_KM)
+        if self.item_embedding is not None:
+            tokens_KMD = tokens_KMD + self.item_embedding.weight[chosen][:, None]
+        table_KMD = torch.cat([tokens_KMD, embedding.mask.weight.expand(1, tokens_KMD.shape[1], -1)])
+        read_KM = self.encoder.read_tokens(present_KM)
+        with self._reduced(table_KMD):
+            items_KD = self.encoder.items(tokens_KMD, read_KM)
+        return table_KMD, *([] if read_KM is None else [F.pad(read_KM, (0, 0, 0, 1), value=True)]), items_KD
 
     def loss(self, catalogue: tuple[Tensor, ...], predictions: Predictions) -> Tensor:
-        """Softmax cross-entropy over all items of cosine / temperature, summed over the predictions."""
-        table_IMD, items_ID = catalogue
-        queries_PD = self._retrieving(table_IMD, predictions.inputs_BL, predictions.rows_P, predictions.columns_P)
-        return catalogue_cross_entropy(
-            queries_PD / self.settings.temperature,
-            items_ID,
-            predictions.targets_P,
-            PRECISIONS[self.settings.precision],
+        """Softmax cross-entropy of cosine / temperature over the catalogue's items, summed over the predictions."""
+        wanted = Wanted(predictions.rows_P, predictions.columns_P)
+        queries_PD = self._retrieving(catalogue, predictions.inputs_BL, wanted)
+        return retrieval_loss(
+            queries_PD / self.settings.temperature, catalogue[-1], predictions, PRECISIONS[self.settings.precision]
         )
 
     def user_vectors(self, catalogue: tuple[Tensor, ...], histories_BL: Tensor) -> Tensor:
-        """The vectors of a [mask] appended to the last N - 1 items."""
-        history_BL = histories_BL[:, -self.longest_history :]
-        inputs_BL = F.pad(history_BL, (0, 1), value=self.mask)
+        """The vectors of a [mask] appended to the last N - 1 items, or under `causal` of the last of them."""
+        inputs_BL = histories_BL[:, -self.longest_history :]
+        if self.objective == "masked":
+            inputs_BL = F.pad(inputs_BL, (0, 1), value=len(catalogue[-1]))
         rows_B = torch.arange(len(inputs_BL), device=inputs_BL.device)
-        return self._retrieving(catalogue[0], inputs_BL, rows_B, torch.full_like(rows_B, inputs_BL.shape[1] - 1))
+        last = inputs_BL.shape[1] - 1
+        return self._retrieving(catalogue, inputs_BL, Wanted(rows_B, torch.full_like(rows_B, last), last))
 
-    def _retrieving(self, table_IMD: Tensor, inputs_BL: Tensor, rows_P: Tensor, columns_P: Tensor) -> Tensor:
+    def _retrieving(self, catalogue: tuple[Tensor, ...], inputs_BL: Tensor, wanted: Wanted) -> Tensor:
+        table_KMD, *read = catalogue[:-1]
         batch, length = inputs_BL.shape
-        modalities, dim = table_IMD.shape[1:]
-        looked_up = inputs_BL.clamp(max=self.mask)
+        modalities, dim = table_KMD.shape[1:]
+        exists_BL = inputs_BL < len(table_KMD)
+        looked_up_BL = inputs_BL.clamp(max=len(table_KMD) - 1)
         # One look-up of an item's row: F.embedding's backward is far faster than that of indexing with three axes.
-        tokens_BLMD = F.embedding(looked_up, table_IMD.flatten(1)).view(batch, length, modalities, dim)
-        read_BLM = self._read_tokens(inputs_BL, looked_up, modalities)
-        visible_BT = None if read_BLM is None else read_BLM.flatten(1)
-        hidden_BTD = self.encoder.transformer(self.encoder.embedding(tokens_BLMD, positions=True), visible_BT)
-        hidden_PMD = hidden_BTD.view(batch, length, modalities, dim)[rows_P, columns_P]
-        return self.encoder.pooled(hidden_PMD, None if read_BLM is None else read_BLM[rows_P, columns_P])
+        tokens_BLMD = F.embedding(looked_up_BL, table_KMD.flatten(1)).view(batch, length, modalities, dim)
+        read_BLM = _read_tokens(read[0] if read else None, looked_up_BL, exists_BL, modalities)
+        mask = attention_mask(
+            None if read_BLM is None else read_BLM.flatten(1),
+            length * modalities,
+            modalities if self.objective == "causal" else 0,
+            inputs_BL.device,
+        )
+        embedded_BTD = self.encoder.embedding(tokens_BLMD, self._positions(exists_BL))
+        with self._reduced(embedded_BTD):
+            hidden_PMD = self.encoder.transformer.at(embedded_BTD, mask, wanted, modalities)
+            return self.encoder.pooled(
+                hidden_PMD, None if read_BLM is None else read_BLM[wanted.rows_P, wanted.columns_P]
+            )
 
-    def _read_tokens(self, inputs_BL: Tensor, looked_up_BL: Tensor, modalities: int) -> Tensor | None:
-        exists_BL = inputs_BL != self.absent
-        if self.read_I1M is not None:
-            return self.read_I1M[looked_up_BL] & exists_BL[..., None]
-        if exists_BL.all():
-            return None
-        return exists_BL[..., None].expand(-1, -1, modalities)
+    def _positions(self, exists_BL: Tensor) -> Tensor:
+        """Distances from the end of the window, or from the first item of the sequence in it."""
+        column_L = torch.arange(exists_BL.shape[1], device=exists_BL.device)
+        if self.settings.positions == "end":
+            return column_L.flip(0)
+        return (column_L - (~exists_BL).sum(1, keepdim=True)).clamp(min=0)
+
+    def _reduced(self, like: Tensor) -> torch.autocast:
+        return reduced_precision(PRECISIONS[self.settings.precision], like.device)
+
+
+def _read_tokens(read_KM: Tensor | None, items_BL: Tensor, exists_BL: Tensor, modalities: int) -> Tensor | None:
+    if read_KM is not None:
+        return read_KM[items_BL] & exists_BL[..., None]
+    if exists_BL.all():
+        return None
+    return exists_BL[..., None].expand(-1, -1, modalities)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,26 +24,46 @@ class Features(nn.Module):
         self.register_buffer("present_I", present_I, persistent=False)
 
 
+Objective = Literal["masked", "causal"]
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Items drawn for a sampled softmax.
+
+    Attributes:
+        items_S: indices of the items, with repetition.
+        log_expected_S: logarithm of how often each is expected among the draws.
+    """
+
+    items_S: Tensor
+    log_expected_S: Tensor
+
+
 @dataclass(frozen=True)
 class Predictions:
     """A group of sequences of like length and the items to be retrieved in them.
 
+    All indices are those of rows of the catalogue that goes with it.
+
     Attributes:
         inputs_BL: item indices, right-aligned; `mask` where an item is hidden and `absent` before the first.
         rows_P, columns_P: where predictions are made.
-        targets_P: the items hidden there.
+        targets_P: the items to be retrieved there.
+        negatives: what stands for the whole catalogue in the softmax; None for the whole catalogue itself.
     """
 
     inputs_BL: Tensor
     rows_P: Tensor
     columns_P: Tensor
     targets_P: Tensor
+    negatives: Negatives | None = None
 
 
 class Recommender(nn.Module, ABC):
     """A model for a catalogue of `items` items.
 
-    In inputs, the index `items` is the [mask] token and `items + 1` the absence of an item.
+    In inputs, the index after that of the catalogue's last item is the [mask] token, and the next one no item.
     """
 
     def __init__(self, items: int) -> None:
@@ -63,8 +84,12 @@ class Recommender(nn.Module, ABC):
         return self.items + 1
 
     @abstractmethod
-    def catalogue(self) -> tuple[Tensor, ...]:
-        """What depends on the items alone, made once a step; the last tensor is the item vectors [I, D]."""
+    def catalogue(self, items_K: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What depends on the items alone, made once a step; the last tensor is the item vectors [K, D].
+
+        Args:
+            items_K: which items; None for all.
+        """
 
     @abstractmethod
     def user_vectors(self, catalogue: tuple[Tensor, ...], histories_BL: Tensor) -> Tensor:
@@ -87,6 +112,11 @@ class CountedRecommender(Recommender):
 
 class TrainedRecommender(Recommender):
     """A model that is trained by steps of gradient descent."""
+
+    @property
+    @abstractmethod
+    def objective(self) -> Objective:
+        """Which places of a sequence predict which items."""
 
     @abstractmethod
     def loss(self, catalogue: tuple[Tensor, ...], predictions: Predictions) -> Tensor:

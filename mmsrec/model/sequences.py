@@ -39,6 +39,12 @@ class Sequences:
         """Where each user's sequence ends when its last `held_out` actions are kept back, as positions in items_A."""
         return self.offsets_U1[1:] - held_out
 
+    def counts(self, ends_U: Tensor, items: int) -> Tensor:
+        """How often each item occurs before the ends of the users' sequences [I]."""
+        action_A = torch.arange(len(self.items_A), device=self.items_A.device)
+        user_A = torch.searchsorted(self.offsets_U1, action_A, right=True) - 1
+        return torch.bincount(self.items_A[action_A < ends_U[user_A]], minlength=items)
+
     def windows(self, users_B: Tensor, ends_B: Tensor, width: int, absent: int) -> Tensor:
         """The last `width` actions before an end, at the right edge; `absent` fills the left.
 

@@ -23,15 +23,23 @@ RESTART = "Delete it: the training then starts from the beginning."
 
 @dataclass
 class State:
-    """Attributes:
-    epoch: epochs done.
-    model, optimizer: their state dictionaries.
-    best: the weights with the best validation metric so far, and
-    best_metric, best_epoch: that metric and its epoch.
-    history: one row an epoch.
+    """Where a training on a domain stands, between two steps.
+
+    Attributes:
+        epoch: in progress, from 1.
+        step: steps done in it.
+        totals: of the steps done in it.
+        seconds: spent on them.
+        model, optimizer: their state dictionaries.
+        best: the weights with the best validation metric so far, and
+        best_metric, best_epoch: that metric and its epoch.
+        history: one row an epoch done.
     """
 
-    epoch: int = 0
+    epoch: int = 1
+    step: int = 0
+    totals: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
     model: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)

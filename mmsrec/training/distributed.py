@@ -75,13 +75,18 @@ class World:
         return tensor
 
     def sum_gradients(self, module: nn.Module) -> None:
-        """Every gradient of the module becomes its sum over the processes."""
+        """Every gradient of the module becomes its sum over the processes; one that none of them has stays None."""
         if self.size == 1:
             return
-        gradients = [parameter.grad for parameter in module.parameters()]
-        flat = self.sum_(torch.cat([gradient.flatten() for gradient in gradients]))
-        for gradient, summed in zip(gradients, flat.split([part.numel() for part in gradients]), strict=True):
-            gradient.copy_(summed.view_as(gradient))
+        parameters = list(module.parameters())
+        reached = self.sum_(torch.tensor([float(x.grad is not None) for x in parameters], device=self.device)).tolist()
+        shared = [x for x, count in zip(parameters, reached, strict=True) if count]
+        for parameter in shared:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        flat = self.sum_(torch.cat([parameter.grad.flatten() for parameter in shared]))
+        for parameter, summed in zip(shared, flat.split([part.numel() for part in shared]), strict=True):
+            parameter.grad.copy_(summed.view_as(parameter))
 
     def from_lead(self, text: Callable[[], str]) -> str:
         """What the leading process alone works out: some text of 16 letters."""

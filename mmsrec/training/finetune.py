@@ -1,4 +1,4 @@
-"""Training on a domain: AdamW, early stopping on validation Recall@10, a checkpoint an epoch (Section 4.2.4)."""
+"""Training on a domain: AdamW, early stopping on validation Recall@10, checkpoints between steps (Section 4.2.4)."""
 
 import logging
 import time
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from torch.profiler import record_function
 
 from mmsrec.evaluation.metrics import metrics
 from mmsrec.evaluation.ranks import rank
@@ -13,8 +15,9 @@ from mmsrec.experiment_rows import Training
 from mmsrec.model.recommender import TrainedRecommender
 from mmsrec.model.sequences import Sequences
 from mmsrec.progress import progress
-from mmsrec.training.batches import Examples, Step, examples, steps
+from mmsrec.training.batches import Batches, Step
 from mmsrec.training.checkpoint import Checkpoint, State, on_cpu
+from mmsrec.training.distributed import World
 from mmsrec.training.runtime import seed_everything
 
 logger = logging.getLogger(__name__)
@@ -30,102 +33,178 @@ def finetune(
     seed: int,
     folder: Path,
     key: Mapping[str, object],
+    world: World | None = None,
+    *,
+    save_minutes: float = 10.0,
 ) -> State:
     """Trains until the validation metric has not risen for `patience` epochs, or for `max_epochs`.
 
-    A run that was killed goes on after its last whole epoch and ends with the same weights as an unbroken one.
+    A run that was killed goes on after the last step that was saved and ends with the weights of an unbroken one.
 
     Args:
-        model: on the device of the sequences; ends with the best weights.
+        model: on the device of the sequences, the same in every process; ends with the best weights.
         sequences: of all users.
         settings: of the training.
-        seed: of dropout, batches and masks.
-        folder: where the checkpoint lives.
+        seed: of dropout, batches, masks and negatives.
+        folder: where the checkpoint lives, the same for all processes.
         key: what the result depends on; a checkpoint of another key is not continued.
+        world: the processes; None for this one alone.
+        save_minutes: time between checkpoints; there is one after each epoch besides.
 
     Returns:
-        The final state; its history has one row an epoch.
+        The final state: `model` the last weights, `best` those of the best epoch, `history` one row an epoch.
     """
-    checkpoint = Checkpoint(folder, key)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-    chosen = examples(sequences, settings.augment)
-    state = checkpoint.load() or State()
-    if state.epoch:
-        model.load_state_dict(state.model)
-        optimizer.load_state_dict(state.optimizer)
-        logger.info("continuing after epoch %d", state.epoch)
-
-    while state.epoch < settings.max_epochs and state.epoch - state.best_epoch < settings.patience:
-        started = time.monotonic()
-        state.epoch += 1
-        row = train_epoch(model, optimizer, sequences, chosen, settings, seed, state.epoch)
-        trained = time.monotonic() - started
-        row |= {METRIC: validation_metric(model, sequences), "seconds": time.monotonic() - started}
-        state.history.append({"epoch": state.epoch, **row})
-        logger.info(
-            "epoch %d: loss %.4f, validation Recall@10 %.4f, %.1f s of training and %.1f s of validation",
-            *(state.epoch, row["loss"], row[METRIC], trained, row["seconds"] - trained),
-        )
-        state.model = on_cpu(model.state_dict())
-        state.optimizer = optimizer.state_dict()
-        if row[METRIC] > state.best_metric:
-            state.best, state.best_metric, state.best_epoch = state.model, row[METRIC], state.epoch
-        checkpoint.save(state, state.epoch)
+    world = world or World(sequences.items_A.device)
+    run = _Run(model, sequences, settings, seed, Checkpoint(folder, key), world, 60 * save_minutes)
+    state = run.state
+    while state.epoch <= settings.max_epochs and state.epoch - 1 - state.best_epoch < settings.patience:
+        run.epoch()
     model.load_state_dict(state.best)
     return state
 
 
-def train_epoch(
+class _Run:
+    """The model, its optimiser and where their training stands, in one of the processes."""
+
+    def __init__(
+        self,
+        model: TrainedRecommender,
+        sequences: Sequences,
+        settings: Training,
+        seed: int,
+        checkpoint: Checkpoint[State],
+        world: World,
+        save_seconds: float,
+    ) -> None:
+        self._model, self._sequences, self._settings, self._seed = model, sequences, settings, seed
+        self._checkpoint, self._world, self._save_seconds = checkpoint, world, save_seconds
+        self._batches = Batches(sequences, model, settings)
+        self._optimizer = adamw(model, settings)
+        self.state = checkpoint.load() or State()
+        if self.state.model:
+            model.load_state_dict(self.state.model)
+            self._optimizer.load_state_dict(self.state.optimizer)
+            logger.info("continuing in epoch %d after step %d", self.state.epoch, self.state.step)
+        # None may write, and so remove, a checkpoint before all have read theirs.
+        world.wait()
+
+    def epoch(self) -> None:
+        """What is left of the epoch in progress, its validation and its row of the history."""
+        state = self.state
+        totals = state.totals or {"loss": 0.0, "sequences": 0, "positions": 0, "useful": 0, "computed": 0}
+        saved = time.monotonic()
+        started = saved - state.seconds
+        self._model.train()
+        options = {"initial": totals["sequences"], "disable": not self._world.leads}
+        with progress(f"epoch {state.epoch}", len(self._batches), "sequences", **options) as bar:
+            for step in self._batches.steps(self._seed, state.epoch, state.step):
+                key = (self._seed, state.epoch, state.step)
+                totals["loss"] += train_step(self._model, self._optimizer, step, self._settings, key, self._world)
+                for name in ("sequences", "positions", "useful", "computed"):
+                    totals[name] += getattr(step, name)
+                bar.update(step.sequences)
+                state.step, state.totals, state.seconds = state.step + 1, totals, time.monotonic() - started
+                if time.monotonic() - saved > self._save_seconds:
+                    self._save()
+                    saved = time.monotonic()
+        self._close(totals, started)
+
+    def _close(self, totals: Mapping[str, float], started: float) -> None:
+        state, trained = self.state, self.state.seconds
+        metric = validation_metric(self._model, self._sequences, self._world)
+        row = {
+            "epoch": state.epoch,
+            "loss": totals["loss"] / totals["positions"],
+            METRIC: metric,
+            "learning_rate": self._optimizer.param_groups[0]["lr"],
+            "seconds": time.monotonic() - started,
+            "positions": totals["positions"],
+            "efficiency": totals["useful"] / totals["computed"],
+        }
+        state.history.append(row)
+        if metric > state.best_metric:
+            state.best, state.best_metric, state.best_epoch = on_cpu(self._model.state_dict()), metric, state.epoch
+        if self._world.leads:
+            logger.info(
+                "epoch %d: loss %.4f, validation Recall@10 %.4f, %.1f s of training and %.1f s of validation",
+                *(state.epoch, row["loss"], metric, trained, row["seconds"] - trained),
+            )
+        state.epoch, state.step, state.totals, state.seconds = state.epoch + 1, 0, {}, 0.0
+        self._save()
+
+    def _save(self) -> None:
+        self.state.model = on_cpu(self._model.state_dict())
+        self.state.optimizer = self._optimizer.state_dict()
+        if self._world.leads:
+            self._checkpoint.save(self.state, self._done())
+
+    def _done(self) -> int:
+        steps = -(-len(self._batches) // self._settings.batch_size)
+        return (self.state.epoch - 1) * (steps + 1) + self.state.step
+
+
+def adamw(model: TrainedRecommender, settings: Training) -> torch.optim.Optimizer:
+    """The optimiser of a training."""
+    return torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def train_step(
     model: TrainedRecommender,
     optimizer: torch.optim.Optimizer,
-    sequences: Sequences,
-    chosen: Examples,
+    step: Step,
     settings: Training,
-    seed: int,
-    epoch: int,
-) -> dict[str, float]:
-    """One pass over the examples; returns the columns of the history that training knows."""
-    model.train()
-    generator = seed_everything(seed, epoch)
-    loss, positions, useful, computed = 0.0, 0, 0, 0
-    with progress(f"epoch {epoch}", len(chosen.users_E), "sequences") as bar:
-        for step in steps(sequences, chosen, model, settings, generator):
-            loss += train_step(model, optimizer, step, settings.clip_norm)
-            positions += step.positions
-            useful += step.useful
-            computed += step.computed
-            bar.update(step.sequences)
-    return {
-        "loss": loss / positions,
-        "learning_rate": optimizer.param_groups[0]["lr"],
-        "positions": positions,
-        "efficiency": useful / computed,
-    }
-
-
-def train_step(model: TrainedRecommender, optimizer: torch.optim.Optimizer, step: Step, clip_norm: float) -> float:
+    key: tuple[int, ...],
+    world: World,
+) -> float:
     """One step of the optimiser on the mean loss of the step's predictions; returns their summed loss.
 
     The catalogue is computed once and its gradient gathered over the groups before it is propagated, group after
-    group: memory grows with a group and with the catalogue, not with the batch.
+    group: memory grows with a group and with the catalogue, not with the batch. The processes share the groups; a
+    group's dropout hangs on its place in the step, so that their number changes no more than the order of a sum.
+
+    Args:
+        model: in training mode.
+        optimizer: of its weights.
+        step: the same in every process.
+        settings: of the training.
+        key: of dropout, together with a group's place.
+        world: the processes.
     """
     optimizer.zero_grad(set_to_none=True)
-    catalogue = model.catalogue()
-    leaves = tuple(tensor.detach().requires_grad_() for tensor in catalogue)
-    total = 0.0
-    for group in step.groups:
-        loss = model.loss(leaves, group)
-        (loss / step.positions).backward()
-        total += float(loss.detach())
-    torch.autograd.backward(catalogue, [leaf.grad for leaf in leaves])
-    torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    return total
+    with record_function("item table"):
+        seed_everything(*key, 0)
+        catalogue = model.catalogue(step.items_K)
+    leaves = tuple(tensor.detach().requires_grad_(tensor.requires_grad) for tensor in catalogue)
+    total = torch.zeros((), device=world.device, dtype=torch.float64)
+    for place in range(world.rank, len(step.groups), world.size):
+        seed_everything(*key, place + 1)
+        with record_function("forward"):
+            loss = model.loss(leaves, step.groups[place])
+        with record_function("backward"):
+            (loss / step.positions).backward()
+        total += loss.detach()
+    with record_function("item table, backward"):
+        _propagate(catalogue, leaves)
+    world.sum_gradients(model)
+    with record_function("optimiser"):
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        optimizer.step()
+    return float(world.sum_(total))
 
 
-def validation_metric(model: TrainedRecommender, sequences: Sequences) -> float:
-    """Recall@10 of the validation items, among all items."""
-    ranks = rank(model, sequences, VALIDATION)
-    return metrics(ranks.rank_U.numpy(), ranks.ties_U.numpy(), [10])[METRIC]
+def _propagate(catalogue: tuple[Tensor, ...], leaves: tuple[Tensor, ...]) -> None:
+    """Passes the gradients that the groups left at the catalogue's copies on to the weights."""
+    reached = [pair for pair in zip(catalogue, leaves, strict=True) if pair[1].grad is not None]
+    if reached:
+        torch.autograd.backward([tensor for tensor, _ in reached], [leaf.grad for _, leaf in reached])
+
+
+def validation_metric(model: TrainedRecommender, sequences: Sequences, world: World) -> float:
+    """Recall@10 of the validation items, among all items; ranked in the leading process."""
+    value = torch.zeros((), dtype=torch.float64, device=world.device)
+    if world.leads:
+        ranks = rank(model, sequences, VALIDATION)
+        value += metrics(ranks.rank_U.numpy(), ranks.ties_U.numpy(), [10])[METRIC]
+    return float(world.sum_(value))

@@ -10,6 +10,7 @@ import torch
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.baselines.pop import Pop
+from mmsrec.baselines.sasrec import SASRec
 from mmsrec.errors import CatalogueError
 from mmsrec.experiment_rows import Training
 from mmsrec.features.store import read_features, read_provenance
@@ -106,7 +107,11 @@ def _mmsrec(catalogue: Catalogue, settings: Training) -> Recommender:
     return MMSRec(catalogue.features, settings)
 
 
-BUILDERS: dict[str, Callable[[Catalogue, Training], Recommender]] = {"pop": _pop, "mmsrec": _mmsrec}
+def _sasrec(catalogue: Catalogue, settings: Training) -> Recommender:
+    return SASRec(len(catalogue.item_ids), settings)
+
+
+BUILDERS: dict[str, Callable[[Catalogue, Training], Recommender]] = {"pop": _pop, "sasrec": _sasrec, "mmsrec": _mmsrec}
 
 
 def build(model: str, catalogue: Catalogue, settings: Training) -> Recommender:

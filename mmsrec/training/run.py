@@ -1,4 +1,4 @@
-"""A trained model as a folder: weights.safetensors, config.json and history.parquet."""
+"""A trained model as a folder: weights.safetensors, last.safetensors, config.json and history.parquet."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +13,13 @@ from mmsrec.files import read_json, write_json
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import CountedRecommender, Recommender
 from mmsrec.training.batches import HELD_OUT
-from mmsrec.training.checkpoint import Checkpoint
+from mmsrec.training.checkpoint import Checkpoint, State
+from mmsrec.training.distributed import World
 from mmsrec.training.finetune import finetune
 from mmsrec.training.models import Catalogue, build
 from mmsrec.training.runtime import seed_everything
 from mmsrec.training.transfer import Transfer, transfer
-from mmsrec.training.weights import load_weights, write_weights
+from mmsrec.training.weights import LAST, load_weights, write_weights
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,13 @@ def train(
     catalogue: Catalogue,
     folder: Path,
     pretrained: Path | None = None,
+    world: World | None = None,
+    *,
+    save_minutes: float = 10.0,
 ) -> None:
     """Trains the model of one experiment and writes it into `folder`.
 
-    A training that was killed is continued from its last whole epoch by calling this again.
+    A training that was killed is continued from its last checkpoint by calling this again.
 
     Args:
         experiment: named in config.json; its seed decides all draws.
@@ -61,27 +65,40 @@ def train(
         catalogue: what is trained on.
         folder: of the trained model.
         pretrained: folder of a pre-trained item encoder to start from; it is not needed afterwards.
+        world: the processes that share it; None for this one alone.
+        save_minutes: time between checkpoints; there is one after each epoch besides.
 
     Raises:
         CheckpointError: the checkpoint of an interrupted training is damaged, or pre-trained weights do not fit.
     """
-    seed_everything(experiment.seed, 0)
-    model = build(model_name, catalogue, settings)
+    world = world or World(catalogue.sequences.items_A.device)
+    model, transferred = untrained(experiment.seed, model_name, settings, catalogue, pretrained)
     config = Config(
         asdict(experiment),
         model_name,
         settings.model_dump(),
         len(catalogue.item_ids),
         catalogue.inputs,
-        asdict(_start_from(pretrained, model, settings, catalogue)) if pretrained else None,
+        asdict(transferred) if transferred else None,
     )
-    history = _fit(model, settings, experiment.seed, catalogue, folder, config)
-
-    rows = {name: [row[name] for row in history] for name in SCHEMAS["history"].names}
+    state = _fit(model, settings, experiment.seed, catalogue, folder, config, world, save_minutes)
+    if not world.leads:
+        return
+    rows = {name: [row[name] for row in state.history] for name in SCHEMAS["history"].names}
     write_table(folder / "history.parquet", pa.table(rows), SCHEMAS["history"])
     write_json(folder / "config.json", asdict(config))
-    write_weights(folder, model.state_dict())
+    write_weights(folder, state.model, LAST)
+    write_weights(folder, state.best)
     Checkpoint(folder, asdict(config)).remove()
+
+
+def untrained(
+    seed: int, model_name: str, settings: Training, catalogue: Catalogue, pretrained: Path | None
+) -> tuple[Recommender, Transfer | None]:
+    """The model as training finds it, and what it took from pre-trained weights; errors as in `train`."""
+    seed_everything(seed, 0)
+    model = build(model_name, catalogue, settings)
+    return model, _start_from(pretrained, model, settings, catalogue) if pretrained else None
 
 
 def _start_from(pretrained: Path, model: Recommender, settings: Training, catalogue: Catalogue) -> Transfer:
@@ -97,13 +114,20 @@ def _start_from(pretrained: Path, model: Recommender, settings: Training, catalo
 
 
 def _fit(
-    model: Recommender, settings: Training, seed: int, catalogue: Catalogue, folder: Path, config: Config
-) -> list[dict[str, float]]:
+    model: Recommender,
+    settings: Training,
+    seed: int,
+    catalogue: Catalogue,
+    folder: Path,
+    config: Config,
+    world: World,
+    save_minutes: float,
+) -> State:
     sequences = catalogue.sequences
     if isinstance(model, CountedRecommender):
         model.fit(sequences, sequences.ends(HELD_OUT))
-        return []
-    return finetune(model, sequences, settings, seed, folder, asdict(config)).history
+        return State(model=model.state_dict(), best=model.state_dict())
+    return finetune(model, sequences, settings, seed, folder, asdict(config), world, save_minutes=save_minutes)
 
 
 def read_config(folder: Path) -> Config:

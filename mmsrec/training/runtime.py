@@ -30,12 +30,19 @@ def start(device: str = "auto") -> torch.device:
     return chosen
 
 
-def seed_everything(*key: int) -> torch.Generator:
-    """Seeds torch's global generator (dropout) and returns a second one (batches, masks), both from `key`.
+def seed_everything(*key: int) -> None:
+    """Seeds torch's global generators, which initial weights and dropout draw from.
 
-    The key holds what a state depends on, such as a seed and an epoch: an interrupted run is continued by seeding
-    again, with no generator's state to be kept.
+    The key holds what a state depends on, such as a seed, an epoch and a step: an interrupted run is continued by
+    seeding again, with no generator's state to be kept.
     """
-    first, second = np.random.SeedSequence(key).generate_state(2)
-    torch.manual_seed(int(first))
-    return torch.Generator().manual_seed(int(second))
+    torch.manual_seed(_state(key, 0))
+
+
+def generator_of(*key: int) -> torch.Generator:
+    """A generator on the CPU for batches, masks and negatives, seeded by a key as above."""
+    return torch.Generator().manual_seed(_state(key, 1))
+
+
+def _state(key: tuple[int, ...], place: int) -> int:
+    return int(np.random.SeedSequence(key).generate_state(2)[place])

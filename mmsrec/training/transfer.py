@@ -74,18 +74,24 @@ def transfer(
     loaded = sorted(wanted.keys() - set(new))
     unused = sorted(found.keys() - wanted.keys())
     for name in loaded:
-        if name not in found or found[name].shape != wanted[name].shape:
-            raise _misfit(folder, name, _shape(found.get(name)), _shape(wanted[name]))
+        source = found.get(_source(name))
+        if source is None or source.shape != wanted[name].shape:
+            raise _misfit(folder, name, _shape(source), _shape(wanted[name]))
     absent = config.widths.keys() - encoder_digests.keys()
     needless = {name.format(modality) for name in OF_MODALITY for modality in absent}
     for name in set(unused) - needless:
         raise _misfit(folder, name, _shape(found[name]), "no such tensor")
     with torch.no_grad():
         for name in loaded:
-            wanted[name].copy_(found[name])
+            wanted[name].copy_(found[_source(name)])
     logger.info("pre-trained %s: %d tensors loaded", config.name, len(loaded))
     logger.info("new: %s; unused: %s", ", ".join(new) or "none", ", ".join(unused) or "none")
     return Transfer(sha256(folder / NAME), loaded, new, unused)
+
+
+def _source(name: str) -> str:
+    """The pre-trained tensor that one begins as: two towers of their own begin as the same transformer."""
+    return name.replace("item_transformer.", "transformer.", 1)
 
 
 def _check_modalities(folder: Path, config: PretrainedConfig, encoder_digests: Mapping[str, str]) -> None:

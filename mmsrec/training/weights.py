@@ -11,11 +11,12 @@ from mmsrec.errors import ArtifactError, CheckpointError
 from mmsrec.files import atomic_path
 
 NAME = "weights.safetensors"
+LAST = "last.safetensors"  # of the last epoch, where NAME are those of the best
 
 
-def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes weights.safetensors into a folder, atomically."""
-    with atomic_path(folder / NAME) as temporary:
+def write_weights(folder: Path, weights: Mapping[str, Tensor], name: str = NAME) -> None:
+    """Writes weights into a folder, atomically."""
+    with atomic_path(folder / name) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
 
 

@@ -22,7 +22,7 @@ class Scripted(Recommender):
     def longest_history(self):
         return 1
 
-    def catalogue(self):
+    def catalogue(self, items_K=None):
         return (self.scores_II.T.contiguous(),)
 
     def user_vectors(self, catalogue, histories_BL):

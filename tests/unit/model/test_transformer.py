@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmsrec.model.transformer import Dropout, SelfAttention, Transformer
+from mmsrec.model.transformer import Block, Dropout, SelfAttention, Transformer, Wanted, attention_mask
 
 
 def test_dropout_keeps_the_expectation_and_its_share():
@@ -31,35 +31,76 @@ def test_dropout_does_nothing_in_evaluation_or_at_zero():
 
 
 def slow_attention(attention, x, visible):
-    """Head by head, query by query."""
+    """Head by head, query by query; `visible` [B, T, T] are the keys of each query."""
     dim = x.shape[-1]
     width = dim // attention.heads
     query, key, value = attention.inputs(x).split(dim, dim=-1)
     out = torch.zeros_like(x)
     for row in range(len(x)):
-        seen = visible[row].nonzero().flatten()
         for head in range(attention.heads):
             part = slice(head * width, (head + 1) * width)
             for token in range(x.shape[1]):
+                seen = visible[row, token].nonzero().flatten()
                 logits = key[row, seen, part] @ query[row, token, part] / width**0.5
                 out[row, token, part] = F.softmax(logits, dim=0) @ value[row, seen, part]
-    return attention.output(out)
+    return out
 
 
-@pytest.mark.parametrize("tokens", [1, 5])
-def test_attention_equals_the_plain_sum(tokens):
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("per_item", [0, 1, 2])
+@pytest.mark.parametrize("tokens", [1, 6])
+def test_attention_equals_the_plain_sum(tokens, per_item, hidden):
     torch.manual_seed(0)
     attention, x = SelfAttention(12, 3), torch.randn(4, tokens, 12)
-    visible = torch.rand(4, tokens) < 0.7
-    visible[:, 0] = True
-    torch.testing.assert_close(attention(x, visible), slow_attention(attention, x, visible))
-    torch.testing.assert_close(attention(x, None), slow_attention(attention, x, torch.ones(4, tokens, dtype=bool)))
+    shown = torch.rand(4, tokens) < 0.7 if hidden else torch.ones(4, tokens, dtype=torch.bool)
+    shown[:, 0] = True
+    visible = shown[:, None, :].expand(-1, tokens, -1).clone()
+    if per_item:
+        for query in range(tokens):
+            visible[:, query, (query // per_item + 1) * per_item :] = False
+            visible[:, query, query] |= hidden
+    mask = attention_mask(shown if hidden else None, tokens, per_item, x.device)
+    expected = slow_attention(attention, x, visible)
+    torch.testing.assert_close(attention(x, mask, 0), expected)
+    torch.testing.assert_close(attention(x, mask, tokens // 2), expected[:, tokens // 2 :])
 
 
 def test_hidden_tokens_do_not_reach_the_others():
     torch.manual_seed(0)
     network = Transformer(8, 2, 2, 16, 0.5).eval()
-    x, visible = torch.randn(1, 4, 8), torch.tensor([[False, True, True, True]])
+    x = torch.randn(1, 4, 8)
+    mask = attention_mask(torch.tensor([[False, True, True, True]]), 4, 0, x.device)
     other = x.clone()
     other[0, 0] = 100
-    torch.testing.assert_close(network(x, visible)[:, 1:], network(other, visible)[:, 1:])
+    torch.testing.assert_close(network(x, mask)[:, 1:], network(other, mask)[:, 1:])
+
+
+def test_later_items_do_not_reach_earlier_ones():
+    torch.manual_seed(0)
+    network = Transformer(8, 2, 2, 16, 0.5).eval()
+    x = torch.randn(1, 6, 8)
+    mask = attention_mask(None, 6, 2, x.device)
+    other = x.clone()
+    other[0, 4:] = 100
+    torch.testing.assert_close(network(x, mask)[:, :4], network(other, mask)[:, :4])
+    other[0, 1] = 100  # the second token of the first item reaches its first
+    assert not torch.allclose(network(x, mask)[:, 0], network(other, mask)[:, 0])
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_states_at_some_items_are_those_of_all(first):
+    torch.manual_seed(0)
+    network = Transformer(8, 2, 2, 16, 0.5).eval()
+    x = torch.randn(3, 8, 8)
+    mask = attention_mask(torch.rand(3, 8) < 0.8, 8, 2, x.device)
+    wanted = Wanted(torch.tensor([0, 2, 2]), torch.tensor([3, 2, 3]), first)
+    whole = network(x, mask).view(3, 4, 2, 8)[wanted.rows_P, wanted.columns_P]
+    torch.testing.assert_close(network.at(x, mask, wanted, 2), whole)
+
+
+def test_a_block_adds_attention_and_a_feed_forward_network_each_normalised():
+    torch.manual_seed(0)
+    block, x = Block(8, 2, 16, 0.5).eval(), torch.randn(2, 3, 8)
+    mixed = block.attention_norm(x + block.attention_output(block.attention(x, None, 0)))
+    expected = block.feedforward_norm(mixed + block.contract(F.gelu(block.expand(mixed))))
+    torch.testing.assert_close(block(x, None), expected)

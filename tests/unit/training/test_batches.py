@@ -1,7 +1,7 @@
 import torch
 
 from mmsrec.model.recommender import TrainedRecommender
-from mmsrec.training.batches import examples, steps
+from mmsrec.training.batches import Batches, examples
 from tests.unit.model.test_sequences import make
 from tests.unit.training.examples import SETTINGS, walks
 
@@ -9,7 +9,15 @@ from tests.unit.training.examples import SETTINGS, walks
 class Untrained(TrainedRecommender):
     longest_history = 5
 
-    def catalogue(self): ...
+    def __init__(self, objective="masked"):
+        super().__init__(12)
+        self._objective = objective
+
+    @property
+    def objective(self):
+        return self._objective
+
+    def catalogue(self, items_K=None): ...
 
     def user_vectors(self, catalogue, histories_BL): ...
 
@@ -18,24 +26,33 @@ class Untrained(TrainedRecommender):
 
 def test_prefixes_of_at_least_two_items_end_before_the_held_out_items():
     sequences = make([1, 2, 3, 4, 5], [6, 7, 8], [9, 10, 11, 12])
-    chosen = examples(sequences, "prefixes")
-    found = [
-        sequences.items_A[sequences.offsets_U1[user] : end].tolist()
+    assert trained_on(sequences, "prefixes", 6) == [[1, 2], [1, 2, 3], [9, 10]]
+
+
+def trained_on(sequences, augment, max_length):
+    chosen = examples(sequences, augment, max_length)
+    return [
+        sequences.items_A[max(int(sequences.offsets_U1[user]), end - max_length) : end].tolist()
         for user, end in zip(chosen.users_E.tolist(), chosen.ends_E.tolist(), strict=True)
     ]
-    assert found == [[1, 2], [1, 2, 3], [9, 10]]
 
 
 def test_without_augmentation_a_user_gives_one_sequence():
-    chosen = examples(make([1, 2, 3, 4, 5], [6, 7, 8], [9, 10, 11, 12]), "none")
-    assert chosen.users_E.tolist() == [0, 2]
-    assert chosen.ends_E.tolist() == [3, 10]
+    sequences = make([1, 2, 3, 4, 5], [6, 7, 8], [9, 10, 11, 12])
+    assert trained_on(sequences, "none", 6) == [[1, 2, 3], [9, 10]]
 
 
-def epoch(seed=0):
+def test_windows_hold_every_action_once_as_a_target():
+    sequences = make(list(range(12)), [6, 7, 8], [9, 10, 11, 0])
+    assert trained_on(sequences, "windows", 4) == [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9], [9, 10]]
+    shortest = make(list(range(11)))
+    assert trained_on(shortest, "windows", 4) == [[0, 1, 2], [2, 3, 4, 5], [5, 6, 7, 8]]
+
+
+def epoch(seed=0, objective="masked", first=0, **changes):
     sequences = walks()
-    generator = torch.Generator().manual_seed(seed)
-    return sequences, list(steps(sequences, examples(sequences, "prefixes"), Untrained(12), SETTINGS, generator))
+    batches = Batches(sequences, Untrained(objective), SETTINGS.model_copy(update=changes))
+    return sequences, list(batches.steps(seed, 1, first))
 
 
 def test_an_epoch_holds_every_example_once_and_no_held_out_item():
@@ -47,7 +64,7 @@ def test_an_epoch_holds_every_example_once_and_no_held_out_item():
         for target, column in zip(group.targets_P, group.columns_P, strict=True)
         if column == group.inputs_BL.shape[1] - 1
     )
-    chosen = examples(sequences, "prefixes")
+    chosen = examples(sequences, "prefixes", SETTINGS.max_length)
     assert last == sorted(sequences.items_A[chosen.ends_E - 1].tolist())
     assert (chosen.ends_E <= sequences.ends(2)[chosen.users_E]).all()
 
@@ -60,7 +77,30 @@ def test_counts_of_a_step_are_those_of_its_groups():
         assert step.computed == sum(group.inputs_BL.numel() for group in step.groups) >= step.useful
 
 
-def test_the_same_generator_gives_the_same_batches():
+def test_a_causal_epoch_predicts_every_trained_action_but_the_first_of_each_user():
+    sequences, found = epoch(objective="causal", augment="windows", max_length=4)
+    targets = sorted(int(target) for step in found for group in step.groups for target in group.targets_P)
+    ends = sequences.ends(2).tolist()
+    expected = [
+        sequences.items_A[start + 1 : end] for start, end in zip(sequences.offsets_U1.tolist(), ends, strict=False)
+    ]
+    assert targets == sorted(torch.cat(expected).tolist())
+    for step in found:
+        for group in step.groups:
+            shown = group.inputs_BL[group.rows_P, group.columns_P]
+            assert torch.equal(group.targets_P, (shown + 1) % 12)  # users walk through the items in order
+
+
+def test_an_epoch_can_be_entered_at_any_step():
+    _, whole = epoch(3, sampled_items=5)
+    _, rest = epoch(3, first=2, sampled_items=5)
+    assert len(rest) == len(whole) - 2
+    for one, other in zip(whole[2].groups, rest[0].groups, strict=True):
+        assert torch.equal(one.inputs_BL, other.inputs_BL)
+        assert torch.equal(one.negatives.items_S, other.negatives.items_S)
+
+
+def test_the_same_seed_gives_the_same_batches():
     for first, second in zip(epoch(3)[1], epoch(3)[1], strict=True):
         for one, other in zip(first.groups, second.groups, strict=True):
             assert torch.equal(one.inputs_BL, other.inputs_BL)

@@ -5,12 +5,14 @@ from mmsrec.errors import CheckpointError
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import Features
 from mmsrec.training import finetune as finetune_module
-from mmsrec.training.batches import GROUP_POSITIONS, examples, steps
+from mmsrec.training.batches import GROUP_POSITIONS, Batches
+from mmsrec.training.distributed import World
 from mmsrec.training.finetune import finetune, train_step
 from mmsrec.training.runtime import seed_everything
 from tests.unit.training.examples import SETTINGS, walks
 
 ITEMS = 12
+CPU = torch.device("cpu")
 
 
 def model(settings=SETTINGS):
@@ -40,28 +42,43 @@ def test_another_seed_gives_another_history(tmp_path):
     assert without_seconds(runs[0].history) != without_seconds(runs[1].history)
 
 
-@pytest.mark.parametrize("killed_after", [1, 2])
-def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch, killed_after):
-    unbroken = finetune(model(), walks(), SETTINGS, 3, tmp_path / "unbroken", {})
+class Killed(Exception):
+    pass
 
-    class Killed(Exception):
-        pass
 
-    train_epoch = finetune_module.train_epoch
+def killed_at(monkeypatch, steps):
+    """Lets training die before a step, counted from 1."""
+    train_step, done = finetune_module.train_step, []
 
     def dies(*arguments):
-        if arguments[-1] > killed_after:
+        done.append(1)
+        if len(done) == steps:
             raise Killed
-        return train_epoch(*arguments)
+        return train_step(*arguments)
 
-    monkeypatch.setattr(finetune_module, "train_epoch", dies)
-    with pytest.raises(Killed):
-        finetune(model(), walks(), SETTINGS, 3, tmp_path / "killed", {})
-    monkeypatch.setattr(finetune_module, "train_epoch", train_epoch)
+    monkeypatch.setattr(finetune_module, "train_step", dies)
+
+
+CAUSAL = SETTINGS.model_copy(
+    update={"objective": "causal", "augment": "none", "item_embedding": True, "sampled_items": 6, "batch_size": 8}
+)
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, CAUSAL], ids=["masked", "causal, sampled"])
+@pytest.mark.parametrize("save_minutes", [0.0, 10.0], ids=["saved each step", "saved each epoch"])
+@pytest.mark.parametrize("steps", [3, 8])
+def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch, settings, save_minutes, steps):
+    unbroken = finetune(model(settings), walks(), settings, 3, tmp_path / "unbroken", {})
+    with monkeypatch.context() as patch:
+        killed_at(patch, steps)
+        with pytest.raises(Killed):
+            finetune(model(settings), walks(), settings, 3, tmp_path / "killed", {}, save_minutes=save_minutes)
     seed_everything(99)
-    resumed = finetune(model(), walks(), SETTINGS, 3, tmp_path / "killed", {})
+    resumed = finetune(model(settings), walks(), settings, 3, tmp_path / "killed", {})
     assert without_seconds(resumed.history) == without_seconds(unbroken.history)
-    assert all(torch.equal(resumed.best[name], unbroken.best[name]) for name in unbroken.best)
+    for name in unbroken.best:
+        assert torch.equal(resumed.best[name], unbroken.best[name])
+        assert torch.equal(resumed.model[name], unbroken.model[name])
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path):
@@ -84,20 +101,22 @@ def test_stops_when_the_metric_no_longer_rises(tmp_path, monkeypatch):
     monkeypatch.setattr(finetune_module, "validation_metric", lambda *_: next(metrics))
     settings = SETTINGS.model_copy(update={"max_epochs": 9, "patience": 2})
     state = finetune(model(settings), walks(), settings, 0, tmp_path, {})
-    assert (state.epoch, state.best_epoch, state.best_metric) == (4, 2, 0.3)
+    assert (len(state.history), state.best_epoch, state.best_metric) == (4, 2, 0.3)
 
 
 def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 100))
-    settings = SETTINGS.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0, "batch_size": 1000})
+    settings = SETTINGS.model_copy(
+        update={"embedding_dropout": 0.0, "hidden_dropout": 0.0, "batch_size": 1000, "clip_norm": 1e9}
+    )
     sequences = walks()
     network = model(settings).train()
-    step = next(steps(sequences, examples(sequences, "prefixes"), network, settings, torch.Generator().manual_seed(0)))
+    step = next(Batches(sequences, network, settings).steps(0, 2))
     assert len(step.groups) > 1
     catalogue = network.catalogue()
     plain = sum(network.loss(catalogue, group) for group in step.groups) / step.positions
     expected = torch.autograd.grad(plain, list(network.parameters()), allow_unused=True)
-    total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, clip_norm=1e9)
+    total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), World(CPU))
     assert total / step.positions == pytest.approx(plain.item(), rel=1e-5)
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)

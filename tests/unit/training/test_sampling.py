@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from mmsrec.model.losses import catalogue_cross_entropy, sampled_cross_entropy
+from mmsrec.model.recommender import Negatives, Predictions
+from mmsrec.training.runtime import generator_of
+from mmsrec.training.sampling import NegativeSampler, own_items
+from tests.unit.model.test_sequences import make
+from tests.unit.training.examples import walks
+
+ITEMS = 12
+
+
+def sampler(count, sequences=None):
+    sequences = sequences or walks()
+    return NegativeSampler(sequences, sequences.ends(2), ITEMS, count)
+
+
+def test_items_are_drawn_as_often_as_they_occur_plus_one():
+    sequences = make([0, 0, 0, 1, 2, 2], [5, 1, 1, 7, 8])
+    expected = torch.ones(ITEMS)
+    for item in (0, 0, 0, 1, 5, 1, 1):
+        expected[item] += 1
+    drawn = sampler(200_000, sequences).draw(generator_of(0))
+    found = torch.bincount(drawn.items_S, minlength=ITEMS) / len(drawn.items_S)
+    torch.testing.assert_close(found, expected / expected.sum(), atol=0.004, rtol=0)
+    torch.testing.assert_close(drawn.log_expected_S.exp(), (expected / expected.sum() * 200_000)[drawn.items_S])
+
+
+def test_the_sum_of_exponentials_is_expected_to_be_that_of_all_items():
+    torch.manual_seed(0)
+    queries, items, targets = torch.randn(3, 4), torch.randn(ITEMS, 4), torch.tensor([1, 5, 11])
+    true_totals = (queries @ items.T).exp().sum(1)
+    target_logits = (queries * items[targets]).sum(1)
+    draws, totals = sampler(8), []
+    for number in range(4000):
+        losses = torch.stack(
+            [
+                sampled_cross_entropy(query[None], items, target[None], draws.draw(generator_of(number)))
+                for query, target in zip(queries, targets, strict=True)
+            ]
+        )
+        totals.append((losses + target_logits).exp())
+    torch.testing.assert_close(torch.stack(totals).mean(0), true_totals, rtol=0.05, atol=0)
+
+
+def test_with_every_item_drawn_as_often_as_expected_the_loss_is_the_whole_softmax():
+    torch.manual_seed(0)
+    queries, items, targets = torch.randn(5, 4), torch.randn(ITEMS, 4), torch.randint(ITEMS, (5,))
+    everything = Negatives(torch.arange(ITEMS), torch.zeros(ITEMS))
+    torch.testing.assert_close(
+        sampled_cross_entropy(queries, items, targets, everything), catalogue_cross_entropy(queries, items, targets)
+    )
+
+
+def test_a_draw_of_the_target_adds_nothing():
+    queries, items, target = torch.randn(1, 4), torch.randn(ITEMS, 4), torch.tensor([3])
+    with_it = Negatives(torch.tensor([1, 3, 3]), torch.zeros(3))
+    without = Negatives(torch.tensor([1]), torch.zeros(1))
+    assert sampled_cross_entropy(queries, items, target, with_it) == pytest.approx(
+        sampled_cross_entropy(queries, items, target, without).item()
+    )
+
+
+def test_indices_among_a_steps_own_items_name_the_same_items():
+    mask, absent = ITEMS, ITEMS + 1
+    inputs = torch.tensor([[absent, 7, mask], [9, 2, mask]])
+    group = Predictions(inputs, torch.tensor([0, 1]), torch.tensor([2, 2]), torch.tensor([4, 9]))
+    negatives = Negatives(torch.tensor([11, 2, 11]), torch.zeros(3))
+    [placed], items = own_items([group], negatives, ITEMS)
+    assert items.tolist() == [2, 4, 7, 9, 11]
+    names = torch.cat([items, torch.tensor([mask, absent])])
+    assert torch.equal(names[placed.inputs_BL], inputs)
+    assert torch.equal(items[placed.targets_P], group.targets_P)
+    assert torch.equal(items[placed.negatives.items_S], negatives.items_S)
