@@ -74,5 +74,9 @@ class CheckpointError(MmsrecError):
     """A checkpoint or a weights file does not fit the model it is loaded into."""
 
 
+class TrainingError(MmsrecError):
+    """A training cannot go on, or there is none of what is asked for."""
+
+
 class DemoError(MmsrecError):
     """The demo world cannot be served."""

@@ -1,8 +1,12 @@
 """Video pages through yt-dlp: a search, a download, and what the sites' messages mean for the ledger."""
 
 import logging
+import math
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,29 +67,50 @@ class _Log:
 
 
 class Pages:
-    """Pages of one site.
+    """Pages of one site, asked for one after another; yt-dlp itself pauses before each of its requests but the first.
 
     Args:
         trailers: bounds, extractors and pauses.
+        folder: gets the videos.
         cookies: a cookies.txt of a signed-in session.
     """
 
-    def __init__(self, trailers: Trailers, cookies: Path | None = None) -> None:
+    def __init__(self, trailers: Trailers, folder: Path, cookies: Path | None = None) -> None:
+        height = trailers.max_height
         self._trailers = trailers
-        self._options: dict[str, Any] = {
-            "allowed_extractors": trailers.extractors,
-            "cachedir": False,
-            "continuedl": False,
-            "cookiefile": str(cookies) if cookies else None,
-            "extractor_retries": 1,
-            "fragment_retries": 1,
-            "logger": _Log(),
-            "noplaylist": True,
-            "noprogress": True,
-            "retries": 1,
-            "sleep_interval_requests": trailers.pause,
-            "socket_timeout": trailers.read_timeout,
-        }
+        self._deadline = math.inf
+        # One for all pages: to read the certificates for its connections takes longer than to download a short video.
+        self._site = yt_dlp.YoutubeDL(
+            {
+                "allowed_extractors": trailers.extractors,
+                "cachedir": False,
+                "continuedl": False,
+                "cookiefile": str(cookies) if cookies else None,
+                "extractor_retries": 1,
+                "fixup": "never",
+                # The frames alone are wanted, and a single file needs no ffmpeg to merge it.
+                "format": f"bv[height<=?{height}]/b[height<=?{height}]/bv*[height<=?{height}]",
+                "format_sort": [f"res:{height}", "vcodec:h264"],
+                "fragment_retries": 1,
+                # A made-up address would stay for the pages that follow.
+                "geo_bypass": False,
+                "logger": _Log(),
+                "match_filter": self._match,
+                "noplaylist": True,
+                "noprogress": True,
+                "outtmpl": str(folder / "trailer.%(ext)s"),
+                "overwrites": True,
+                "playlist_items": "1",
+                "progress_hooks": [self._check_progress],
+                "retries": 1,
+                "sleep_interval_requests": trailers.pause,
+                "socket_timeout": trailers.read_timeout,
+            }
+        )
+
+    def close(self) -> None:
+        """Ends the connections and saves the cookies."""
+        self._site.close()
 
     def search(self, query: str) -> list[str]:
         """The addresses of a search's first hits whose duration is within the bounds or not known.
@@ -93,31 +118,21 @@ class Pages:
         Raises:
             Rejected: as `fetch`.
         """
-        options = self._options | {"extract_flat": "in_playlist", "playlist_items": f"1:{self._trailers.hits}"}
-        found = _run(options, query, download=False)
-        return [hit["url"] for hit in found.get("entries") or [] if hit.get("url") and self._fits(hit)]
+        with _meanings():
+            found = self._site.extract_info(query, download=False, process=False) or {}
+            hits = list(islice(found.get("entries") or (), self._trailers.hits))
+        return [hit["url"] for hit in hits if hit.get("url") and self._fits(hit)]
 
-    def fetch(self, url: str, folder: Path) -> Path:
+    def fetch(self, url: str) -> Path:
         """Downloads a page's video in its largest format within the bounds, a single file, and verifies it.
 
         Raises:
             Rejected: with the ledger's state for what came instead.
             Throttled: if the site sends crawlers away.
         """
-        height = self._trailers.max_height
-        deadline = time.monotonic() + self._trailers.total_timeout
-        options = self._options | {
-            # The frames alone are wanted, and a single file needs no ffmpeg to merge it.
-            "format": f"bv[height<=?{height}]/b[height<=?{height}]/bv*[height<=?{height}]",
-            "format_sort": [f"res:{height}", "vcodec:h264"],
-            "fixup": "never",
-            "match_filter": self._match,
-            "outtmpl": str(folder / "trailer.%(ext)s"),
-            "overwrites": True,
-            "playlist_items": "1",
-            "progress_hooks": [lambda now: self._check_progress(now, deadline)],
-        }
-        found = _run(options, url, download=True)
+        self._deadline = time.monotonic() + self._trailers.total_timeout
+        with _meanings():
+            found = self._site.extract_info(url) or {}
         found = next(iter(found.get("entries") or []), found)
         files = [Path(part["filepath"]) for part in found.get("requested_downloads", ())]
         if not files or not files[0].is_file():
@@ -138,18 +153,19 @@ class Pages:
         except Rejected as rejected:
             raise DownloadCancelled from rejected
 
-    def _check_progress(self, now: dict[str, Any], deadline: float) -> None:
+    def _check_progress(self, now: dict[str, Any]) -> None:
         most = self._trailers.max_bytes
         if max(now.get("downloaded_bytes") or 0, now.get("total_bytes") or 0) > most:
             raise DownloadCancelled from Rejected("oversize", f"more than {most} bytes")
-        if time.monotonic() > deadline:
+        if time.monotonic() > self._deadline:
             raise DownloadCancelled from Rejected("failed", "the download took too long")
 
 
-def _run(options: dict[str, Any], url: str, *, download: bool) -> dict[str, Any]:
+@contextmanager
+def _meanings() -> Iterator[None]:
+    """Raises errors of yt-dlp as what they stand for in the ledger."""
     try:
-        with yt_dlp.YoutubeDL(options) as site:
-            return site.extract_info(url, download=download) or {}
+        yield
     except DownloadCancelled as error:
         if isinstance(error.__cause__, Rejected):
             raise error.__cause__ from None

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -46,11 +47,12 @@ def crawl_trailers(
     searches = {item: _search(title, trailers) for item, title in titles.items()}
     pages = {item: trailers.url.replace("{id}", known[item]) for item in titles if item in known}
     wanted = {item: pages.get(item) or searches[item] for item in titles}
-    crawl = _TrailerCrawl(trailers, Pages(trailers, cookies))
 
     def settle(asked: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
-        for item in asked:
-            yield crawl.settle(item, pages.get(item), searches[item], store)
+        with closing(Pages(trailers, store.partial, cookies)) as site:
+            crawl = _TrailerCrawl(trailers, site)
+            for item in asked:
+                yield crawl.settle(item, pages.get(item), searches[item], store)
 
     return settle_all(wanted, folder, trailers.model_dump_json(include=TRAILER_RULES), settle)
 
@@ -61,14 +63,13 @@ def _search(title: str | None, trailers: Trailers) -> str | None:
 
 
 class _TrailerCrawl:
-    """One request at a time, none sooner than a pause after the end of the last."""
+    """One request at a time, and longer pauses than the site's own while it sends crawlers away."""
 
     def __init__(self, trailers: Trailers, site: Pages) -> None:
         self._trailers = trailers
         self._site = site
         self._walls = 0
         self._attempts = 0
-        self._last = -trailers.pause
 
     def settle(self, item_id: str, page: str | None, search: str | None, store: Store) -> Entry:
         """Tries the known page, then the hits of the search. A failure that may pass outweighs the first rejection."""
@@ -76,7 +77,7 @@ class _TrailerCrawl:
         rejections: dict[str, Rejected] = {}
         for url in self._places(page, search, rejections):
             try:
-                file = self._patiently(self._site.fetch, url, store.partial)
+                file = self._patiently(self._site.fetch, url)
             except Rejected as rejected:
                 rejections[url] = rejected
             else:
@@ -99,27 +100,25 @@ class _TrailerCrawl:
                 rejections |= {} if hits else {search: Rejected("dead", "no hit of the search is a trailer")}
                 yield from (hit for hit in hits if hit not in rejections)
 
-    def _patiently(self, request: Callable[..., Answer], *arguments: object) -> Answer:
+    def _patiently(self, request: Callable[[str], Answer], asked: str) -> Answer:
         """Makes a request, again after failures that may pass; a site that sends crawlers away gets longer pauses."""
         for attempt in itertools.count(1):
             self._wait()
             self._attempts += 1
             try:
-                answer = request(*arguments)
+                answer = request(asked)
             except Rejected as rejected:
                 self._count_walls(rejected)
                 if rejected.state != "failed" or attempt == self._trailers.attempts:
                     raise
-                logger.info("%s: %s", arguments[0], rejected.reason)
+                logger.info("%s: %s", asked, rejected.reason)
             else:
                 self._walls = 0
                 return answer
-            finally:
-                self._last = time.monotonic()
 
     def _wait(self) -> None:
         pause = min(self._trailers.pause * 2**self._walls, self._trailers.max_pause)
-        time.sleep(max(0.0, self._last + pause - time.monotonic()))
+        time.sleep(max(0.0, pause - self._trailers.pause))
 
     def _count_walls(self, rejected: Rejected) -> None:
         if not isinstance(rejected, Throttled):

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mmsrec.model.recommender import Negatives, Predictions
 
@@ -15,10 +14,16 @@ def retrieval_loss(queries_PD: Tensor, items_KD: Tensor, predictions: Prediction
     """The summed cross-entropy of the predictions: over all items, or over those drawn as negatives."""
     if predictions.negatives is None:
         return catalogue_cross_entropy(queries_PD, items_KD, predictions.targets_P, precision)
-    return sampled_cross_entropy(queries_PD, items_KD, predictions.targets_P, predictions.negatives)
+    return sampled_cross_entropy(queries_PD, items_KD, predictions.targets_P, predictions.negatives, precision)
 
 
-def sampled_cross_entropy(queries_PD: Tensor, items_KD: Tensor, targets_P: Tensor, negatives: Negatives) -> Tensor:
+def sampled_cross_entropy(
+    queries_PD: Tensor,
+    items_KD: Tensor,
+    targets_P: Tensor,
+    negatives: Negatives,
+    precision: torch.dtype = torch.float32,
+) -> Tensor:
     """An estimate of `catalogue_cross_entropy` from some items, which stand for all by the logQ correction.
 
     Every negative's logit is lowered by the logarithm of how often it is expected among the draws, so that the
@@ -30,14 +35,12 @@ def sampled_cross_entropy(queries_PD: Tensor, items_KD: Tensor, targets_P: Tenso
         items_KD: one vector an item.
         targets_P: index of the item to be retrieved.
         negatives: items drawn, the same for every prediction.
+        precision: of the products with the negatives; all else is float32.
 
     Returns:
         A scalar.
     """
-    logits_PS = queries_PD @ items_KD[negatives.items_S].T - negatives.log_expected_S
-    logits_PS = logits_PS.masked_fill(negatives.items_S == targets_P[:, None], -torch.inf)
-    target_P1 = (queries_PD * items_KD[targets_P]).sum(1, keepdim=True)
-    return -F.log_softmax(torch.cat([target_P1, logits_PS], dim=1).float(), dim=1)[:, 0].sum()
+    return _SampledCrossEntropy.apply(queries_PD, items_KD, targets_P, negatives, precision)
 
 
 def catalogue_cross_entropy(
@@ -94,6 +97,45 @@ class _CatalogueCrossEntropy(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         query_gradient, item_gradient = ctx.saved_tensors
         return query_gradient * gradient, item_gradient * gradient, None, None
+
+
+class _SampledCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx, queries_PD: Tensor, items_KD: Tensor, targets_P: Tensor, negatives: Negatives, precision: torch.dtype
+    ) -> Tensor:
+        queries, negatives_SD = queries_PD.to(precision), items_KD[negatives.items_S].to(precision)
+        targets_PD, log_expected_S = items_KD[targets_P], negatives.log_expected_S.to(precision)
+        rows = max(1, TILE_ELEMENTS[queries.device.type] // len(negatives_SD))
+        query_gradient = torch.empty_like(queries_PD)
+        negative_gradient = torch.zeros(negatives_SD.shape, device=queries.device)
+        target_weights_P = queries_PD.new_empty(len(queries))
+        loss = queries_PD.new_zeros(())
+        for start in range(0, len(queries), rows):
+            chunk = slice(start, start + rows)
+            target_logits = (queries_PD[chunk] * targets_PD[chunk]).sum(1)
+            logits = (queries[chunk] @ negatives_SD.T).sub_(log_expected_S)
+            logits.masked_fill_(negatives.items_S == targets_P[chunk, None], -torch.inf)
+            shift = torch.maximum(logits.amax(1).float(), target_logits)
+            exponentials = logits.sub_(shift.to(precision)[:, None]).exp_()
+            # What was subtracted is the rounded value.
+            target_exponentials = (target_logits - shift.to(precision).float()).exp()
+            total = exponentials.sum(1).float() + target_exponentials
+            loss += (shift.to(precision).float() + total.log() - target_logits).sum()
+            query_gradient[chunk] = (exponentials @ negatives_SD).float() / total[:, None]
+            negative_gradient += exponentials.T @ (queries_PD[chunk] / total[:, None]).to(precision)
+            target_weights_P[chunk] = target_exponentials / total - 1
+        query_gradient.addcmul_(target_weights_P[:, None], targets_PD)
+        item_gradient = torch.zeros_like(items_KD)
+        item_gradient.index_add_(0, negatives.items_S, negative_gradient)
+        item_gradient.index_add_(0, targets_P, target_weights_P[:, None] * queries_PD)
+        ctx.save_for_backward(query_gradient, item_gradient)
+        return loss
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        query_gradient, item_gradient = ctx.saved_tensors
+        return query_gradient * gradient, item_gradient * gradient, None, None, None
 
 
 def _chunk(

@@ -52,7 +52,8 @@ class MMSRec(TrainedRecommender):
         embedding = self.encoder.embedding
         chosen = slice(None) if items_K is None else items_K
         present_KM = torch.stack([feature.present_I[chosen] for feature in self.features.values()], dim=1)
-        features = embedding.features({name: feature.vectors_IF[chosen] for name, feature in self.features.items()})
+        with self._reduced(present_KM):
+            features = embedding.features({name: feature.vectors_IF[chosen] for name, feature in self.features.items()})
         tokens_KMD = embedding.tokens(features, present_KM)
         if self.item_embedding is not None:
             tokens_KMD = tokens_KMD + self.item_embedding.weight[chosen][:, None]

@@ -39,4 +39,6 @@ class Whitening(nn.Module):
         self.matrix.copy_(directions @ (scale[:, None] * directions.T))
 
     def forward(self, vectors_NF: Tensor) -> Tensor:
-        return (vectors_NF - self.mean) @ self.matrix
+        # Directions that vary little are stretched, and with them what rounding would do to them.
+        with torch.autocast(vectors_NF.device.type, enabled=False):
+            return (vectors_NF - self.mean) @ self.matrix

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mmsrec.errors import CatalogueError
 from mmsrec.experiment_rows import Training
 from mmsrec.model.recommender import Predictions, TrainedRecommender
 from mmsrec.model.sequences import Sequences, like_lengths
@@ -18,7 +19,7 @@ SHORTEST = 2
 HELD_OUT = 2  # the validation and the test item of every user
 # Positions of a group, at least and at most: a group has a price of its own, which grows with the catalogue, and the
 # activations of more positions leave a CPU's caches.
-GROUP_POSITIONS = {"cpu": (1 << 10, 1 << 13), "cuda": (1 << 16, 1 << 18)}
+GROUP_POSITIONS = {"cpu": (1 << 8, 1 << 13), "cuda": (1 << 16, 1 << 18)}
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,22 @@ class Batches:
         sequences: of all users.
         model: that is trained.
         settings: of the training.
+
+    Raises:
+        CatalogueError: no sequence is long enough to be trained on.
     """
 
     def __init__(self, sequences: Sequences, model: TrainedRecommender, settings: Training) -> None:
         self._sequences, self._items, self._absent = sequences, model.items, model.absent
         self._task, self._settings = OBJECTIVES[model.objective], settings
         self._examples = examples(sequences, settings.augment, settings.max_length)
+        if not len(self):
+            raise CatalogueError(
+                "No sequence has items enough to be trained on.",
+                expected=f"a user with {SHORTEST} actions before the {HELD_OUT} that are held out",
+                found=f"{sequences.users:,} users, none with more than {int(sequences.offsets_U1.diff().max())} actions",
+                fix="Prepare the domain with a larger k_core, or from more interactions.",
+            )
         self._sampler = None
         if settings.sampled_items:
             self._sampler = NegativeSampler(sequences, sequences.ends(HELD_OUT), model.items, settings.sampled_items)
@@ -102,7 +113,8 @@ class Batches:
         order_E = torch.randperm(len(self), generator=generator_of(seed, epoch)).to(self._sequences.items_A.device)
         for number, batch_B in enumerate(order_E.split(self._settings.batch_size)):
             if number >= first:
-                yield self._step(batch_B, generator_of(seed, epoch, number))
+                # Of the keys (a, b) and (a, b, 0) come the same draws, so that steps count from 1 here.
+                yield self._step(batch_B, generator_of(seed, epoch, number + 1))
 
     def _step(self, batch_B: Tensor, generator: torch.Generator) -> Step:
         users_B, ends_B = self._examples.users_E[batch_B], self._examples.ends_E[batch_B]

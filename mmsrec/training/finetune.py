@@ -1,6 +1,7 @@
 """Training on a domain: AdamW, early stopping on validation Recall@10, checkpoints between steps (Section 4.2.4)."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.profiler import record_function
 
+from mmsrec.errors import TrainingError
 from mmsrec.evaluation.metrics import metrics
 from mmsrec.evaluation.ranks import rank
 from mmsrec.experiment_rows import Training
@@ -53,6 +55,11 @@ def finetune(
 
     Returns:
         The final state: `model` the last weights, `best` those of the best epoch, `history` one row an epoch.
+
+    Raises:
+        CatalogueError: no sequence is long enough to be trained on.
+        CheckpointError: the checkpoint of an interrupted training is damaged.
+        TrainingError: the loss has become infinite or no number.
     """
     world = world or World(sequences.items_A.device)
     run = _Run(model, sequences, settings, seed, Checkpoint(folder, key), world, 60 * save_minutes)
@@ -111,10 +118,18 @@ class _Run:
 
     def _close(self, totals: Mapping[str, float], started: float) -> None:
         state, trained = self.state, self.state.seconds
+        loss = totals["loss"] / totals["positions"]
+        if not math.isfinite(loss):
+            raise TrainingError(
+                "The loss is no longer a finite number.",
+                where=f"epoch {state.epoch}",
+                found=loss,
+                fix="Lower learning_rate or clip_norm, or raise temperature.",
+            )
         metric = validation_metric(self._model, self._sequences, self._world)
         row = {
             "epoch": state.epoch,
-            "loss": totals["loss"] / totals["positions"],
+            "loss": loss,
             METRIC: metric,
             "learning_rate": self._optimizer.param_groups[0]["lr"],
             "seconds": time.monotonic() - started,
@@ -187,7 +202,8 @@ def train_step(
         total += loss.detach()
     with record_function("item table, backward"):
         _propagate(catalogue, leaves)
-    world.sum_gradients(model)
+    with record_function("sum over processes"):
+        world.sum_gradients(model)
     with record_function("optimiser"):
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()

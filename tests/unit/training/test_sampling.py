@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mmsrec.model import losses
 from mmsrec.model.losses import catalogue_cross_entropy, sampled_cross_entropy
 from mmsrec.model.recommender import Negatives, Predictions
 from mmsrec.training.runtime import generator_of
@@ -51,6 +52,43 @@ def test_with_every_item_drawn_as_often_as_expected_the_loss_is_the_whole_softma
     torch.testing.assert_close(
         sampled_cross_entropy(queries, items, targets, everything), catalogue_cross_entropy(queries, items, targets)
     )
+
+
+def slow_loss(queries, items, targets, negatives):
+    total = 0.0
+    for query, target in zip(queries, targets.tolist(), strict=True):
+        logit = query @ items[target]
+        others = [
+            query @ items[item] - expected
+            for item, expected in zip(negatives.items_S.tolist(), negatives.log_expected_S, strict=True)
+            if item != target
+        ]
+        total = total + torch.stack([logit, *others]).logsumexp(0) - logit
+    return total
+
+
+@pytest.mark.parametrize("tile", [1, 20, 1 << 22])
+def test_value_and_gradients_equal_the_plain_loss(monkeypatch, tile):
+    monkeypatch.setitem(losses.TILE_ELEMENTS, "cpu", tile)
+    torch.manual_seed(0)
+    leaves = [torch.randn(7, 4, requires_grad=True), torch.randn(ITEMS, 4, requires_grad=True)]
+    targets, draws = torch.randint(ITEMS, (7,)), sampler(9).draw(generator_of(3))
+    found, expected = (loss(*leaves, targets, draws) for loss in (sampled_cross_entropy, slow_loss))
+    torch.testing.assert_close(found, expected)
+    pairs = zip(torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves), strict=True)
+    for gradient, wanted in pairs:
+        torch.testing.assert_close(gradient, wanted)
+
+
+def test_bfloat16_products_change_the_loss_little():
+    torch.manual_seed(0)
+    queries, items, targets = 3 * torch.randn(50, 16), torch.randn(ITEMS, 16), torch.randint(ITEMS, (50,))
+    draws = sampler(9).draw(generator_of(3))
+    exact, reduced = (
+        sampled_cross_entropy(queries, items, targets, draws, precision)
+        for precision in (torch.float32, torch.bfloat16)
+    )
+    torch.testing.assert_close(exact, reduced, rtol=0.01, atol=0)
 
 
 def test_a_draw_of_the_target_adds_nothing():
