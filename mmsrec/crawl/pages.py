@@ -4,9 +4,6 @@ import logging
 import math
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,21 +89,21 @@ class Pages:
                 "format": f"bv[height<=?{height}]/b[height<=?{height}]/bv*[height<=?{height}]",
                 "format_sort": [f"res:{height}", "vcodec:h264"],
                 "fragment_retries": 1,
-                # A made-up address would stay for the pages that follow.
+                # Else a page that is not shown here is asked for from a made-up address, and all that follow, too.
                 "geo_bypass": False,
                 "logger": _Log(),
-                "match_filter": self._match,
                 "noplaylist": True,
                 "noprogress": True,
                 "outtmpl": str(folder / "trailer.%(ext)s"),
                 "overwrites": True,
-                "playlist_items": "1",
                 "progress_hooks": [self._check_progress],
                 "retries": 1,
                 "sleep_interval_requests": trailers.pause,
                 "socket_timeout": trailers.read_timeout,
             }
         )
+        self._searching = {"extract_flat": "in_playlist", "match_filter": None, "playlist_items": f"1:{trailers.hits}"}
+        self._fetching = {"extract_flat": False, "match_filter": self._match, "playlist_items": "1"}
 
     def close(self) -> None:
         """Ends the connections and saves the cookies."""
@@ -118,10 +115,8 @@ class Pages:
         Raises:
             Rejected: as `fetch`.
         """
-        with _meanings():
-            found = self._site.extract_info(query, download=False, process=False) or {}
-            hits = list(islice(found.get("entries") or (), self._trailers.hits))
-        return [hit["url"] for hit in hits if hit.get("url") and self._fits(hit)]
+        found = self._ask(query, self._searching, download=False)
+        return [hit["url"] for hit in found.get("entries") or [] if hit.get("url") and self._fits(hit)]
 
     def fetch(self, url: str) -> Path:
         """Downloads a page's video in its largest format within the bounds, a single file, and verifies it.
@@ -131,14 +126,24 @@ class Pages:
             Throttled: if the site sends crawlers away.
         """
         self._deadline = time.monotonic() + self._trailers.total_timeout
-        with _meanings():
-            found = self._site.extract_info(url) or {}
+        found = self._ask(url, self._fetching, download=True)
         found = next(iter(found.get("entries") or []), found)
         files = [Path(part["filepath"]) for part in found.get("requested_downloads", ())]
         if not files or not files[0].is_file():
             raise Rejected("dead", "the page has no video")
         verify_video(files[0], self._trailers)
         return files[0]
+
+    def _ask(self, url: str, options: dict[str, Any], *, download: bool) -> dict[str, Any]:
+        self._site.params |= options
+        try:
+            return self._site.extract_info(url, download=download) or {}
+        except DownloadCancelled as error:
+            if isinstance(error.__cause__, Rejected):
+                raise error.__cause__ from None
+            raise
+        except YoutubeDLError as error:
+            raise meaning_of(error) from error
 
     def _fits(self, hit: dict[str, Any]) -> bool:
         try:
@@ -159,19 +164,6 @@ class Pages:
             raise DownloadCancelled from Rejected("oversize", f"more than {most} bytes")
         if time.monotonic() > self._deadline:
             raise DownloadCancelled from Rejected("failed", "the download took too long")
-
-
-@contextmanager
-def _meanings() -> Iterator[None]:
-    """Raises errors of yt-dlp as what they stand for in the ledger."""
-    try:
-        yield
-    except DownloadCancelled as error:
-        if isinstance(error.__cause__, Rejected):
-            raise error.__cause__ from None
-        raise
-    except YoutubeDLError as error:
-        raise meaning_of(error) from error
 
 
 def meaning_of(error: YoutubeDLError) -> Rejected:

@@ -1,5 +1,6 @@
 """Trailers through yt-dlp's generic extractor from a loopback server; YouTube's messages are written by hand."""
 
+import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -136,6 +137,19 @@ def test_requests_are_a_pause_apart(serve: Serve, tmp_path: Path) -> None:
     times = [request.time for request in server.requests]
     assert len(times) == 4
     assert all(later - first > 0.19 for first, later in pairwise(times))
+
+
+def test_a_page_waits_once_and_longer_while_the_site_sends_crawlers_away(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = Reply(status=429)
+    server = serve({"/a.avi": [Reply(status=404)], "/b.avi": [wall, wall, Reply(status=404)]})
+    slept = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.append(seconds))
+    bounds = {"pause": 100.0, "max_pause": 300.0, "attempts": 3}
+    crawl_trailers(films({"1": None, "2": None}), {"1": "a", "2": "b"}, tmp_path, trailers(server, **bounds))
+
+    assert [seconds for seconds in slept if seconds >= 1] == [100, 100, 100, 200, 100]
 
 
 def test_a_site_that_sends_crawlers_away_ends_the_run_and_the_next_goes_on(serve: Serve, tmp_path: Path) -> None:
