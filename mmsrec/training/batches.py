@@ -97,7 +97,7 @@ class Batches:
             raise CatalogueError(
                 "No sequence has items enough to be trained on.",
                 expected=f"a user with {SHORTEST} actions before the {HELD_OUT} that are held out",
-                found=f"{sequences.users:,} users, none with more than {int(sequences.offsets_U1.diff().max())} actions",
+                found=f"{sequences.users:,} users with at most {int(sequences.offsets_U1.diff().max())} actions",
                 fix="Prepare the domain with a larger k_core, or from more interactions.",
             )
         self._sampler = None

@@ -37,6 +37,13 @@ def corpus(params: Params, name: str, kind: type[Kind]) -> Kind:
     return row
 
 
+def positive(text: str) -> int:
+    """A flag's whole number above zero."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return number
+
+
 def experiment_parser(description: str) -> argparse.ArgumentParser:
     """A parser with the flags that name an experiment and what it reads."""
     arguments = parser(description)

@@ -1,7 +1,10 @@
+import pytest
 import torch
 
+from mmsrec.errors import CatalogueError
 from mmsrec.model.recommender import TrainedRecommender
 from mmsrec.training.batches import Batches, examples
+from mmsrec.training.runtime import generator_of
 from tests.unit.model.test_sequences import make
 from tests.unit.training.examples import SETTINGS, walks
 
@@ -89,6 +92,24 @@ def test_a_causal_epoch_predicts_every_trained_action_but_the_first_of_each_user
         for group in step.groups:
             shown = group.inputs_BL[group.rows_P, group.columns_P]
             assert torch.equal(group.targets_P, (shown + 1) % 12)  # users walk through the items in order
+
+
+def test_sequences_with_nothing_to_train_on_are_an_error():
+    with pytest.raises(CatalogueError, match="2 users with at most 3 actions"):
+        Batches(make([1, 2, 3], [4, 5, 6]), Untrained(), SETTINGS)
+
+
+def test_a_step_and_the_order_of_its_epoch_draw_from_generators_of_their_own(monkeypatch):
+    drawn = []
+
+    def recorded(*key):
+        generator = generator_of(*key)
+        drawn.append(int(torch.randint(2**62, (), generator=generator)))
+        return generator
+
+    monkeypatch.setattr("mmsrec.training.batches.generator_of", recorded)
+    _, steps = epoch()
+    assert len(set(drawn)) == len(drawn) == len(steps) + 1
 
 
 def test_an_epoch_can_be_entered_at_any_step():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmsrec.errors import CheckpointError
+from mmsrec.errors import CheckpointError, TrainingError
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import Features
 from mmsrec.training import finetune as finetune_module
@@ -102,6 +102,37 @@ def test_stops_when_the_metric_no_longer_rises(tmp_path, monkeypatch):
     settings = SETTINGS.model_copy(update={"max_epochs": 9, "patience": 2})
     state = finetune(model(settings), walks(), settings, 0, tmp_path, {})
     assert (len(state.history), state.best_epoch, state.best_metric) == (4, 2, 0.3)
+
+
+def test_a_run_that_was_killed_after_its_last_step_trains_no_more(tmp_path, monkeypatch):
+    unbroken = finetune(model(), walks(), SETTINGS, 3, tmp_path, {})
+    monkeypatch.setattr(finetune_module, "train_step", None)
+    again = finetune(model(), walks(), SETTINGS, 3, tmp_path, {})
+    assert again.history == unbroken.history
+    assert all(torch.equal(again.best[name], unbroken.best[name]) for name in unbroken.best)
+
+
+def test_a_run_killed_while_it_waits_for_a_better_epoch_stops_when_an_unbroken_one_does(tmp_path, monkeypatch):
+    settings = SETTINGS.model_copy(update={"max_epochs": 9, "patience": 2})
+    for steps, metrics in ((11, [0.1, 0.3]), (None, [0.2, 0.25, 0.9])):
+        left = iter(metrics)
+        with monkeypatch.context() as patch:
+            patch.setattr(finetune_module, "validation_metric", lambda *_: next(left))  # noqa: B023
+            if steps:
+                killed_at(patch, steps)
+                with pytest.raises(Killed):
+                    finetune(model(settings), walks(), settings, 0, tmp_path, {})
+            else:
+                state = finetune(model(settings), walks(), settings, 0, tmp_path, {})
+    assert (len(state.history), state.best_epoch, state.best_metric) == (4, 2, 0.3)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
+    network = model()
+    with torch.no_grad():
+        network.encoder.output_norm.weight[0] = torch.nan
+    with pytest.raises(TrainingError, match="learning_rate"):
+        finetune(network, walks(), SETTINGS, 3, tmp_path, {})
 
 
 def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):

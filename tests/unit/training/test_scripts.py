@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.features.encoders import encoder_digest
 from mmsrec.features.pairs import PairBatch
 from mmsrec.features.pairs_write import write_pairs
 from mmsrec.features.store import Provenance
 from mmsrec.files import read_json
 from mmsrec.params import read_params
-from tests.unit.training.examples import PRETRAINING
+from tests.unit.training.examples import PRETRAINING, SETTINGS
+from tests.unit.training.test_run import write_shop, write_text
 
 ROOT = Path(__file__).parents[3]
 PAIRS = 60
@@ -88,3 +90,54 @@ def test_without_tensorboard_its_flag_is_an_error(run, tmp_path, monkeypatch):
     write_corpus(tmp_path / "pairs", write_params(tmp_path))
     with pytest.raises(SystemExit, match="TensorBoard is not installed"):
         run("pretrain.py", *pretrain_flags(tmp_path), f"--tensorboard={tmp_path / 'events'}")
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A shop whose features are the text encoder's, and the flags of its training."""
+    params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    params["training"] = SETTINGS.model_dump()
+    params["domains"] = {"shop": params["domains"]["demo-shop"] | {"training": {}}}
+    params["variants"] = {"pop": {"model": "pop"}, "text": {"model": "mmsrec", "encoders": {"text": "lsa"}}}
+    params["reports"] = {}
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+    write_shop(tmp_path, actions=5)
+    (tmp_path / "features" / "lsa").mkdir(parents=True)
+    write_text(tmp_path / "features" / "lsa", encoder_digest(read_params(tmp_path / "params.yaml").encoders["lsa"]))
+
+    def flags(variant):
+        named = {
+            "params": "params.yaml",
+            "data": "data",
+            "features": "features",
+            "pretrained": "pre",
+            "output": "model",
+        }
+        paths = [f"--{flag}={tmp_path / name}" for flag, name in named.items()]
+        return [*paths, "--domain=shop", "--k-core=1", f"--variant={variant}", "--seed=0", "--device=cpu"]
+
+    return flags
+
+
+def test_a_training_writes_its_model(run, shop, tmp_path):
+    run("train.py", *shop("text"))
+    history = read_table(tmp_path / "model" / "history.parquet", SCHEMAS["history"])
+    assert history.num_rows == SETTINGS.max_epochs
+
+
+def test_a_profile_is_printed_and_nothing_is_written(run, shop, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("mmsrec.training.profile.PEAK_SIZE", 64)
+    run("train.py", *shop("text"), "--profile=2")
+    assert "2 steps of 32 sequences" in capsys.readouterr().out
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_profile_of_a_model_that_counts_is_an_error(run, shop):
+    with pytest.raises(SystemExit, match="counts has no steps"):
+        run("train.py", *shop("pop"), "--profile=2")
+
+
+def test_a_profile_of_no_steps_is_an_error(run, shop, capsys):
+    with pytest.raises(SystemExit):
+        run("train.py", *shop("text"), "--profile=0")
+    assert "0 is not above zero" in capsys.readouterr().err

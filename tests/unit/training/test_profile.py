@@ -1,0 +1,67 @@
+import re
+
+import pytest
+import torch
+
+from mmsrec.baselines.pop import Pop
+from mmsrec.errors import TrainingError
+from mmsrec.model.mmsrec import MMSRec
+from mmsrec.model.recommender import Features
+from mmsrec.training import profile
+from mmsrec.training.profile import PARTS, profile_steps
+from tests.unit.training.examples import SETTINGS, walks
+
+ITEMS = 12
+
+
+@pytest.fixture(scope="module")
+def report():
+    model = MMSRec({"text": Features(torch.eye(ITEMS), torch.ones(ITEMS, dtype=torch.bool))}, SETTINGS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profile, "PEAK_SIZE", 64)
+        return profile_steps(model, walks(), SETTINGS, 0, 6).split("\n\n")
+
+
+def rows(table):
+    """Name, seconds, share and calls of each row."""
+    found = [re.fullmatch(r"(.+?) +([\d.]+) +([\d.]+)% +([\d,]+)", line) for line in table.splitlines()[1:]]
+    return {row[1]: (float(row[2]), float(row[3]) / 100, int(row[4].replace(",", ""))) for row in found}
+
+
+def test_every_part_is_shown_and_together_they_are_the_step(report):
+    parts = rows(report[1])
+    assert parts.keys() == {*PARTS, "rest"}
+    assert sum(share for _, share, _ in parts.values()) == pytest.approx(1, abs=0.005)
+    assert all(share > 0 for name, (_, share, _) in parts.items() if name != "sum over processes")
+    assert all(calls > 1 for name, (_, _, calls) in parts.items() if name != "sum over processes")
+
+
+def test_operators_come_with_their_calls_the_longest_first(report):
+    operators = rows(report[2])
+    assert len(operators) == profile.OPERATORS
+    shares = [share for _, share, _ in operators.values()]
+    assert shares == sorted(shares, reverse=True)
+    assert any(name.startswith("aten::") and calls > 1 for name, (_, _, calls) in operators.items())
+
+
+def test_rates_are_those_of_whole_steps(report):
+    assert report[0].startswith("6 steps of 32 sequences in float32")  # more than an epoch has
+    found = [re.search(pattern, report[0])[1] for pattern in (r"([\d.]+) s each", r"([\d,]+) sequences/s")]
+    seconds, sequences = (float(number.replace(",", "")) for number in found)
+    assert sequences == pytest.approx(32 / seconds, rel=0.1)
+
+
+def test_operations_are_those_of_the_matrix_products():
+    with torch.profiler.profile(with_flops=True) as recorded:
+        torch.randn(30, 50) @ torch.randn(50, 70)
+    calls = profile._calls(recorded, on_gpu=False)
+    assert calls.filter(calls["operator"] == "aten::mm")["flops"].to_list() == [2 * 30 * 50 * 70]
+
+
+def test_products_are_compared_with_the_peak(report):
+    assert re.search(r"GFLOP in [\d.]+% of the step, [\d.,]+ GFLOP/s, [\d.]+% of the peak", report[3])
+
+
+def test_a_model_that_counts_has_no_steps():
+    with pytest.raises(TrainingError, match="no steps"):
+        profile_steps(Pop(ITEMS), walks(), SETTINGS, 0, 1)
