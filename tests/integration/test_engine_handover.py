@@ -22,7 +22,7 @@ output = Path(flags[flags.index("--output") + 1])
 files = {
     "ingest": ["interactions.parquet", "items.parquet"],
     "prepare": ["interactions.parquet", "sequences.parquet", "items.parquet", "statistics.json"],
-    "train": ["weights.safetensors", "config.json", "history.parquet"],
+    "train": ["weights.safetensors", "last.safetensors", "config.json", "history.parquet"],
     "evaluate": ["ranks.parquet", "metrics.json"],
     "collect": flags[: flags.index("--output")],
     "report": ["report.html"],

@@ -6,6 +6,7 @@ rule train:
         pretrained,
     output:
         "models/{domain}/k{k}/{variant}/seed{seed}/weights.safetensors",
+        "models/{domain}/k{k}/{variant}/seed{seed}/last.safetensors",
         "models/{domain}/k{k}/{variant}/seed{seed}/config.json",
         "models/{domain}/k{k}/{variant}/seed{seed}/history.parquet",
     log:

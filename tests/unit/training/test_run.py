@@ -2,6 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
 from mmsrec.errors import ArtifactError, CatalogueError, CheckpointError, FeatureError
@@ -59,7 +60,21 @@ def test_a_trained_model_is_loaded_as_it_was(shop):
     assert torch.equal(first, second)
     assert read_json(shop / "model" / "config.json")["experiment"]["variant"] == "text"
     assert read_table(shop / "model" / "history.parquet", SCHEMAS["history"]).num_rows == SETTINGS.max_epochs
-    assert not list((shop / "model").glob("checkpoint*"))
+    written = ["config.json", "history.parquet", "last.safetensors", "weights.safetensors"]
+    assert sorted(path.name for path in (shop / "model").iterdir()) == written
+
+
+def test_the_best_and_the_last_weights_are_kept(shop, monkeypatch):
+    metrics = iter([0.1, 0.3, 0.2])
+    monkeypatch.setattr("mmsrec.training.finetune.validation_metric", lambda *_: next(metrics))
+    train(EXPERIMENT, "mmsrec", SETTINGS, catalogue(shop), shop / "three")
+    best, last = (load_file(shop / "three" / name) for name in ("weights.safetensors", "last.safetensors"))
+    assert not all(torch.equal(best[name], last[name]) for name in best)
+
+    metrics = iter([0.1, 0.3])
+    train(EXPERIMENT, "mmsrec", SETTINGS.model_copy(update={"max_epochs": 2}), catalogue(shop), shop / "two")
+    of_two = load_file(shop / "two" / "last.safetensors")
+    assert all(torch.equal(best[name], of_two[name]) for name in best)
 
 
 def test_training_twice_gives_the_same_bytes(shop):

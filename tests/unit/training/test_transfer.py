@@ -70,6 +70,18 @@ def test_every_tensor_of_the_item_encoder_is_loaded_and_positions_are_new(folder
     assert sorted([*done.loaded, *done.new]) == sorted(state)
 
 
+def test_two_towers_begin_as_the_one_that_was_pretrained(folder):
+    network, *rest = model(settings=SETTINGS.model_copy(update={"item_tower": "own"}))
+    done = moved(folder, network, *rest)
+    weights = read_weights(folder)
+    for tower in (network.encoder.transformer, network.encoder.item_transformer):
+        state = tower.state_dict()
+        assert state
+        assert all(torch.equal(value, weights[f"transformer.{name}"]) for name, value in state.items())
+    assert (done.new, done.unused) == (["embedding.position.weight"], [])
+    assert {f"item_transformer.{name}" for name in state} <= set(done.loaded)
+
+
 def test_the_whitening_of_pretraining_comes_along(tmp_path):
     folder = pretrained(tmp_path, whiten=True)
     network, *rest = model(settings=SETTINGS.model_copy(update={"whiten": True}))
