@@ -1,10 +1,7 @@
-"""Several processes train what one process trains."""
+"""Several processes pre-train what one process pre-trains."""
 
 import json
-import multiprocessing
 import shutil
-import socket
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from unittest import mock
 
@@ -21,40 +18,9 @@ from mmsrec.training.runtime import seed_everything
 from mmsrec.training.weights import read_weights
 from tests.unit.training import worker
 from tests.unit.training.pairs import batch, corpus
+from tests.unit.training.processes import launch
 
 ALONE = World(torch.device("cpu"))
-TIMEOUT = 300
-
-
-@pytest.fixture(scope="module")
-def forks():
-    """Copies of one process that has imported torch, which takes longer than all else here."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([worker.__name__])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-        patch.setenv("OMP_NUM_THREADS", "1")
-        yield context
-
-
-def launch(forks: BaseContext, folder: Path, processes: int, *scenarios: str) -> list[int | None]:
-    """Starts the processes with the environment that torchrun gives them, and returns their exit statuses."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes)}
-    started = [
-        forks.Process(
-            target=worker.main, args=(folder, scenarios, common | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
-        )
-        for rank in range(processes)
-    ]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join(TIMEOUT)
-        process.kill()
-    return [process.exitcode for process in started]
 
 
 def losses(folder: Path, name: str) -> dict[int, dict[str, float]]:
@@ -77,7 +43,9 @@ def alone(tmp_path_factory):
 def two(tmp_path_factory, alone, forks):
     folder = tmp_path_factory.mktemp("two")
     shutil.copytree(alone / "pairs", folder / "pairs")
-    assert all(launch(forks, folder, 2, "even", "uneven", "local", "killed")), "the last scenario kills the processes"
+    assert all(launch(forks, worker.main, folder, 2, "even", "uneven", "local", "killed")), (
+        "the last scenario kills the processes"
+    )
     return folder
 
 
@@ -85,7 +53,7 @@ def two(tmp_path_factory, alone, forks):
 def four(tmp_path_factory, alone, forks):
     folder = tmp_path_factory.mktemp("four")
     shutil.copytree(alone / "pairs", folder / "pairs")
-    assert launch(forks, folder, 4, "even", "uneven") == [0, 0, 0, 0]
+    assert launch(forks, worker.main, folder, 4, "even", "uneven") == [0, 0, 0, 0]
     return folder
 
 
