@@ -15,7 +15,7 @@ from mmsrec.demo.words import Draw, vocabulary
 from mmsrec.demo.world import FACTORS, CorpusSize, stream
 
 CAPTIONS = 5  # of a video; a clip of the shards has one
-SECONDS = (3, 8)  # the shortest and the longest clip of the shards
+SECONDS = (2, 5)  # the shortest and the longest clip of the shards
 VIDEO_SECONDS = 3
 
 

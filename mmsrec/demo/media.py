@@ -48,9 +48,10 @@ class Medium(NamedTuple):
 
 def media_of(world: World) -> dict[str, Medium]:
     """Every file of a world's media by its path below the media's base."""
-    shop, films, corpus = world.shop, world.films, world.corpus
+    films, corpus = world.films, world.corpus
     media = {
         picture_path(product): Medium(shop.seed, (shop.name, "picture", product.asin), product.look)
+        for shop in world.shops.values()
         for product in shop.products
     }
     media |= {
@@ -68,7 +69,7 @@ def media_of(world: World) -> dict[str, Medium]:
 
 def faults_of(world: World) -> dict[str, str]:
     """The paths that the server does not answer as it should, with the names of their faults."""
-    found = {picture_path(product): product.fault for product in world.shop.products}
+    found = {picture_path(product): product.fault for shop in world.shops.values() for product in shop.products}
     found |= {trailer_path(film): film.fault for film in world.films.films}
     found |= {video_path(video): video.fault for video in world.corpus.videos}
     return {path: fault for path, fault in found.items() if fault in ANSWERS}

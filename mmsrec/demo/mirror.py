@@ -1,5 +1,6 @@
 """The demo world as a mirror: a folder that holds its raw files as a host would serve them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from mmsrec.files import atomic_path
 
 @dataclass(frozen=True)
 class World:
-    """Sites whose users and items share the circles of taste, and a corpus of clips that shares them, too."""
+    """Sites whose users and items share the circles of taste, and a corpus of clips that shares them, too.
 
-    shop: Shop
+    The shops go by the names of their vocabularies.
+    """
+
+    shops: Mapping[str, Shop]
     films: FilmSite
     corpus: Corpus
 
@@ -23,7 +27,7 @@ class World:
 def make_world(size: WorldSize, seed: int) -> World:
     """Makes every site of a world and its corpus; equal arguments make equal worlds."""
     return World(
-        make_shop(size.shop, seed, "shop"),
+        {name: make_shop(shop, seed, name) for name, shop in size.shops.items()},
         make_film_site(size.films, seed, "films"),
         make_corpus(size.corpus, seed, "clips"),
     )
@@ -31,9 +35,10 @@ def make_world(size: WorldSize, seed: int) -> World:
 
 def raw_files(world: World, media_base: str = MEDIA) -> dict[str, bytes]:
     """The raw files of a world by their path in the mirror; equal worlds have equal bytes."""
+    shops = world.shops.values()
     return {
-        "demo/ratings_Demo.csv": ratings_csv(world.shop),
-        "demo/meta_Demo.json.gz": metadata_gz(world.shop, media_base),
+        **{f"demo/ratings_{shop.sold.file}.csv": ratings_csv(shop) for shop in shops},
+        **{f"demo/meta_{shop.sold.file}.json.gz": metadata_gz(shop, media_base) for shop in shops},
         "demo/films.zip": films_zip(world.films),
         "demo/ml-youtube.csv": trailer_ids_csv(world.films),
         "demo/MSRVTT_data.json": captions_json(world.corpus),

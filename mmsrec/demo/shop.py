@@ -1,8 +1,10 @@
-"""A shop in the format of the Amazon 2014 review data: a ratings CSV and metadata of Python literals."""
+"""Shops in the format of the Amazon 2014 review data: a ratings CSV and metadata of Python literals."""
 
 import gzip
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,17 @@ ESCAPED = 0.5  # share of the items whose texts hold HTML entities
 ABSENT = {"title": 0.01, "description": 0.06, "brand": 0.15, "price": 0.2}
 MALFORMED = 1 / 250  # share of the metadata lines that are cut off, at least one line
 LINK_FAULTS = {"no link": None, "moved": MOVED, "unreachable": UNREACHABLE}  # where such links lead
+
+
+class Category(NamedTuple):
+    """What a shop sells: as the names of its files end, and the first of the categories in its metadata."""
+
+    file: str
+    name: str
+
+
+# By the shop's vocabulary.
+CATEGORIES: Mapping[str, Category] = {"shop": Category("Demo", "Home"), "wear": Category("Wear", "Clothing")}
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,11 @@ class Shop:
     seed: int
     latent: Site
     products: list[Product]
+
+    @property
+    def sold(self) -> Category:
+        """What it sells."""
+        return CATEGORIES[self.name]
 
 
 def make_shop(size: SiteSize, seed: int, name: str) -> Shop:
@@ -107,14 +125,14 @@ def metadata_gz(shop: Shop, media_base: str) -> bytes:
         media_base: the URL below which the products have their pictures.
     """
     random = stream(shop.seed, shop.name, "metadata")
-    lines = [repr(_record(product, media_base, random)) for product in shop.products]
+    lines = [repr(_record(product, shop.sold, media_base, random)) for product in shop.products]
     sound = [index for index, product in enumerate(shop.products) if product.fault is None]
     for index in random.permutation(sound)[: max(1, round(MALFORMED * len(lines)))]:
         lines[index] = lines[index][: len(lines[index]) // 2]
     return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8"), mtime=0)
 
 
-def _record(product: Product, media_base: str, random: np.random.Generator) -> dict[str, object]:
+def _record(product: Product, sold: Category, media_base: str, random: np.random.Generator) -> dict[str, object]:
     spell = html.escape if random.random() < ESCAPED else str
     absent = {field for field, share in ABSENT.items() if random.random() < share}
     base = LINK_FAULTS.get(product.fault, media_base)
@@ -124,7 +142,7 @@ def _record(product: Product, media_base: str, random: np.random.Generator) -> d
         "price": product.price,
         "imUrl": f"{base}/{picture_path(product)}" if base else None,
         "brand": spell(product.brand),
-        "categories": [["Home", spell(product.category)]],
+        "categories": [[sold.name, spell(product.category)]],
         "description": spell(product.description),
     }
     return {field: value for field, value in record.items() if field not in absent and value is not None}

@@ -6,6 +6,7 @@ A factor is shown in an item's text, in its picture, or in both: each modality t
 """
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,16 +73,24 @@ class CorpusSize:
 
 @dataclass(frozen=True)
 class WorldSize:
-    """How large the sites and the corpus of a world are."""
+    """How large the sites and the corpus of a world are; `shops` are named by their vocabularies."""
 
-    shop: SiteSize
+    shops: Mapping[str, SiteSize]
     films: SiteSize
     corpus: CorpusSize
 
 
 SIZES = {
-    "demo": WorldSize(SiteSize(1500, 500, 9.5), SiteSize(800, 400, 26), CorpusSize(4, 500, 240, 200)),
-    "test": WorldSize(SiteSize(300, 120, 9.5), SiteSize(150, 100, 16), CorpusSize(2, 100, 30, 24)),
+    "demo": WorldSize(
+        {"shop": SiteSize(1500, 500, 9.5), "wear": SiteSize(600, 300, 9.5)},
+        SiteSize(800, 300, 16),
+        CorpusSize(4, 500, 210, 200),
+    ),
+    "test": WorldSize(
+        {"shop": SiteSize(300, 120, 9.5), "wear": SiteSize(250, 110, 9.5)},
+        SiteSize(150, 100, 16),
+        CorpusSize(2, 100, 30, 24),
+    ),
 }
 
 

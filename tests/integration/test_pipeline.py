@@ -22,6 +22,7 @@ SMALL = {
     "domains: [demo-shop, demo-films]": "domains: [demo-shop]",
     "demo-text, demo-vision, demo-both]": "demo-both]",
     "[demo-clip, demo-pretrained]": "[demo-pretrained]",
+    "\n      - {domains: [demo-wear], k_cores: [5], variants: [pop, demo-both], seeds: [0]}": "",
 }
 
 

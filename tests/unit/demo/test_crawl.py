@@ -15,7 +15,7 @@ from mmsrec.demo.server import serving
 from mmsrec.params import read_params
 from mmsrec.sources.ingest import ingest
 from tests.unit.crawl.examples import PARAMS, ledger, policy
-from tests.unit.demo.truth import read_metadata
+from tests.unit.demo.truth import SHOPS, read_metadata
 
 PARTS = {"hasty": (1.0, 1.0), "patient": (20.0, 60.0)}  # read and total timeout
 SOUND = 3  # trailers that nothing is wrong with
@@ -79,9 +79,10 @@ def parts(items, faults):
     return {"hasty": items.filter(hasty), "patient": items.filter(pc.invert(hasty))}
 
 
-def test_pictures_end_in_the_state_of_their_fault(world, base, tmp_path):
-    faults = {product.asin: product.fault for product in world.shop.products}
-    links = {record["asin"]: record.get("imUrl") for record in read_metadata(raw_files(world, base))[0]}
+@pytest.mark.parametrize("shop", SHOPS)
+def test_pictures_end_in_the_state_of_their_fault(world, base, tmp_path, shop):
+    faults = {product.asin: product.fault for product in world.shops[shop].products}
+    links = {record["asin"]: record.get("imUrl") for record in read_metadata(raw_files(world, base), shop)[0]}
     items = pa.table({"item_id": pa.array(links), "url": pa.array(links.values(), pa.string())})
     rules = policy(attempts=2, max_bytes=1_000_000, host_rewrites={"http://media.example": [base]})
     for part, some in parts(items, faults).items():

@@ -10,6 +10,7 @@ from tests.unit.demo.truth import read_members, read_ratings
 
 DOMAINS = {
     "shop": ("amazon", "ratings_Demo.csv", "meta_Demo.json.gz", ["title", "description"]),
+    "wear": ("amazon", "ratings_Wear.csv", "meta_Wear.json.gz", ["title", "description"]),
     "films": ("movielens", "films.zip", "films.zip", ["title", "genres"]),
 }
 
@@ -28,11 +29,12 @@ def tables(request, mirror, tmp_path):
     return {name: pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("interactions", "items")}
 
 
-@pytest.mark.parametrize("tables", ["shop"], indirect=True)
-def test_the_shop_is_read_whole(files, tables):
-    expected = [{"user": user, "item": asin, "timestamp": int(time)} for user, asin, _, time in read_ratings(files)]
+@pytest.mark.parametrize(("tables", "shop"), [("shop", "shop"), ("wear", "wear")], indirect=["tables"])
+def test_a_shop_is_read_whole(files, tables, shop):
+    rows = read_ratings(files, shop)
+    expected = [{"user": user, "item": asin, "timestamp": int(time)} for user, asin, _, time in rows]
     assert tables["interactions"] == expected
-    assert len(tables["items"]) == SIZES["test"].shop.items - 1
+    assert len(tables["items"]) == SIZES["test"].shops[shop].items - 1
     assert not any("&amp;" in (row["text"] or "") for row in tables["items"])
     assert sum(row["media_url"] is None for row in tables["items"]) > 0
 

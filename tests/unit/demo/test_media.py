@@ -27,7 +27,7 @@ def small(world, monkeypatch):
 def test_every_fault_has_its_share(size, seed):
     world = make_world(SIZES[size], seed)
     for shares, faults in (
-        (PICTURE_FAULTS, [product.fault for product in world.shop.products]),
+        *((PICTURE_FAULTS, [product.fault for product in shop.products]) for shop in world.shops.values()),
         ({name: row.share for name, row in TRAILER_FAULTS.items()}, [film.fault for film in world.films.films]),
         (CLIP_FAULTS, [video.fault for video in world.corpus.videos]),
     ):
@@ -36,9 +36,11 @@ def test_every_fault_has_its_share(size, seed):
 
 
 def test_a_5_core_keeps_items_of_every_fault(world, files):
-    kept = {item for _, item, _ in five_core([(user, item, int(time)) for user, item, _, time in read_ratings(files)])}
-    described = kept & {record["asin"] for record in read_metadata(files)[0]}
-    assert {product.fault for product in world.shop.products if product.asin in described} == {None, *PICTURE_FAULTS}
+    for name, shop in world.shops.items():
+        actions = [(user, item, int(time)) for user, item, _, time in read_ratings(files, name)]
+        kept = {item for _, item, _ in five_core(actions)}
+        described = kept & {record["asin"] for record in read_metadata(files, name)[0]}
+        assert {product.fault for product in shop.products if product.asin in described} == {None, *PICTURE_FAULTS}
 
     actions = [(user, film, int(time)) for user, film, _, time in read_members(files)["ratings"]]
     kept = {film for _, film, _ in five_core(actions)}
@@ -57,7 +59,8 @@ def test_the_table_of_trailer_ids_is_read_by_the_crawl(world, files, tmp_path):
 
 def test_the_notes_name_files_and_answers(world):
     media = media_of(world)
-    assert len(media) == len(world.shop.products) + len(world.films.films) + len(world.corpus.videos)
+    sites = [*(shop.products for shop in world.shops.values()), world.films.films, world.corpus.videos]
+    assert len(media) == sum(map(len, sites))
     assert set(faults_of(world)) <= set(media)
     assert set(faults_of(world).values()) == set(ANSWERS)
     found = {page for pages in searches_of(world).values() for page in pages}

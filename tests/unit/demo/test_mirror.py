@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from mmsrec.demo.mirror import make_world, raw_files, write_mirror
 from mmsrec.demo.world import SIZES
 from mmsrec.files import sha256
@@ -9,14 +11,22 @@ def test_another_seed_changes_every_file(files):
     assert all(other[name] != files[name] for name in files)
 
 
+def test_a_site_does_not_change_with_the_others(files):
+    size = SIZES["test"]
+    other = raw_files(make_world(replace(size, shops={"shop": size.shops["shop"]}, films=SIZES["demo"].films), 5))
+    assert files.keys() - other.keys() == {"demo/ratings_Wear.csv", "demo/meta_Wear.json.gz"}
+    assert {name for name in other if other[name] != files[name]} == {"demo/films.zip", "demo/ml-youtube.csv"}
+
+
 def test_another_media_base_changes_the_metadata_only(world, files):
     other = raw_files(world, "http://elsewhere.example")
-    assert [name for name in files if other[name] != files[name]] == ["demo/meta_Demo.json.gz"]
+    changed = [name for name in files if other[name] != files[name]]
+    assert changed == ["demo/meta_Demo.json.gz", "demo/meta_Wear.json.gz"]
 
 
 def test_a_second_run_leaves_the_files_alone_and_mends_a_damaged_one(world, tmp_path):
     paths = write_mirror(tmp_path, world)
-    assert len(paths) == 6
+    assert len(paths) == 8
     times = {path: path.stat().st_mtime_ns for path in paths}
     assert write_mirror(tmp_path, world) == []
     assert times == {path: path.stat().st_mtime_ns for path in paths}

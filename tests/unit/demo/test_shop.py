@@ -7,19 +7,25 @@ from itertools import pairwise
 import pytest
 
 from mmsrec.demo.mirror import raw_files
-from tests.unit.demo.truth import read_metadata, read_ratings
+from mmsrec.demo.words import vocabulary
+from tests.unit.demo.truth import SHOPS, read_metadata, read_ratings
 
 DAY = 86_400
 
 
-@pytest.fixture(scope="module")
-def ratings(files):
-    return read_ratings(files)
+@pytest.fixture(scope="module", params=["shop", "wear"])
+def shop(request, world):
+    return world.shops[request.param]
 
 
 @pytest.fixture(scope="module")
-def metadata(files):
-    return read_metadata(files)
+def ratings(files, shop):
+    return read_ratings(files, shop.name)
+
+
+@pytest.fixture(scope="module")
+def metadata(files, shop):
+    return read_metadata(files, shop.name)
 
 
 def test_a_rating_has_a_user_an_asin_stars_and_a_day(ratings):
@@ -36,14 +42,14 @@ def test_ratings_are_grouped_by_asin(ratings):
     assert asins == sorted(asins)
 
 
-def test_time_keeps_the_order_of_the_walk_up_to_days_shared(world, ratings):
-    asins = [product.asin for product in world.shop.products]
+def test_time_keeps_the_order_of_the_walk_up_to_days_shared(shop, ratings):
+    asins = [product.asin for product in shop.products]
     times = defaultdict(dict)
     for user, asin, _, time in ratings:
         times[user][asin] = int(time)
     found = {frozenset(row): row for row in times.values()}
     gaps = []
-    for history in world.shop.latent.histories:
+    for history in shop.latent.histories:
         row = found[frozenset(asins[item] for item in history)]
         days = [row[asins[item]] // DAY for item in history]
         assert days == sorted(days)
@@ -51,9 +57,9 @@ def test_time_keeps_the_order_of_the_walk_up_to_days_shared(world, ratings):
     assert 0.1 < gaps.count(0) / len(gaps) < 0.3
 
 
-def test_metadata_are_python_literals_and_not_json(world, files):
-    lines = gzip.decompress(files["demo/meta_Demo.json.gz"]).decode().splitlines()
-    assert len(lines) == len(world.shop.products)
+def test_metadata_are_python_literals_and_not_json(shop, files):
+    lines = gzip.decompress(files[f"demo/meta_{SHOPS[shop.name]}.json.gz"]).decode().splitlines()
+    assert len(lines) == len(shop.products)
     for line in lines:
         with pytest.raises(json.JSONDecodeError):
             json.loads(line)
@@ -88,20 +94,22 @@ def test_some_texts_hold_html_entities_and_some_do_not(metadata):
     assert any("& " in text for text in texts)
 
 
-def test_categories_are_nested_and_pictures_lie_below_the_base(world):
+def test_categories_are_nested_and_pictures_lie_below_the_base(world, shop):
     base = "http://pictures.example:81/demo"
-    records, _ = read_metadata(raw_files(world, base))
+    records, _ = read_metadata(raw_files(world, base), shop.name)
     bases = {"no link": None, "moved": "http://media.example", "unreachable": "http://127.0.0.1:9"}
-    expected = {product.asin: bases.get(product.fault, base) for product in world.shop.products}
+    expected = {product.asin: bases.get(product.fault, base) for product in shop.products}
     for record in records:
-        [[_, _]] = record["categories"]
+        [[sold, _]] = record["categories"]
+        assert sold == {"shop": "Home", "wear": "Clothing"}[shop.name]
         host = expected[record["asin"]]
         assert record.get("imUrl") == (host and f"{host}/images/{record['asin']}.jpg")
 
 
-def test_a_product_has_a_look_that_its_text_names_now_and_then(world):
-    products = world.shop.products
+def test_a_product_has_a_look_that_its_text_names_now_and_then(shop):
+    products = shop.products
     dotted = [product for product in products if product.look.pattern == "dotted"]
-    named = [any(word in product.description for word in ("dotted", "polka-dot", "speckled")) for product in dotted]
+    words = next(row["pattern"] for row in vocabulary(shop.name).rings["pattern"] if "dotted" in row["pattern"])
+    named = [any(word in product.description for word in words) for product in dotted]
     assert 0 < sum(named) < len(dotted)
     assert len({product.look.shape for product in products}) == 8

@@ -11,22 +11,24 @@ def numbers(request):
     return measure_world(SIZES["demo"], request.param)
 
 
-@pytest.fixture(params=["shop", "films"])
+@pytest.fixture(params=["shop", "wear", "films"])
 def site(request, numbers):
     return numbers[request.param]
 
 
 def test_most_of_the_world_survives_the_5_core_and_some_of_it_does_not(numbers):
     size = SIZES["demo"]
-    for site, asked in (("shop", size.shop), ("films", size.films)):
+    for site, asked in {**size.shops, "films": size.films}.items():
         assert 0.9 * asked.users < numbers[site]["users in the 5-core"] < asked.users
         assert 0.85 * asked.items < numbers[site]["items in the 5-core"] < asked.items
     assert 8 < numbers["shop"]["actions a user"] < 10.5
-    assert 20 < numbers["films"]["actions a user"] < 30
+    assert 8 < numbers["wear"]["actions a user"] < 10.5
+    assert 14 < numbers["films"]["actions a user"] < 18
 
 
 def test_popularity_is_long_tailed(numbers):
     assert numbers["shop"]["share of the top fifth"] > 0.5
+    assert numbers["wear"]["share of the top fifth"] > 0.4
     assert numbers["films"]["share of the top fifth"] > 0.4
 
 

@@ -9,7 +9,7 @@ from mmsrec.demo.looks import PATTERNS, look_of
 from mmsrec.demo.words import Draw, vocabulary
 from mmsrec.demo.world import FACTOR_INDEX, FACTORS, PICTURE, TEXT
 
-NAMES = ["shop", "films"]
+NAMES = ["shop", "wear", "films"]
 
 
 def fields(words):

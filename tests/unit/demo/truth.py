@@ -23,6 +23,7 @@ from mmsrec.demo.world import FACTORS, PICTURE, SIZES, TEXT, WorldSize, affinity
 CORE = 5
 CUTOFF = 10
 LSA_DIM = 64
+SHOPS = {"shop": "Demo", "wear": "Wear"}  # how the names of their files end
 
 Action = tuple[str, str, int]
 
@@ -40,14 +41,14 @@ class Catalogue:
     texts: list[str]
 
 
-def read_ratings(files: dict[str, bytes]) -> list[list[str]]:
-    """The fields of every line of the shop's ratings."""
-    return list(csv.reader(io.StringIO(files["demo/ratings_Demo.csv"].decode("ascii"))))
+def read_ratings(files: dict[str, bytes], shop: str) -> list[list[str]]:
+    """The fields of every line of a shop's ratings."""
+    return list(csv.reader(io.StringIO(files[f"demo/ratings_{SHOPS[shop]}.csv"].decode("ascii"))))
 
 
-def read_metadata(files: dict[str, bytes]) -> tuple[list[dict], int]:
-    """The metadata records of the shop, and how many lines are no literal."""
-    lines = gzip.decompress(files["demo/meta_Demo.json.gz"]).decode().splitlines()
+def read_metadata(files: dict[str, bytes], shop: str) -> tuple[list[dict], int]:
+    """The metadata records of a shop, and how many lines are no literal."""
+    lines = gzip.decompress(files[f"demo/meta_{SHOPS[shop]}.json.gz"]).decode().splitlines()
     records = []
     for line in lines:
         try:
@@ -66,15 +67,15 @@ def read_members(files: dict[str, bytes]) -> dict[str, list[list[str]]]:
         }
 
 
-def read_shop(world: World, files: dict[str, bytes]) -> Catalogue:
-    """The shop of a world and of its files."""
-    actions = [(user, asin, int(time)) for user, asin, _, time in read_ratings(files)]
-    ids = [product.asin for product in world.shop.products]
+def read_shop(world: World, files: dict[str, bytes], shop: str) -> Catalogue:
+    """A shop of a world and of its files."""
+    actions = [(user, asin, int(time)) for user, asin, _, time in read_ratings(files, shop)]
+    ids = [product.asin for product in world.shops[shop].products]
     texts = {
         record["asin"]: html.unescape(f"{record.get('title', '')} {record.get('description', '')}")
-        for record in read_metadata(files)[0]
+        for record in read_metadata(files, shop)[0]
     }
-    return _catalogue(actions, dict(zip(ids, world.shop.latent.taste, strict=True)), texts)
+    return _catalogue(actions, dict(zip(ids, world.shops[shop].latent.taste, strict=True)), texts)
 
 
 def read_films(world: World, files: dict[str, bytes]) -> Catalogue:
@@ -183,7 +184,8 @@ def measure_world(size: WorldSize, seed: int) -> dict[str, dict[str, float]]:
     files = raw_files(world)
     # Threads of these small products wait for each other longer than they compute.
     with threadpool_limits(1):
-        return {"shop": measure(read_shop(world, files)), "films": measure(read_films(world, files))}
+        shops = {shop: measure(read_shop(world, files, shop)) for shop in SHOPS}
+        return {**shops, "films": measure(read_films(world, files))}
 
 
 if __name__ == "__main__":
