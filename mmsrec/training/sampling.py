@@ -21,10 +21,10 @@ class NegativeSampler:
     """
 
     def __init__(self, sequences: Sequences, ends_U: Tensor, items: int, count: int) -> None:
-        frequency_I = (sequences.counts(ends_U, items) + 1).double()
-        # On the CPU, so that the draw is the same on every device.
-        self._cumulative_I = frequency_I.cumsum(0).cpu()
-        self._log_expected_I = (frequency_I / frequency_I.sum() * count).log().float()
+        frequency_I = sequences.counts(ends_U, items) + 1
+        # Of integers, since a GPU adds others up in no fixed order; on the CPU, so that every device draws the same.
+        self._cumulative_I = frequency_I.cumsum(0).cpu().double()
+        self._log_expected_I = (frequency_I.double() / frequency_I.sum() * count).log().float()
         self._count = count
 
     def draw(self, generator: torch.Generator) -> Negatives:
