@@ -19,7 +19,7 @@ from mmsrec.model.sequences import Sequences
 # differently for another number of rows, and a user's rank must not depend on the company it is computed in.
 GROUP = 256
 # Items scored at a time, so that memory does not grow with the catalogue.
-TILE_ITEMS = 1 << 16
+TILE_ITEMS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,12 @@ def rank_vectors(
         Ranks in the order of the queries, on the CPU.
     """
     parts = []
+    # One pair for all groups, which would otherwise leave gaps of their size in the heap.
+    buffers = queries_UD.new_empty(2, group * min(len(items_ID), TILE_ITEMS))
     for users_B in torch.arange(len(queries_UD), device=queries_UD.device).split(group):
         filled_B = _filled(users_B, group)
         hidden = seen(filled_B) if seen else None
-        counted = _count(queries_UD[filled_B], items_ID, targets_U[filled_B], hidden, top)
+        counted = _count(queries_UD[filled_B], items_ID, targets_U[filled_B], hidden, top, buffers)
         parts.append([column[: len(users_B)].cpu() for column in counted])
     return Ranks(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
@@ -137,11 +139,19 @@ def _seen(sequences: Sequences, users_B: Tensor, ends_U: Tensor) -> tuple[Tensor
 
 
 def _count(
-    users_BD: Tensor, items_ID: Tensor, targets_B: Tensor, seen: tuple[Tensor, Tensor] | None, top: int
+    users_BD: Tensor,
+    items_ID: Tensor,
+    targets_B: Tensor,
+    seen: tuple[Tensor, Tensor] | None,
+    top: int,
+    buffers: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean rank, ties and candidates of each target, and the indices of the best items."""
+    """Mean rank, ties and candidates of each target, and the indices of the best items.
+
+    Scores and marks of a tile are written into the two buffers.
+    """
     tiles = [(start, items_ID[start : start + TILE_ITEMS]) for start in range(0, len(items_ID), TILE_ITEMS)]
-    buffer = users_BD.new_empty(len(users_BD) * min(len(items_ID), TILE_ITEMS))
+    buffer, marks = buffers
     # With one tile its scores serve the targets too; with more they are made twice.
     whole_BI = _scores(users_BD, tiles[0][1], buffer) if len(tiles) == 1 else None
     target_B1 = users_BD.new_empty(len(users_BD), 1)
@@ -152,7 +162,6 @@ def _count(
             # Taken from the same products as all others, so that they compare exactly.
             target_B1[here_B, 0] = scores_BI[here_B, targets_B[here_B] - start]
     greater_B, ties_B, hidden_B = (torch.zeros_like(targets_B) for _ in range(3))
-    marks = torch.empty_like(buffer)
     best = []
     for start, tile_ID in tiles:
         scores_BI = _scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI

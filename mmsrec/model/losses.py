@@ -1,5 +1,8 @@
 """Softmax cross-entropy over a whole catalogue that never holds a users x items matrix."""
 
+import math
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -7,7 +10,8 @@ from mmsrec.model.recommender import Negatives, Predictions
 
 # Logits held at a time: what a CPU's last cache level holds, and what fills a GPU.
 TILE_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 27}
-TILE_ITEMS = 1 << 16
+# A catalogue up to this size is as wide as a tile.
+TILE_ITEMS = 1 << 15
 
 
 def retrieval_loss(queries_PD: Tensor, items_KD: Tensor, predictions: Predictions, precision: torch.dtype) -> Tensor:
@@ -48,9 +52,9 @@ def catalogue_cross_entropy(
 ) -> Tensor:
     """The sum over predictions of -log softmax(queries @ items.T)[target].
 
-    Both gradients are made in the forward pass, tile by tile, so that memory grows with predictions + items and not
-    with their product. The products with the items run in `precision`; sums, logarithms and the target's logit in
-    float32.
+    Both gradients are made in the forward pass, tile by tile: beside them memory grows with the predictions alone. The
+    products with the items and their exponentials are of `precision`; sums over tiles, logarithms and the target's
+    logit are float32.
 
     Args:
         queries_PD: one vector a prediction; a temperature is divided out of it beforehand.
@@ -68,35 +72,30 @@ class _CatalogueCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, queries_PD: Tensor, items_ID: Tensor, targets_P: Tensor, precision: torch.dtype) -> Tensor:
         needed = any(ctx.needs_input_grad[:2])
-        queries, items = queries_PD.to(precision), items_ID.to(precision)
-        columns = min(len(items), TILE_ITEMS)
-        rows = max(1, TILE_ELEMENTS[queries.device.type] // max(columns, 1))
-        buffer = torch.empty(min(rows, len(queries)) * columns, dtype=precision, device=queries.device)
-        query_gradient = torch.zeros_like(queries_PD) if needed else None
-        item_gradient = torch.zeros_like(items_ID) if needed else None
-
-        target_logits_P = (queries_PD * items_ID[targets_P]).sum(1)
-        loss = -target_logits_P.sum()
-        for start in range(0, len(queries), rows):
-            chunk = slice(start, start + rows)
-            loss += _chunk(
-                queries[chunk],
-                items,
-                columns,
-                buffer,
-                query_gradient[chunk] if needed else None,
-                item_gradient,
-            )
+        queries = queries_PD.to(precision)
+        shift_P = torch.full((len(queries),), -torch.inf, device=queries.device)
+        total_P = torch.zeros_like(shift_P)
+        # With one tile its exponentials serve both the normaliser and the gradients; with more they are made twice.
+        whole = len(items_ID) <= TILE_ITEMS
+        if not (whole and needed):
+            for chunk, _, _, logits in _tiles(queries, items_ID):
+                _normalise(logits, shift_P[chunk], total_P[chunk])
         if needed:
-            query_gradient -= items_ID[targets_P]
+            query_gradient, item_gradient = -items_ID[targets_P], torch.zeros_like(items_ID)
+            for chunk, tile, items, logits in _tiles(queries, items_ID):
+                if whole:
+                    exponentials = _normalise(logits, shift_P[chunk], total_P[chunk])
+                else:
+                    exponentials = logits.sub_(shift_P[chunk, None].to(precision)).exp_()
+                query_gradient[chunk] += (exponentials @ items) / total_P[chunk, None]
+                item_gradient[tile] += exponentials.T @ (queries[chunk] / total_P[chunk, None]).to(precision)
             item_gradient.index_add_(0, targets_P, queries_PD, alpha=-1)
             ctx.save_for_backward(query_gradient, item_gradient)
-        return loss
+        return (shift_P + total_P.log()).sum() - (queries_PD * items_ID[targets_P]).sum()
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        query_gradient, item_gradient = ctx.saved_tensors
-        return query_gradient * gradient, item_gradient * gradient, None, None
+        return *_scaled(ctx.saved_tensors, gradient), None, None
 
 
 class _SampledCrossEntropy(torch.autograd.Function):
@@ -134,56 +133,39 @@ class _SampledCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        query_gradient, item_gradient = ctx.saved_tensors
-        return query_gradient * gradient, item_gradient * gradient, None, None, None
+        return *_scaled(ctx.saved_tensors, gradient), None, None, None
 
 
-def _chunk(
-    queries: Tensor,
-    items: Tensor,
-    columns: int,
-    buffer: Tensor,
-    query_gradient: Tensor | None,
-    item_gradient: Tensor | None,
-) -> Tensor:
-    """The sum of log normalisers of some queries; adds to the gradients of that sum."""
-    tiles = [slice(start, start + columns) for start in range(0, len(items), columns)]
-    # With one tile its exponentials serve both the normaliser and the gradients; with more they are made twice.
-    shift, total = _normaliser(queries, items, tiles, buffer) if len(tiles) > 1 else (None, None)
-    if query_gradient is None and shift is not None:
-        return (shift + total.log()).sum()
-    mixed = torch.zeros(queries.shape, dtype=torch.float32, device=queries.device)
-    weighted = None
-    for tile in tiles:
-        logits = _logits(queries, items[tile], buffer)
-        if shift is None:
-            shift = logits.amax(1).float()
-        exponentials = logits.sub_(shift.to(logits.dtype)[:, None]).exp_()
-        if total is None:
-            total = exponentials.sum(1).float()
-        if query_gradient is not None:
-            if weighted is None:
-                weighted = (queries.float() / total[:, None]).to(queries.dtype)
-            mixed += exponentials @ items[tile]
-            item_gradient[tile] += exponentials.T @ weighted
-    if query_gradient is not None:
-        query_gradient += mixed / total[:, None]
-    return (shift.to(queries.dtype).float() + total.log()).sum()
+def _tiles(queries: Tensor, items_ID: Tensor) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
+    """Logits tile by tile, each in place of the one before it.
+
+    Yields:
+        Which queries and which items, those items in the precision of the queries, and their logits.
+    """
+    elements = TILE_ELEMENTS[queries.device.type]
+    # Of all tiles of a size a square one reads and writes the fewest vectors and gradients.
+    columns = len(items_ID) if len(items_ID) <= TILE_ITEMS else math.isqrt(elements)
+    rows = max(1, elements // columns)
+    buffer = queries.new_empty(min(rows, len(queries)) * columns)
+    for first_item in range(0, len(items_ID), columns):
+        tile = slice(first_item, first_item + columns)
+        items = items_ID[tile].to(queries.dtype)
+        for first_query in range(0, len(queries), rows):
+            chunk = slice(first_query, first_query + rows)
+            out = buffer[: len(queries[chunk]) * len(items)].view(-1, len(items))
+            yield chunk, tile, items, torch.mm(queries[chunk], items.T, out=out)
 
 
-def _logits(queries: Tensor, items: Tensor, buffer: Tensor) -> Tensor:
-    out = buffer[: len(queries) * len(items)].view(len(queries), len(items))
-    return torch.mm(queries, items.T, out=out)
+def _normalise(logits: Tensor, shift: Tensor, total: Tensor) -> Tensor:
+    """Turns logits into exp(logit - shift), where shift is the largest logit so far and total the sum, both updated."""
+    higher = torch.maximum(shift, logits.amax(1).float())
+    total.mul_((shift - higher).exp_())
+    shift.copy_(higher)
+    exponentials = logits.sub_(higher.to(logits.dtype)[:, None]).exp_()
+    total.add_(exponentials.sum(1))
+    return exponentials
 
 
-def _normaliser(queries: Tensor, items: Tensor, tiles: list[slice], buffer: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest logit of each query and the sum of exp(logit - largest), over all tiles."""
-    shift = torch.full((len(queries),), -torch.inf, dtype=torch.float32, device=queries.device)
-    total = torch.zeros_like(shift)
-    for tile in tiles:
-        logits = _logits(queries, items[tile], buffer)
-        higher = torch.maximum(shift, logits.amax(1).float())
-        total = total * (shift - higher).exp()
-        total += logits.sub_(higher.to(logits.dtype)[:, None]).exp_().sum(1, dtype=torch.float32)
-        shift = higher
-    return shift, total
+def _scaled(gradients: tuple[Tensor, ...], factor: Tensor) -> tuple[Tensor, ...]:
+    """The gradients themselves, scaled: copies would double the memory that grows with the catalogue."""
+    return tuple(gradient.mul_(factor) for gradient in gradients)

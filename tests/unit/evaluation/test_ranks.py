@@ -3,9 +3,10 @@ import torch
 
 from mmsrec.evaluation import ranks as ranks_module
 from mmsrec.evaluation.metrics import chance, metrics
-from mmsrec.evaluation.ranks import rank
+from mmsrec.evaluation.ranks import rank, rank_vectors
 from mmsrec.model.recommender import Recommender
 from mmsrec.model.sequences import Sequences
+from tests.made import Made
 from tests.unit.training.examples import walks
 
 ITEMS = 12
@@ -63,6 +64,17 @@ def test_top_items_are_those_with_the_highest_scores(monkeypatch, tile):
     found = rank(Scripted(scores), sequences, 1, top=4)
     last = sequences.items_A[sequences.ends(1) - 1]
     assert found.top_UK.tolist() == scores[last].argsort(dim=1, descending=True)[:, :4].tolist()
+
+
+def test_memory_does_not_grow_with_the_catalogue(monkeypatch):
+    monkeypatch.setattr(ranks_module, "TILE_ITEMS", 40)
+    largest = []
+    for items in (100, 1000):
+        queries, vectors, targets = torch.rand(20, 16), torch.rand(items, 16), torch.arange(20)
+        with Made() as made:
+            rank_vectors(queries, vectors, targets, group=7)
+        largest.append(max(made.sizes))
+    assert largest[0] == largest[1]
 
 
 def test_a_constant_model_scores_as_chance():

@@ -4,6 +4,7 @@ from torch.nn import functional as F
 
 from mmsrec.model import losses
 from mmsrec.model.losses import catalogue_cross_entropy
+from tests.made import Made
 
 
 def slow_loss(queries, items, targets):
@@ -53,3 +54,14 @@ def test_without_gradients_the_value_is_the_same(monkeypatch):
     monkeypatch.setattr(losses, "TILE_ITEMS", 40)
     queries, items, targets = example()
     torch.testing.assert_close(catalogue_cross_entropy(queries, items, targets), slow_loss(queries, items, targets))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_of_the_size_of_the_catalogue_only_its_gradient_is_made(monkeypatch, precision):
+    monkeypatch.setattr(losses, "TILE_ELEMENTS", {"cpu": 100})
+    monkeypatch.setattr(losses, "TILE_ITEMS", 40)
+    queries, items, targets = example(predictions=7, items=1000)
+    queries, items = queries.requires_grad_(), items.requires_grad_()
+    with Made() as made:
+        (catalogue_cross_entropy(queries, items, targets, precision) * 0.5).backward()
+    assert [size for size in made.sizes if size > items.nbytes / 10] == [items.nbytes]
