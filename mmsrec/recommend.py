@@ -32,7 +32,7 @@ def recommend(
     """
     numbers = _numbers(catalogue.users, users)
     sequences = catalogue.sequences
-    state = model.eval().catalogue()
+    state = model.eval().whole_catalogue()
     vectors_UD = user_vectors(model, state, sequences, sequences.ends(0))
     parts = []
     for start in range(0, len(numbers), GROUP):

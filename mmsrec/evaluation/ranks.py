@@ -61,7 +61,7 @@ def rank(
         Ranks in the order of the users, on the CPU.
     """
     model.eval()
-    catalogue = model.catalogue()
+    catalogue = model.whole_catalogue()
     ends_U = sequences.ends(held_out)
     users_UD = user_vectors(model, catalogue, sequences, ends_U, group)
     seen = partial(_seen, sequences, ends_U=ends_U) if candidates == "unseen" else None

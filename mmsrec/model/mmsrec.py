@@ -33,6 +33,8 @@ class MMSRec(TrainedRecommender):
         for name, whitening in self.encoder.embedding.whiten.items():
             whitening.fit([features[name].vectors_IF[features[name].present_I]])
         self.item_embedding = nn.Embedding(self.items, settings.dim) if settings.item_embedding else None
+        shown_IM = torch.stack([feature.present_I for feature in features.values()], dim=1)
+        self._some_unread = self.encoder.read_tokens(shown_IM) is not None
         if self.item_embedding is not None:
             nn.init.normal_(self.item_embedding.weight, std=0.02)
 
@@ -47,7 +49,7 @@ class MMSRec(TrainedRecommender):
     def catalogue(self, items_K: Tensor | None = None) -> tuple[Tensor, ...]:
         """Tokens [K + 1, M, D] of items, the [mask] in the last row, and their normalised vectors [K, D].
 
-        Between them stands which tokens are read [K + 1, M], where some are not.
+        Between them stands which tokens are read [K + 1, M], where some of the whole catalogue's are not.
         """
         embedding = self.encoder.embedding
         chosen = slice(None) if items_K is None else items_K
@@ -61,7 +63,10 @@ class MMSRec(TrainedRecommender):
         read_KM = self.encoder.read_tokens(present_KM)
         with self._reduced(table_KMD):
             items_KD = self.encoder.items(tokens_KMD, read_KM)
-        return table_KMD, *([] if read_KM is None else [F.pad(read_KM, (0, 0, 0, 1), value=True)]), items_KD
+        if not self._some_unread:
+            return table_KMD, items_KD
+        all_read_KM = torch.ones_like(present_KM) if read_KM is None else read_KM
+        return table_KMD, F.pad(all_read_KM, (0, 0, 0, 1), value=True), items_KD
 
     def loss(self, catalogue: tuple[Tensor, ...], predictions: Predictions) -> Tensor:
         """Softmax cross-entropy of cosine / temperature over the catalogue's items, summed over the predictions."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmsrec.model.sequences import Sequences
+from mmsrec.model.transformer import device_of
 
 
 class Features(nn.Module):
@@ -23,6 +24,8 @@ class Features(nn.Module):
         self.register_buffer("vectors_IF", vectors_IF, persistent=False)
         self.register_buffer("present_I", present_I, persistent=False)
 
+
+CATALOGUE_PART = 1 << 15  # items whose tokens pass the item tower together when nothing is trained
 
 Objective = Literal["masked", "causal"]
 
@@ -91,6 +94,15 @@ class Recommender(nn.Module, ABC):
             items_K: which items; None for all.
         """
 
+    @torch.no_grad()
+    def whole_catalogue(self) -> tuple[Tensor, ...]:
+        """`catalogue()` without gradients, some items at a time: beside it, memory does not grow with their number."""
+        chosen = torch.arange(self.items, device=device_of(self)).split(CATALOGUE_PART)
+        *tables, vectors = zip(*(self.catalogue(items_K) for items_K in chosen), strict=True)
+        # A part of a table may end with a row that is no item; that of the last part ends the whole.
+        joined = [torch.cat([*(part[:CATALOGUE_PART] for part in table[:-1]), table[-1]]) for table in tables]
+        return *joined, torch.cat(vectors)
+
     @abstractmethod
     def user_vectors(self, catalogue: tuple[Tensor, ...], histories_BL: Tensor) -> Tensor:
         """Vectors [B, D] of the users whose latest items are given, right-aligned, `absent` before the first."""
@@ -98,7 +110,7 @@ class Recommender(nn.Module, ABC):
     @torch.no_grad()
     def scores(self, histories_BL: Tensor) -> Tensor:
         """Scores [B, I] of all items: the plain way, for few users."""
-        catalogue = self.catalogue()
+        catalogue = self.whole_catalogue()
         return self.user_vectors(catalogue, histories_BL) @ catalogue[-1].T
 
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mmsrec.model import recommender
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import Features, Predictions
 from mmsrec.model.transformer import Wanted
@@ -169,3 +170,11 @@ def test_bfloat16_changes_little():
     vectors = [network.user_vectors(network.catalogue(), history) for network in (exact, reduced)]
     assert vectors[1].dtype == torch.float32
     assert (vectors[0] @ vectors[1].T).item() > 0.999
+
+
+@pytest.mark.parametrize("rule", ["mask_token", "drop"])
+def test_a_catalogue_made_in_parts_is_the_whole(monkeypatch, rule):
+    monkeypatch.setattr(recommender, "CATALOGUE_PART", 5)
+    network = model(rule, item_embedding=True)
+    for part, whole in zip(network.whole_catalogue(), network.catalogue(), strict=True):
+        torch.testing.assert_close(part, whole)
