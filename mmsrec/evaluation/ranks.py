@@ -15,9 +15,12 @@ from torch import Tensor
 from mmsrec.model.recommender import Recommender
 from mmsrec.model.sequences import Sequences
 
-# Users whose vectors and scores are computed together. The last group is filled up, because a matrix product may round
-# differently for another number of rows, and a user's rank must not depend on the company it is computed in.
+# Users whose scores are computed together. The last group is filled up, because a matrix product may round differently
+# for another number of rows, and a user's rank must not depend on the company it is computed in.
 GROUP = 256
+# Positions of histories of like length that are computed together, filled up likewise: with more, few groups of a length
+# would be full, and their activations would leave a CPU's caches.
+GROUP_POSITIONS = {"cpu": 1 << 11, "cuda": 1 << 17}
 # Items scored at a time, so that memory does not grow with the catalogue.
 TILE_ITEMS = 1 << 15
 
@@ -55,7 +58,7 @@ def rank(
         held_out: 1 for the test item, 2 for the validation item.
         candidates: `all` items, or those `unseen` in the user's history (the target is always a candidate).
         top: best items to return for each user.
-        group: users computed together.
+        group: users ranked together.
 
     Returns:
         Ranks in the order of the users, on the CPU.
@@ -63,7 +66,7 @@ def rank(
     model.eval()
     catalogue = model.whole_catalogue()
     ends_U = sequences.ends(held_out)
-    users_UD = user_vectors(model, catalogue, sequences, ends_U, group)
+    users_UD = user_vectors(model, catalogue, sequences, ends_U)
     seen = partial(_seen, sequences, ends_U=ends_U) if candidates == "unseen" else None
     return rank_vectors(users_UD, catalogue[-1], sequences.items_A[ends_U], seen=seen, top=top, group=group)
 
@@ -101,13 +104,12 @@ def rank_vectors(
     return Ranks(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
-def user_vectors(
-    model: Recommender, catalogue: tuple[Tensor, ...], sequences: Sequences, ends_U: Tensor, group: int = GROUP
-) -> Tensor:
+def user_vectors(model: Recommender, catalogue: tuple[Tensor, ...], sequences: Sequences, ends_U: Tensor) -> Tensor:
     """Vectors [U, D] of the users, given their actions before `ends_U`; users of like length are computed together."""
     widths_U = _widths(ends_U - sequences.offsets_U1[:-1]).clamp(max=model.longest_history)
     vectors_UD = ends_U.new_empty(0)
     for width in torch.unique(widths_U).tolist():
+        group = max(1, GROUP_POSITIONS[ends_U.device.type] // width)
         for users_B in torch.nonzero(widths_U == width).flatten().split(group):
             filled_B = _filled(users_B, group)
             histories_BL = sequences.windows(filled_B, ends_U[filled_B], width, model.absent)
