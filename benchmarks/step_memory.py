@@ -24,16 +24,16 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     import torch
     from torch.nn import functional as F
 
-    from mmsrec.model import mmsrec as model_module
+    from mmsrec.model import losses
     from mmsrec.model.mmsrec import MMSRec
     from mmsrec.model.recommender import Features
     from mmsrec.model.sequences import Sequences
     from mmsrec.params import read_params
     from mmsrec.training import batches, runtime
-    from mmsrec.training.batches import examples, steps
-    from mmsrec.training.finetune import train_step
+    from mmsrec.training.distributed import World
+    from mmsrec.training.finetune import adamw, train_step
 
-    runtime.start("cpu")
+    device = runtime.start("cpu")
     generator = torch.Generator().manual_seed(0)
     lengths = torch.full((batch,), 12)
     flat = torch.randint(items, (int(lengths.sum()),), generator=generator)
@@ -43,19 +43,17 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     settings = params.training.model_copy(update=changes)
     features = Features(torch.randn(items, 256, generator=generator), torch.ones(items, dtype=torch.bool))
     model = MMSRec({"text": features}, settings).train()
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    optimizer = adamw(model, settings)
 
     def whole(queries, vectors, targets, precision):
         return F.cross_entropy(queries @ vectors.T, targets, reduction="sum")
 
     if plain:
         batches.GROUP_POSITIONS["cpu"] = (1 << 40, 1 << 40)
-    with mock.patch.object(
-        model_module, "catalogue_cross_entropy", whole if plain else model_module.catalogue_cross_entropy
-    ):
-        step = next(steps(sequences, examples(sequences, "none"), model, settings, generator))
+    with mock.patch.object(losses, "catalogue_cross_entropy", whole if plain else losses.catalogue_cross_entropy):
+        step = next(batches.Batches(sequences, model, settings).steps(0, 1))
         before = peak()
-        train_step(model, optimizer, step, settings.clip_norm)
+        train_step(model, optimizer, step, settings, (0, 1, 0), World(device))
     print((peak() - before) // MIB)
 
 

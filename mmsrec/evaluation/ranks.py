@@ -18,8 +18,8 @@ from mmsrec.model.sequences import Sequences
 # Users whose scores are computed together. The last group is filled up, because a matrix product may round differently
 # for another number of rows, and a user's rank must not depend on the company it is computed in.
 GROUP = 256
-# Positions of histories of like length that are computed together, filled up likewise: with more, few groups of a length
-# would be full, and their activations would leave a CPU's caches.
+# Positions of histories of like length that are computed together, filled up likewise: with more, few groups would be
+# full, and the activations would leave a CPU's caches.
 GROUP_POSITIONS = {"cpu": 1 << 11, "cuda": 1 << 17}
 # Items scored at a time, so that memory does not grow with the catalogue.
 TILE_ITEMS = 1 << 15

@@ -128,7 +128,7 @@ def _products(calls: pl.DataFrame, settings: Training, world: World) -> str:
     """Those inside fused attention are not among them: the profiler counts no operations there."""
     products = calls.filter(pl.col("operator").is_in(MATRIX_PRODUCTS))
     flops, seconds, total = products["flops"].sum(), products["seconds"].sum(), calls["seconds"].sum()
-    peak = _peak(PRECISIONS[settings.precision], world.device)
+    peak = matmul_peak(PRECISIONS[settings.precision], world.device)
     return (
         f"matrix products: {flops / 1e9:.1f} GFLOP in {seconds / total:.1%} of the step, {flops / seconds / 1e9:,.1f} "
         f"GFLOP/s, {flops / seconds / peak:.1%} of the peak; over the whole step {flops / total / peak:.1%}\n"
@@ -136,7 +136,7 @@ def _products(calls: pl.DataFrame, settings: Training, world: World) -> str:
     )
 
 
-def _peak(precision: torch.dtype, device: torch.device) -> float:
+def matmul_peak(precision: torch.dtype, device: torch.device) -> float:
     """Operations a second of a large matrix product, in the best of some rounds."""
     first, second = (torch.randn(PEAK_SIZE, PEAK_SIZE, device=device).to(precision) for _ in range(2))
     product, best, count = first @ second, float("inf"), PEAK_PRODUCTS[device.type]

@@ -1,0 +1,147 @@
+"""The released code's way of training and ranking, re-stated: what benchmarks/finetuning.py compares with.
+
+Float32; batches made of Python lists and padded to their longest sequence; features transformed anew for every token
+of a batch; all tokens through all blocks; all logits of a batch in one matrix; torch's dropout; a rank is the place of
+the target in the argsort of all scores. Its blocks are ours, attention included.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader
+
+from mmsrec.evaluation.evaluate import TEST
+from mmsrec.model.mmsrec import MMSRec
+from mmsrec.model.sequences import Sequences
+from mmsrec.model.transformer import Dropout, attention_mask
+from mmsrec.training.batches import examples
+from mmsrec.training.objectives import OBJECTIVES, Task
+from mmsrec.training.runtime import generator_of
+
+
+def in_float32(model: MMSRec) -> MMSRec:
+    """A copy whose matrix products run in float32."""
+    twin = copy.deepcopy(model)
+    twin.settings = model.settings.model_copy(update={"precision": "float32"})
+    return twin
+
+
+class Released:
+    """The other way, from the weights of a model of ours, without an item embedding.
+
+    Args:
+        model: whose weights are copied.
+        sequences: trained on.
+    """
+
+    def __init__(self, model: MMSRec, sequences: Sequences) -> None:
+        self.model = in_float32(model)
+        for part in list(self.model.modules()):
+            for name, child in part.named_children():
+                if isinstance(child, Dropout):
+                    setattr(part, name, nn.Dropout(child.probability))
+        settings = self.model.settings
+        rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+        self._optimizer = torch.optim.AdamW(self.model.parameters(), **rates)
+        whiten = self.model.encoder.embedding.whiten
+        self._vectors = {
+            name: whiten[name](feature.vectors_IF) if name in whiten else feature.vectors_IF
+            for name, feature in self.model.features.items()
+        }
+        chosen, items = examples(sequences, settings.augment, settings.max_length), sequences.items_A.tolist()
+        starts_E = torch.maximum(sequences.offsets_U1[chosen.users_E], chosen.ends_E - settings.max_length)
+        bounds = zip(starts_E.tolist(), chosen.ends_E.tolist(), strict=True)
+        self._windows = [items[start:end] for start, end in bounds]
+
+    def batches(self, seed: int, epoch: int) -> Iterator[Task]:
+        """The epoch's steps, with the same sequences and hidden items as `Batches` has for this key."""
+        model, settings = self.model, self.model.settings
+        order = torch.randperm(len(self._windows), generator=generator_of(seed, epoch)).tolist()
+        loader = DataLoader(self._windows, settings.batch_size, sampler=order, collate_fn=self._padded)
+        for number, windows_BL in enumerate(loader, start=1):
+            whole_BN = F.pad(windows_BL, (settings.max_length - windows_BL.shape[1], 0), value=model.absent)
+            task = OBJECTIVES[settings.objective](whole_BN, model.items, settings, generator_of(seed, epoch, number))
+            longest = int((task.inputs_BL != model.absent).sum(1).max())
+            yield Task(*(part[:, -longest:].to(self._device) for part in task))
+
+    def step(self, task: Task) -> float:
+        """One step of the optimiser; returns the mean loss."""
+        settings = self.model.settings
+        self._optimizer.zero_grad()
+        logits_PI = self._queries(task.inputs_BL, task.predicted_BL) @ self.items().T / settings.temperature
+        loss = F.cross_entropy(logits_PI, task.targets_BL[task.predicted_BL])
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+        self._optimizer.step()
+        return loss.item()
+
+    def items(self) -> Tensor:
+        """The vectors [I, D] of all items."""
+        return self.model.encoder.items(*self._tokens(torch.arange(self.model.items, device=self._device)))
+
+    def histories(self, sequences: Sequences) -> list[list[int]]:
+        """What the model is shown of each user before the test item."""
+        longest, hidden = self.model.longest_history, [self.model.mask] * (self.model.objective == "masked")
+        items = sequences.items_A.tolist()
+        bounds = zip(sequences.offsets_U1.tolist(), sequences.ends(TEST).tolist(), strict=False)
+        return [items[max(start, end - longest) : end] + hidden for start, end in bounds]
+
+    def scores(self, items_ID: Tensor, histories: list[list[int]], batch: int) -> Iterator[Tensor]:
+        """Scores [B, I] of all items, batch by batch."""
+        for inputs_BL in DataLoader(histories, batch, collate_fn=self._padded):
+            inputs_BL = inputs_BL.to(self._device)
+            last_BL = torch.zeros_like(inputs_BL, dtype=torch.bool)
+            last_BL[:, -1] = True
+            yield self._queries(inputs_BL, last_BL) @ items_ID.T
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.encoder.output_norm.weight.device
+
+    def _padded(self, windows: list[list[int]]) -> Tensor:
+        rows = [torch.tensor(window) for window in windows]
+        return pad_sequence(rows, batch_first=True, padding_value=self.model.absent, padding_side="left")
+
+    def _tokens(self, items_N: Tensor) -> tuple[Tensor, Tensor | None]:
+        embedding, is_item_N = self.model.encoder.embedding, items_N < self.model.items
+        rows_N = items_N.clamp(max=self.model.items - 1)
+        features = [
+            embedding.project_norm[name](embedding.project[name](vectors_IF[rows_N]))
+            for name, vectors_IF in self._vectors.items()
+        ]
+        present = [feature.present_I[rows_N] & is_item_N for feature in self.model.features.values()]
+        shown_NM = torch.stack(present, dim=1)
+        return embedding.tokens(features, shown_NM), self.model.encoder.read_tokens(shown_NM)
+
+    def _queries(self, inputs_BL: Tensor, wanted_BL: Tensor) -> Tensor:
+        encoder, modalities = self.model.encoder, len(self._vectors)
+        exists_BL = inputs_BL != self.model.absent
+        tokens_NMD, read_NM = self._tokens(inputs_BL.flatten())
+        read_BLM = exists_BL[..., None].expand(-1, -1, modalities)
+        if read_NM is not None:
+            read_BLM = read_BLM & read_NM.unflatten(0, inputs_BL.shape)
+        causal = modalities if self.model.objective == "causal" else 0
+        mask = attention_mask(read_BLM.flatten(1), read_BLM[0].numel(), causal, self._device)
+        embedded_BTD = encoder.embedding(tokens_NMD.unflatten(0, inputs_BL.shape), self._positions(exists_BL))
+        hidden_BLMD = encoder.transformer(embedded_BTD, mask).unflatten(1, (-1, modalities))
+        return encoder.pooled(hidden_BLMD[wanted_BL], read_BLM[wanted_BL])
+
+    def _positions(self, exists_BL: Tensor) -> Tensor:
+        column_L = torch.arange(exists_BL.shape[1], device=self._device)
+        if self.model.settings.positions == "end":
+            return column_L.flip(0)
+        return (column_L - (~exists_BL).sum(1, keepdim=True)).clamp(min=0)
+
+
+def places(scores: Iterable[Tensor], targets_U: Tensor) -> Tensor:
+    """Places of the targets among all items, from 1, by sorting the scores [B, I] of batch after batch."""
+    found, start = [], 0
+    for scores_BI in scores:
+        order_BI = torch.argsort(scores_BI, dim=1, descending=True)
+        found.append((order_BI == targets_U[start : start + len(order_BI), None]).nonzero()[:, 1] + 1)
+        start += len(order_BI)
+    return torch.cat(found)
