@@ -79,7 +79,10 @@ def ranking(items: int, plain: bool) -> Job:
 
 
 def step(items: int, plain: bool) -> Job:
-    """A step of fine-tuning, with items drawn for the softmax, or in the plain way with all."""
+    """A step of fine-tuning, with items drawn for the softmax, or in the plain way with all.
+
+    It computes the vectors of its own items: up to 18,000, fewer where a small catalogue repeats them.
+    """
     training = read_params(Path(__file__).parents[1] / "params.yaml").training
     sizes = {"dim": DIM, "heads": 4, "feedforward": 2 * DIM, "augment": "none", "batch_size": SEQUENCES}
     settings = training.model_copy(update=sizes | {"sampled_items": 0 if plain else DRAWN})
@@ -135,7 +138,7 @@ def main() -> None:
         return measure(name, int(items), plain == "plain")
     for name in flags.jobs:
         make, bytes_an_item = JOBS[name]
-        print(f"{name}: {make.__doc__}")
+        print(f"{name}: {make.__doc__.splitlines()[0]}")
         print(
             f"{'items':>11}"
             + " ".join(f"{way:>10} {'seconds':>8} {'us/item':>8}" for way in ("MiB added", "plain MiB"))
