@@ -23,6 +23,8 @@ GROUP = 256
 GROUP_POSITIONS = {"cpu": 1 << 11, "cuda": 1 << 17}
 # Items scored at a time, so that memory does not grow with the catalogue.
 TILE_ITEMS = 1 << 15
+# Items of a column, when the best are looked for.
+COLUMN = 16
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def _count(
             hidden_B += _count_marks(torch.eq(scores_BI, -torch.inf, out=marks_BI))
         greater_B += _count_marks(torch.gt(scores_BI, target_B1, out=marks_BI))
         ties_B += _count_marks(torch.eq(scores_BI, target_B1, out=marks_BI))
-        values_BK, indices_BK = scores_BI.topk(min(top, scores_BI.shape[1]), dim=1)
+        values_BK, indices_BK = _best(scores_BI, min(top, scores_BI.shape[1]))
         best.append((values_BK, indices_BK + start))
     rank_B = greater_B.double() + (ties_B.double() + 1) / 2
     return rank_B, ties_B, len(items_ID) - hidden_B, _merged(best, top)
@@ -197,6 +199,25 @@ def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B:
     rows_A, items_A = seen
     hidden = (items_A >= start) & (items_A < start + scores_BI.shape[1]) & (items_A != targets_B[rows_A])
     scores_BI[rows_A[hidden], items_A[hidden] - start] = -torch.inf
+
+
+def _best(scores_BI: Tensor, top: int) -> tuple[Tensor, Tensor]:
+    """The highest scores [B, top] and their places, best first.
+
+    The items are laid out in columns of COLUMN, and the best lie in the columns with the best maxima: finding those and
+    choosing among their items takes a fraction of the time of choosing among all.
+    """
+    batch, items = scores_BI.shape
+    columns = items // COLUMN
+    if columns <= top:
+        return scores_BI.topk(top, dim=1)
+    grid = columns * COLUMN
+    chosen_BK = scores_BI[:, :grid].unflatten(1, (COLUMN, columns)).amax(1).topk(top, dim=1).indices
+    rows_C1 = torch.arange(0, grid, columns, device=scores_BI.device)[:, None]
+    left_over = torch.arange(grid, items, device=scores_BI.device).expand(batch, -1)
+    candidates = torch.cat([(chosen_BK[:, None] + rows_C1).flatten(1), left_over], dim=1)
+    values_BK, places_BK = scores_BI.gather(1, candidates).topk(top, dim=1)
+    return values_BK, candidates.gather(1, places_BK)
 
 
 def _merged(best: list[tuple[Tensor, Tensor]], top: int) -> Tensor:

@@ -63,7 +63,7 @@ class Sequences:
 
 
 def like_lengths(
-    lengths_B: Tensor, max_tokens: int, min_tokens: int = 0, max_padding: float = 0.1
+    lengths_B: Tensor, max_tokens: int, min_tokens: int = 0, max_padding: float = 0.2
 ) -> Iterator[tuple[Tensor, int]]:
     """Cuts sequences into groups of like length.
 

@@ -122,3 +122,13 @@ def test_widths_hold_their_lengths_with_little_padding():
     assert (widths >= lengths).all()
     assert (widths - lengths <= lengths / 8).all()
     assert len(widths.unique()) < 60
+
+
+@pytest.mark.parametrize("items", [5, 160, 171, 1000])
+@pytest.mark.parametrize("top", [0, 1, 5])
+def test_the_best_of_columns_are_the_best_of_all(items, top):
+    scores = torch.rand(6, items, generator=torch.Generator().manual_seed(0))
+    values, places = ranks_module._best(scores, top)
+    expected = scores.sort(dim=1, descending=True)
+    assert torch.equal(values, expected.values[:, :top])
+    assert torch.equal(places, expected.indices[:, :top])
