@@ -2,35 +2,15 @@ import json
 import tracemalloc
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from mmsrec.artifacts import pairs_schema
-from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features.pairs import PairBatch, Pairs
 from mmsrec.features.pairs_shards import INDEX
 from mmsrec.features.pairs_write import (
     ROWS_A_GROUP,
-    frames_column,
-    pair_table,
-    seal,
-    vectors_column,
     write_pairs,
-    write_shard,
 )
-from mmsrec.features.store import Provenance
-
-PROVENANCE = Provenance("clip", "digest", "vision and text", "none", "weights")
-ROWS, VISION, TEXT = 5000, 3, 5
-
-
-def some_pairs(rows=ROWS, seed=0):
-    """Pairs whose first components are their number; some lack one feature or both."""
-    rng = np.random.default_rng(seed)
-    vision, text = rng.standard_normal((rows, VISION)), rng.standard_normal((rows, TEXT))
-    vision[:, 0] = text[:, 0] = np.arange(rows) / 8
-    present = rng.random((2, rows)) < 0.9
-    return PairBatch(vision.astype(np.float16), present[0], text.astype(np.float16), present[1])
+from tests.unit.features.stored_pairs import PROVENANCE, ROWS, TEXT, VISION, ids, some_pairs, write_frames, write_some
 
 
 def masked(pairs):
@@ -53,10 +33,6 @@ def joined(batches):
     return PairBatch(*map(np.concatenate, zip(*batches, strict=True)))
 
 
-def ids(rows):
-    return [f"pair {number}" for number in range(rows)]
-
-
 @pytest.fixture(scope="module")
 def pairs():
     return some_pairs()
@@ -64,10 +40,7 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def folder(pairs, tmp_path_factory):
-    """Three shards of several row groups each."""
-    path = tmp_path_factory.mktemp("pairs")
-    write_pairs(path, ids(ROWS), pairs, PROVENANCE, rows_a_shard=2300)
-    return path
+    return write_some(tmp_path_factory.mktemp("pairs"), pairs)
 
 
 @pytest.fixture
@@ -171,14 +144,6 @@ def test_a_last_batch_of_one_pair_is_left_out(tmp_path, rows, batch_size, steps)
     assert opened.steps(batch_size) == steps == len(list(opened.batches(batch_size, 0, 0)))
 
 
-def write_frames(folder, frames, counts, text):
-    pair_ids = pa.array(ids(len(counts)))
-    table = pa.table({"pair_id": pair_ids, "frames": frames_column(frames, counts), "text": vectors_column(text)})
-    schema = pairs_schema(frames.shape[1], text.shape[1], "frames")
-    write_shard(folder / "00000.parquet", [table.slice(0, 700), table.slice(700)], schema, PROVENANCE)
-    seal(folder, ["00000.parquet"])
-
-
 def test_frames_are_averaged_when_they_are_read(tmp_path):
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 5, 2500)
@@ -218,103 +183,3 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path):
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]
     assert peaks[1] < 8 * 2**19
-
-
-def test_a_stale_folder_is_an_error(folder):
-    with pytest.raises(FeatureError, match="stale") as caught:
-        Pairs(folder, "another")
-    assert "another" in str(caught.value)
-
-
-def test_shards_of_two_encoders_are_an_error(tmp_path):
-    write_pairs(tmp_path, ids(20), some_pairs(20), PROVENANCE, rows_a_shard=10)
-    other = Provenance("clip", "other", "vision and text", "none", "weights")
-    table = pair_table(ids(10), some_pairs(10))
-    write_shard(tmp_path / "00001.parquet", [table], pairs_schema(VISION, TEXT), other)
-    with pytest.raises(FeatureError, match="stale"):
-        Pairs(tmp_path)
-
-
-def test_a_folder_without_its_index_is_not_complete(folder, tmp_path):
-    with pytest.raises(ArtifactError, match="not complete") as caught:
-        Pairs(tmp_path / "none")
-    assert "no such folder" in str(caught.value)
-    (tmp_path / "00000.parquet").write_bytes((folder / "00000.parquet").read_bytes())
-    with pytest.raises(ArtifactError, match="not complete") as caught:
-        Pairs(tmp_path)
-    assert "1 shards" in str(caught.value)
-
-
-@pytest.fixture
-def copy(folder, tmp_path):
-    """A folder of pairs of its own."""
-    for path in folder.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[]",
-        "{}",
-        '{"shards": {}}',
-        '{"shards": {"../00000.parquet": 3}}',
-        '{"shards": {"00000.parquet": "3"}}',
-        '{"shards": {"00000.parquet": -3}}',
-        '{"shards": {"00000.parquet": true}}',
-        '{"shards"',
-    ],
-)
-def test_an_index_that_is_not_one_is_an_error(copy, text):
-    (copy / INDEX).write_text(text)
-    with pytest.raises(ArtifactError, match=r"not valid|not JSON"):
-        Pairs(copy)
-
-
-def test_a_shard_that_is_missing_or_cut_or_another_is_an_error_at_opening(copy, folder):
-    whole = (folder / "00001.parquet").read_bytes()
-    for body in (whole[:-10], whole[: len(whole) // 2], b"", (folder / "00002.parquet").read_bytes()):
-        (copy / "00001.parquet").write_bytes(body)
-        with pytest.raises(ArtifactError) as caught:
-            Pairs(copy)
-        assert "00001.parquet" in str(caught.value)
-    (copy / "00001.parquet").unlink()
-    with pytest.raises(ArtifactError, match="missing"):
-        Pairs(copy)
-
-
-def test_a_shard_of_other_columns_is_an_error(copy):
-    write_frames(copy, np.ones((2, VISION), np.float16), np.array([1, 1]), np.ones((2, TEXT), np.float16))
-    seal(copy, ["00000.parquet", "00001.parquet"])
-    with pytest.raises(ArtifactError, match="differ in their columns"):
-        Pairs(copy)
-
-
-def test_a_bit_that_changed_is_an_error_when_it_is_read(copy):
-    whole = (copy / "00001.parquet").read_bytes()
-    opened = Pairs(copy)
-
-    def read_after_a_change_at(place, read):
-        body = bytearray(whole)
-        body[place] ^= 4
-        (copy / "00001.parquet").write_bytes(body)
-        with pytest.raises(ArtifactError, match="damaged") as caught:
-            read()
-        assert "00001.parquet" in str(caught.value)
-
-    read_after_a_change_at(len(whole) // 3, opened.read_all)
-    read_after_a_change_at(len(whole) // 3, lambda: list(opened.batches(100, 0, 0)))
-    read_after_a_change_at(whole.index(b"pair 2300"), opened.read_all)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e6])
-def test_what_is_not_finite_is_not_written(tmp_path, value):
-    text = np.ones((10, TEXT))
-    text[4, 2] = value
-    pairs = some_pairs(10)
-    with np.errstate(over="ignore"):
-        broken = pairs._replace(text=text.astype(np.float16), text_present=np.ones(10, bool))
-    with pytest.raises(FeatureError, match="not finite"):
-        write_pairs(tmp_path, ids(10), broken, PROVENANCE)
-    assert list(tmp_path.iterdir()) == []
