@@ -64,6 +64,6 @@ class SASRec(TrainedRecommender):
         looked_up_BL = inputs_BL.clamp(max=len(items_KD) - 1)
         embedded_BLD = F.embedding(looked_up_BL, items_KD) + self.position.weight[:length].flip(0)
         mask = attention_mask(None if exists_BL.all() else exists_BL, length, 1, inputs_BL.device)
-        with reduced_precision(PRECISIONS[self.settings.precision], inputs_BL.device):
+        with reduced_precision(PRECISIONS[self.settings.precision], inputs_BL.device, inputs_BL.numel()):
             hidden_P1D = self.transformer.at(self.dropout(self.norm(embedded_BLD)), mask, wanted)
         return hidden_P1D[:, 0].float()

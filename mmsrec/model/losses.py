@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmsrec.model.recommender import Negatives, Predictions
 
+REDUCED_LOGITS = 1 << 20  # a CPU's products of fewer logits gain nothing from bfloat16
 # Logits held at a time: what a CPU's last cache level holds, and what fills a GPU.
 TILE_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 27}
 # A catalogue up to this size is as wide as a tile.
@@ -16,6 +17,9 @@ TILE_ITEMS = 1 << 15
 
 def retrieval_loss(queries_PD: Tensor, items_KD: Tensor, predictions: Predictions, precision: torch.dtype) -> Tensor:
     """The summed cross-entropy of the predictions: over all items, or over those drawn as negatives."""
+    scored = items_KD if predictions.negatives is None else predictions.negatives.items_S
+    if queries_PD.device.type == "cpu" and len(queries_PD) * len(scored) < REDUCED_LOGITS:
+        precision = torch.float32
     if predictions.negatives is None:
         return catalogue_cross_entropy(queries_PD, items_KD, predictions.targets_P, precision)
     return sampled_cross_entropy(queries_PD, items_KD, predictions.targets_P, predictions.negatives, precision)

@@ -54,7 +54,7 @@ class MMSRec(TrainedRecommender):
         embedding = self.encoder.embedding
         chosen = slice(None) if items_K is None else items_K
         present_KM = torch.stack([feature.present_I[chosen] for feature in self.features.values()], dim=1)
-        with self._reduced(present_KM):
+        with self._reduced(present_KM[..., None]):
             features = embedding.features({name: feature.vectors_IF[chosen] for name, feature in self.features.items()})
         tokens_KMD = embedding.tokens(features, present_KM)
         if self.item_embedding is not None:
@@ -114,8 +114,8 @@ class MMSRec(TrainedRecommender):
             return column_L.flip(0)
         return (column_L - (~exists_BL).sum(1, keepdim=True)).clamp(min=0)
 
-    def _reduced(self, like: Tensor) -> torch.autocast:
-        return reduced_precision(PRECISIONS[self.settings.precision], like.device)
+    def _reduced(self, tokens: Tensor) -> torch.autocast:
+        return reduced_precision(PRECISIONS[self.settings.precision], tokens.device, tokens.shape[:-1].numel())
 
 
 def _read_tokens(read_KM: Tensor | None, items_BL: Tensor, exists_BL: Tensor, modalities: int) -> Tensor | None:

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# On a CPU, products of fewer rows gain nothing from bfloat16: oneDNN makes code for each new shape, which takes longer.
+REDUCED_ROWS = 1 << 12
+
 
 class Dropout(nn.Module):
     """Inverted dropout; on a CPU the draws are single random bytes.
@@ -145,9 +148,10 @@ class Transformer(nn.Module):
         return self.blocks[-1].at(x_BTD, mask, wanted, per_item)
 
 
-def reduced_precision(precision: torch.dtype, device: torch.device) -> torch.autocast:
-    """Matrix products in `precision` within this context; sums, normalisation and softmax stay in float32."""
-    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+def reduced_precision(precision: torch.dtype, device: torch.device, rows: int) -> torch.autocast:
+    """Matrix products of `rows` rows in `precision` within this context, where that pays; all else stays in float32."""
+    enabled = precision != torch.float32 and (device.type != "cpu" or rows >= REDUCED_ROWS)
+    return torch.autocast(device.type, precision, enabled=enabled)
 
 
 def initialise(module: nn.Module) -> None:
