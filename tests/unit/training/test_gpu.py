@@ -1,0 +1,140 @@
+"""What a GPU computes is what the CPU computes, and computes again; skipped where there is none."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mmsrec.evaluation.ranks import rank
+from mmsrec.model.losses import catalogue_cross_entropy
+from mmsrec.model.mmsrec import MMSRec
+from mmsrec.model.recommender import Features
+from mmsrec.model.sequences import Sequences
+from mmsrec.training import finetune as finetune_module
+from mmsrec.training.batches import Batches
+from mmsrec.training.distributed import World
+from mmsrec.training.finetune import adamw, finetune, train_step
+from mmsrec.training.runtime import seed_everything, start
+from tests.unit.training.examples import SETTINGS, walks
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+ITEMS = 500
+MASKED = SETTINGS.model_copy(update={"batch_size": 128})
+CAUSAL = MASKED.model_copy(
+    update={"objective": "causal", "augment": "windows", "item_embedding": True, "sampled_items": 64, "whiten": True}
+)
+WAYS = pytest.mark.parametrize("settings", [MASKED, CAUSAL], ids=["masked", "causal, sampled"])
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    device = start()
+    yield device
+    torch.use_deterministic_algorithms(False)
+
+
+def sequences(device):
+    made = walks(users=300, items=ITEMS, longest=20)
+    return Sequences(made.items_A.to(device), made.offsets_U1.to(device))
+
+
+def model(settings):
+    seed_everything(7, 0)
+    vectors, present = torch.randn(2, ITEMS, 24), torch.rand(2, ITEMS) < 0.9
+    features = {name: Features(vectors[i], present[i]) for i, name in enumerate(("vision", "text"))}
+    return MMSRec(features, settings)
+
+
+def without_seconds(history):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+@WAYS
+def test_a_step_has_the_loss_and_the_gradients_of_the_cpu(gpu, settings):
+    settings = settings.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0, "clip_norm": 1e9})
+    found = []
+    for device in (torch.device("cpu"), gpu):
+        network = model(settings).to(device).train()
+        step = next(Batches(sequences(device), network, settings).steps(0, 1))
+        loss = train_step(network, adamw(network, settings), step, settings, (0,), World(device))
+        found.append(
+            (loss, {name: part.grad.cpu() for name, part in network.named_parameters() if part.grad is not None})
+        )
+    (loss, expected), (gpu_loss, gradients) = found
+    assert gpu_loss == pytest.approx(loss, rel=1e-5)
+    assert gradients.keys() == expected.keys()
+    for name, gradient in gradients.items():
+        assert (gradient - expected[name]).norm() <= 1e-4 * expected[name].norm() + 1e-6, name
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_fused_softmax_equals_the_plain_one(gpu, precision):
+    queries = 20 * F.normalize(torch.randn(37, 16, dtype=torch.float64), dim=1)
+    items, targets = F.normalize(torch.randn(1000, 16, dtype=torch.float64), dim=1), torch.randint(1000, (37,))
+    sides = []
+    for device, kind in (("cpu", torch.float64), (gpu, torch.float32)):
+        leaves = [part.clone().to(device, kind).requires_grad_() for part in (queries, items)]
+        if kind is torch.float64:
+            loss = F.cross_entropy(leaves[0] @ leaves[1].T, targets, reduction="sum")
+        else:
+            loss = catalogue_cross_entropy(*leaves, targets.to(device), precision)
+        loss.backward()
+        sides.append([loss.detach(), *(leaf.grad for leaf in leaves)])
+    for expected, found in zip(*sides, strict=True):
+        bound = 1e-5 if precision is torch.float32 else 1e-2
+        assert (found.cpu().double() - expected).norm() <= bound * expected.norm()
+
+
+@WAYS
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_seed_gives_the_same_history_and_weights(gpu, tmp_path, settings, precision):
+    settings = settings.model_copy(update={"precision": precision})
+    runs = [
+        finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / str(number), {})
+        for number in range(2)
+    ]
+    assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
+    assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
+
+
+@WAYS
+def test_a_killed_training_ends_as_an_unbroken_one(gpu, tmp_path, monkeypatch, settings):
+    unbroken = finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "unbroken", {})
+    step, done = finetune_module.train_step, []
+
+    def dies(*arguments):
+        done.append(1)
+        if len(done) == 5:
+            raise InterruptedError
+        return step(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune_module, "train_step", dies)
+        with pytest.raises(InterruptedError):
+            finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "killed", {}, save_minutes=0.0)
+    resumed = finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "killed", {})
+    assert without_seconds(resumed.history) == without_seconds(unbroken.history)
+    assert all(torch.equal(resumed.model[name], unbroken.model[name]) for name in unbroken.model)
+
+
+@WAYS
+@pytest.mark.parametrize("candidates", ["all", "unseen"])
+def test_ranks_are_those_of_the_cpu_but_for_rounding(gpu, settings, candidates):
+    network = model(settings)
+    expected = rank(network, sequences("cpu"), 1, candidates=candidates, top=5)
+    found = rank(copy.deepcopy(network).to(gpu), sequences(gpu), 1, candidates=candidates, top=5)
+    assert torch.equal(found.candidates_U, expected.candidates_U)
+    # Scores of untrained vectors lie close together, and a last bit moves a rank by one.
+    assert (found.rank_U - expected.rank_U).abs().max() <= 2
+    assert (found.rank_U == expected.rank_U).double().mean() > 0.9
+
+
+def test_the_order_of_users_does_not_change_their_ranks(gpu):
+    network, users = model(MASKED).to(gpu), sequences(gpu)
+    lists = users.items_A.split(users.offsets_U1.diff().tolist())
+    lengths = torch.tensor([0, *(len(items) for items in lists[::-1])], device=gpu)
+    backwards = replace(users, items_A=torch.cat(lists[::-1]), offsets_U1=lengths.cumsum(0))
+    assert torch.equal(rank(network, backwards, 1).rank_U.flip(0), rank(network, users, 1).rank_U)
