@@ -126,8 +126,8 @@ class Released:
             read_BLM = read_BLM & read_NM.unflatten(0, inputs_BL.shape)
         causal = modalities if self.model.objective == "causal" else 0
         mask = attention_mask(read_BLM.flatten(1), read_BLM[0].numel(), causal, self._device)
-        embedded_BTD = encoder.embedding(tokens_NMD.unflatten(0, inputs_BL.shape), self._positions(exists_BL))
-        hidden_BLMD = encoder.transformer(embedded_BTD, mask).unflatten(1, (-1, modalities))
+        embedded_BLMD = encoder.embedding(tokens_NMD.unflatten(0, inputs_BL.shape), self._positions(exists_BL))
+        hidden_BLMD = encoder.transformer(embedded_BLMD.flatten(1, 2), mask).unflatten(1, (-1, modalities))
         return encoder.pooled(hidden_BLMD[wanted_BL], read_BLM[wanted_BL])
 
     def _positions(self, exists_BL: Tensor) -> Tensor:

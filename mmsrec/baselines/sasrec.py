@@ -1,14 +1,14 @@
 """SASRec (Kang and McAuley, 2018) with the softmax over all items: ids alone, every place predicts the next item."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsrec.experiment_rows import Training
 from mmsrec.model.item_encoder import PRECISIONS
 from mmsrec.model.losses import retrieval_loss
+from mmsrec.model.packing import Packing, packing_of_last
 from mmsrec.model.recommender import Objective, Predictions, TrainedRecommender
-from mmsrec.model.transformer import Dropout, Transformer, Wanted, attention_mask, initialise, reduced_precision
+from mmsrec.model.transformer import Dropout, Transformer, attention_mask, initialise, reduced_precision
 
 
 class SASRec(TrainedRecommender):
@@ -47,23 +47,22 @@ class SASRec(TrainedRecommender):
 
     def loss(self, catalogue: tuple[Tensor, ...], predictions: Predictions) -> Tensor:
         """Softmax cross-entropy over the catalogue's items, summed over the predictions."""
-        wanted = Wanted(predictions.rows_P, predictions.columns_P)
-        queries_PD = self._retrieving(catalogue[0], predictions.inputs_BL, wanted)
+        inputs_BL = predictions.inputs_BL
+        packing = Packing(inputs_BL < len(catalogue[0]), predictions.rows_P, predictions.columns_P)
+        queries_PD = self._retrieving(catalogue[0], inputs_BL, packing)
         return retrieval_loss(queries_PD, catalogue[0], predictions, PRECISIONS[self.settings.precision])
 
     def user_vectors(self, catalogue: tuple[Tensor, ...], histories_BL: Tensor) -> Tensor:
         """The vectors after the last N - 1 items."""
         inputs_BL = histories_BL[:, -self.longest_history :]
-        rows_B = torch.arange(len(inputs_BL), device=inputs_BL.device)
-        last = inputs_BL.shape[1] - 1
-        return self._retrieving(catalogue[0], inputs_BL, Wanted(rows_B, torch.full_like(rows_B, last), last))
+        return self._retrieving(catalogue[0], inputs_BL, packing_of_last(inputs_BL))
 
-    def _retrieving(self, items_KD: Tensor, inputs_BL: Tensor, wanted: Wanted) -> Tensor:
+    def _retrieving(self, items_KD: Tensor, inputs_BL: Tensor, packing: Packing) -> Tensor:
         length = inputs_BL.shape[1]
         exists_BL = inputs_BL < len(items_KD)
-        looked_up_BL = inputs_BL.clamp(max=len(items_KD) - 1)
-        embedded_BLD = F.embedding(looked_up_BL, items_KD) + self.position.weight[:length].flip(0)
+        looked_up_N = inputs_BL.flatten()[packing.place_N].clamp(max=len(items_KD) - 1)
+        embedded_ND = F.embedding(looked_up_N, items_KD) + self.position(length - 1 - packing.place_N % length)
         mask = attention_mask(None if exists_BL.all() else exists_BL, length, 1, inputs_BL.device)
-        with reduced_precision(PRECISIONS[self.settings.precision], inputs_BL.device, inputs_BL.numel()):
-            hidden_P1D = self.transformer.at(self.dropout(self.norm(embedded_BLD)), mask, wanted)
-        return hidden_P1D[:, 0].float()
+        with reduced_precision(PRECISIONS[self.settings.precision], inputs_BL.device, len(embedded_ND)):
+            hidden_W1D = self.transformer.wanted(self.dropout(self.norm(embedded_ND))[:, None], mask, packing)
+        return hidden_W1D[: packing.wanted, 0].float()

@@ -17,10 +17,10 @@ from mmsrec.model.sequences import Sequences
 
 # Users whose scores are computed together. The last group is filled up, because a matrix product may round differently
 # for another number of rows, and a user's rank must not depend on the company it is computed in.
-GROUP = 256
+GROUP = {"cpu": 256, "cuda": 4096}
 # Positions of histories of like length that are computed together, filled up likewise: with more, few groups would be
 # full, and the activations would leave a CPU's caches.
-GROUP_POSITIONS = {"cpu": 1 << 11, "cuda": 1 << 17}
+GROUP_POSITIONS = {"cpu": 1 << 12, "cuda": 1 << 15}
 # Items scored at a time, so that memory does not grow with the catalogue.
 TILE_ITEMS = 1 << 15
 # Items of a column, when the best are looked for.
@@ -50,7 +50,7 @@ def rank(
     *,
     candidates: Literal["all", "unseen"] = "all",
     top: int = 0,
-    group: int = GROUP,
+    group: int | None = None,
 ) -> Ranks:
     """Ranks the item at `held_out` from the end of each sequence, given the items before it.
 
@@ -60,7 +60,7 @@ def rank(
         held_out: 1 for the test item, 2 for the validation item.
         candidates: `all` items, or those `unseen` in the user's history (the target is always a candidate).
         top: best items to return for each user.
-        group: users ranked together.
+        group: users ranked together; None for what suits the device.
 
     Returns:
         Ranks in the order of the users, on the CPU.
@@ -80,7 +80,7 @@ def rank_vectors(
     *,
     seen: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
     top: int = 0,
-    group: int = GROUP,
+    group: int | None = None,
 ) -> Ranks:
     """Ranks one item for each query by the dot products of vectors.
 
@@ -90,12 +90,12 @@ def rank_vectors(
         targets_U: index of the item whose rank is asked for.
         seen: of some queries, rows among them and items that are no candidates; None for none.
         top: best items to return for each query.
-        group: queries computed together.
+        group: queries computed together; None for what suits the device.
 
     Returns:
         Ranks in the order of the queries, on the CPU.
     """
-    parts = []
+    parts, group = [], group or GROUP[queries_UD.device.type]
     # One pair for all groups, which would otherwise leave gaps of their size in the heap.
     buffers = queries_UD.new_empty(2, group * min(len(items_ID), TILE_ITEMS))
     for users_B in torch.arange(len(queries_UD), device=queries_UD.device).split(group):
@@ -111,7 +111,8 @@ def user_vectors(model: Recommender, catalogue: tuple[Tensor, ...], sequences: S
     widths_U = _widths(ends_U - sequences.offsets_U1[:-1]).clamp(max=model.longest_history)
     vectors_UD = ends_U.new_empty(0)
     for width in torch.unique(widths_U).tolist():
-        group = max(1, GROUP_POSITIONS[ends_U.device.type] // width)
+        # A power of two: there are few shapes of groups, whatever the width.
+        group = 1 << max(0, (GROUP_POSITIONS[ends_U.device.type] // width).bit_length() - 1)
         for users_B in torch.nonzero(widths_U == width).flatten().split(group):
             filled_B = _filled(users_B, group)
             histories_BL = sequences.windows(filled_B, ends_U[filled_B], width, model.absent)
@@ -209,7 +210,7 @@ def _best(scores_BI: Tensor, top: int) -> tuple[Tensor, Tensor]:
     """
     batch, items = scores_BI.shape
     columns = items // COLUMN
-    if columns <= top:
+    if not top or columns <= top:
         return scores_BI.topk(top, dim=1)
     grid = columns * COLUMN
     chosen_BK = scores_BI[:, :grid].unflatten(1, (COLUMN, columns)).amax(1).topk(top, dim=1).indices

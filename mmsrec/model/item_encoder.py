@@ -46,18 +46,17 @@ class TokenEmbedding(nn.Module):
         columns = zip(features, shown_NM.unbind(1), strict=True)
         return torch.stack([torch.where(shown_N[:, None], x_ND, self.mask.weight) for x_ND, shown_N in columns], dim=1)
 
-    def forward(self, tokens_BLMD: Tensor, positions: Tensor | None = None) -> Tensor:
-        """The sum of the embeddings, normalised: [B, L * M, D].
+    def forward(self, tokens_XMD: Tensor, positions_X: Tensor | None = None) -> Tensor:
+        """The sum of the embeddings, normalised: [X, M, D].
 
         Args:
-            tokens_BLMD: of items.
-            positions: of the items in their sequences, [L] or [B, L]; None for single items, which have none.
+            tokens_XMD: of items, in one axis or several.
+            positions_X: of the items in their sequences; None for single items, which have none.
         """
-        batch, length, modalities, dim = tokens_BLMD.shape
-        summed = tokens_BLMD + torch.stack([self.modality[name] for name in self.project])
-        if positions is not None:
-            summed = summed + self.position(positions)[..., None, :]
-        return self.dropout(self.norm(summed)).reshape(batch, length * modalities, dim)
+        summed = tokens_XMD + torch.stack([self.modality[name] for name in self.project])
+        if positions_X is not None:
+            summed = summed + self.position(positions_X)[..., None, :]
+        return self.dropout(self.norm(summed))
 
 
 class ItemEncoder(nn.Module):
@@ -100,7 +99,7 @@ class ItemEncoder(nn.Module):
         """The vectors [N, D] of single items, without positions (equation 4), of length one."""
         transformer = self.item_transformer or self.transformer
         mask = attention_mask(read_NM, tokens_NMD.shape[1], 0, tokens_NMD.device)
-        hidden_NMD = transformer(self.embedding(tokens_NMD[:, None]), mask)
+        hidden_NMD = transformer(self.embedding(tokens_NMD), mask)
         return self.pooled(hidden_NMD, read_NM)
 
     def pooled(self, hidden_NMD: Tensor, read_NM: Tensor | None) -> Tensor:

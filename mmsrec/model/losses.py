@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from mmsrec.model.packing import filled, rounded
 from mmsrec.model.recommender import Negatives, Predictions
 
 REDUCED_LOGITS = 1 << 20  # a CPU's products of fewer logits gain nothing from bfloat16
@@ -13,6 +14,7 @@ REDUCED_LOGITS = 1 << 20  # a CPU's products of fewer logits gain nothing from b
 TILE_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 27}
 # A catalogue up to this size is as wide as a tile.
 TILE_ITEMS = 1 << 15
+TILE_STEP = 64  # of the rows of a tile
 
 
 def retrieval_loss(queries_PD: Tensor, items_KD: Tensor, predictions: Predictions, precision: torch.dtype) -> Tensor:
@@ -75,8 +77,9 @@ def catalogue_cross_entropy(
 class _CatalogueCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, queries_PD: Tensor, items_ID: Tensor, targets_P: Tensor, precision: torch.dtype) -> Tensor:
-        needed = any(ctx.needs_input_grad[:2])
-        queries = queries_PD.to(precision)
+        needed, count = any(ctx.needs_input_grad[:2]), len(queries_PD)
+        # Queries of zeros fill up the last tile, so that all tiles have one shape; they add nothing to a gradient.
+        queries = _filled_up(queries_PD, _tile(queries_PD, items_ID)[0]).to(precision)
         shift_P = torch.full((len(queries),), -torch.inf, device=queries.device)
         total_P = torch.zeros_like(shift_P)
         # With one tile its exponentials serve both the normaliser and the gradients; with more they are made twice.
@@ -85,7 +88,7 @@ class _CatalogueCrossEntropy(torch.autograd.Function):
             for chunk, _, _, logits in _tiles(queries, items_ID):
                 _normalise(logits, shift_P[chunk], total_P[chunk])
         if needed:
-            query_gradient, item_gradient = -items_ID[targets_P], torch.zeros_like(items_ID)
+            query_gradient, item_gradient = filled(-items_ID[targets_P], len(queries)), torch.zeros_like(items_ID)
             for chunk, tile, items, logits in _tiles(queries, items_ID):
                 if whole:
                     exponentials = _normalise(logits, shift_P[chunk], total_P[chunk])
@@ -94,8 +97,8 @@ class _CatalogueCrossEntropy(torch.autograd.Function):
                 query_gradient[chunk] += (exponentials @ items) / total_P[chunk, None]
                 item_gradient[tile] += exponentials.T @ (queries[chunk] / total_P[chunk, None]).to(precision)
             item_gradient.index_add_(0, targets_P, queries_PD, alpha=-1)
-            ctx.save_for_backward(query_gradient, item_gradient)
-        return (shift_P + total_P.log()).sum() - (queries_PD * items_ID[targets_P]).sum()
+            ctx.save_for_backward(query_gradient[:count], item_gradient)
+        return (shift_P + total_P.log())[:count].sum() - (queries_PD * items_ID[targets_P]).sum()
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
@@ -107,13 +110,15 @@ class _SampledCrossEntropy(torch.autograd.Function):
     def forward(
         ctx, queries_PD: Tensor, items_KD: Tensor, targets_P: Tensor, negatives: Negatives, precision: torch.dtype
     ) -> Tensor:
-        queries, negatives_SD = queries_PD.to(precision), items_KD[negatives.items_S].to(precision)
+        count, negatives_SD = len(queries_PD), items_KD[negatives.items_S].to(precision)
+        rows = _whole_steps(TILE_ELEMENTS[queries_PD.device.type] // len(negatives_SD))
+        queries_PD, targets_P = _filled_up(queries_PD, rows), _filled_up(targets_P, rows)
+        queries = queries_PD.to(precision)
         targets_PD, log_expected_S = items_KD[targets_P], negatives.log_expected_S.to(precision)
-        rows = max(1, TILE_ELEMENTS[queries.device.type] // len(negatives_SD))
         query_gradient = torch.empty_like(queries_PD)
         negative_gradient = torch.zeros(negatives_SD.shape, device=queries.device)
         target_weights_P = queries_PD.new_empty(len(queries))
-        loss = queries_PD.new_zeros(())
+        losses_P = queries_PD.new_empty(len(queries))
         for start in range(0, len(queries), rows):
             chunk = slice(start, start + rows)
             target_logits = (queries_PD[chunk] * targets_PD[chunk]).sum(1)
@@ -124,7 +129,7 @@ class _SampledCrossEntropy(torch.autograd.Function):
             # What was subtracted is the rounded value.
             target_exponentials = (target_logits - shift.to(precision).float()).exp()
             total = exponentials.sum(1).float() + target_exponentials
-            loss += (shift.to(precision).float() + total.log() - target_logits).sum()
+            losses_P[chunk] = shift.to(precision).float() + total.log() - target_logits
             query_gradient[chunk] = (exponentials @ negatives_SD).float() / total[:, None]
             negative_gradient += exponentials.T @ (queries_PD[chunk] / total[:, None]).to(precision)
             target_weights_P[chunk] = target_exponentials / total - 1
@@ -132,8 +137,8 @@ class _SampledCrossEntropy(torch.autograd.Function):
         item_gradient = torch.zeros_like(items_KD)
         item_gradient.index_add_(0, negatives.items_S, negative_gradient)
         item_gradient.index_add_(0, targets_P, target_weights_P[:, None] * queries_PD)
-        ctx.save_for_backward(query_gradient, item_gradient)
-        return loss
+        ctx.save_for_backward(query_gradient[:count], item_gradient)
+        return losses_P[:count].sum()
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
@@ -146,18 +151,35 @@ def _tiles(queries: Tensor, items_ID: Tensor) -> Iterator[tuple[slice, slice, Te
     Yields:
         Which queries and which items, those items in the precision of the queries, and their logits.
     """
-    elements = TILE_ELEMENTS[queries.device.type]
-    # Of all tiles of a size a square one reads and writes the fewest vectors and gradients.
-    columns = len(items_ID) if len(items_ID) <= TILE_ITEMS else math.isqrt(elements)
-    rows = max(1, elements // columns)
+    rows, columns = _tile(queries, items_ID)
     buffer = queries.new_empty(min(rows, len(queries)) * columns)
     for first_item in range(0, len(items_ID), columns):
         tile = slice(first_item, first_item + columns)
         items = items_ID[tile].to(queries.dtype)
+        # Once for all queries, because a matrix product would do it for each tile of them.
+        items_DI = items.T.contiguous()
         for first_query in range(0, len(queries), rows):
             chunk = slice(first_query, first_query + rows)
             out = buffer[: len(queries[chunk]) * len(items)].view(-1, len(items))
-            yield chunk, tile, items, torch.mm(queries[chunk], items.T, out=out)
+            yield chunk, tile, items, torch.mm(queries[chunk], items_DI, out=out)
+
+
+def _tile(queries: Tensor, items_ID: Tensor) -> tuple[int, int]:
+    """Rows and columns of a tile."""
+    elements = TILE_ELEMENTS[queries.device.type]
+    # Of all tiles of a size a square one reads and writes the fewest vectors and gradients.
+    columns = len(items_ID) if len(items_ID) <= TILE_ITEMS else math.isqrt(elements)
+    return _whole_steps(elements // columns), columns
+
+
+def _whole_steps(rows: int) -> int:
+    return max(1, rows - rows % TILE_STEP if rows > TILE_STEP else rows)
+
+
+def _filled_up(x: Tensor, rows: int) -> Tensor:
+    """To a multiple of `rows`; what is less than that, to one of few counts."""
+    count = rounded(len(x), x.device)
+    return filled(x, count if count < rows else -(-len(x) // rows) * rows)
 
 
 def _normalise(logits: Tensor, shift: Tensor, total: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ from torch.nn import functional as F
 from mmsrec.experiment_rows import Training
 from mmsrec.model.item_encoder import PRECISIONS, ItemEncoder
 from mmsrec.model.losses import retrieval_loss
+from mmsrec.model.packing import Packing, packing_of_last
 from mmsrec.model.recommender import Features, Objective, Predictions, TrainedRecommender
-from mmsrec.model.transformer import Wanted, attention_mask, reduced_precision
+from mmsrec.model.transformer import attention_mask, reduced_precision
 
 
 class MMSRec(TrainedRecommender):
@@ -70,8 +71,9 @@ class MMSRec(TrainedRecommender):
 
     def loss(self, catalogue: tuple[Tensor, ...], predictions: Predictions) -> Tensor:
         """Softmax cross-entropy of cosine / temperature over the catalogue's items, summed over the predictions."""
-        wanted = Wanted(predictions.rows_P, predictions.columns_P)
-        queries_PD = self._retrieving(catalogue, predictions.inputs_BL, wanted)
+        inputs_BL = predictions.inputs_BL
+        packing = Packing(inputs_BL < len(catalogue[0]), predictions.rows_P, predictions.columns_P)
+        queries_PD = self._retrieving(catalogue, inputs_BL, packing)
         return retrieval_loss(
             queries_PD / self.settings.temperature, catalogue[-1], predictions, PRECISIONS[self.settings.precision]
         )
@@ -81,37 +83,34 @@ class MMSRec(TrainedRecommender):
         inputs_BL = histories_BL[:, -self.longest_history :]
         if self.objective == "masked":
             inputs_BL = F.pad(inputs_BL, (0, 1), value=len(catalogue[-1]))
-        rows_B = torch.arange(len(inputs_BL), device=inputs_BL.device)
-        last = inputs_BL.shape[1] - 1
-        return self._retrieving(catalogue, inputs_BL, Wanted(rows_B, torch.full_like(rows_B, last), last))
+        return self._retrieving(catalogue, inputs_BL, packing_of_last(inputs_BL))
 
-    def _retrieving(self, catalogue: tuple[Tensor, ...], inputs_BL: Tensor, wanted: Wanted) -> Tensor:
+    def _retrieving(self, catalogue: tuple[Tensor, ...], inputs_BL: Tensor, packing: Packing) -> Tensor:
         table_KMD, *read = catalogue[:-1]
-        batch, length = inputs_BL.shape
         modalities, dim = table_KMD.shape[1:]
         exists_BL = inputs_BL < len(table_KMD)
         looked_up_BL = inputs_BL.clamp(max=len(table_KMD) - 1)
-        # One look-up of an item's row: F.embedding's backward is far faster than that of indexing with three axes.
-        tokens_BLMD = F.embedding(looked_up_BL, table_KMD.flatten(1)).view(batch, length, modalities, dim)
         read_BLM = _read_tokens(read[0] if read else None, looked_up_BL, exists_BL, modalities)
         mask = attention_mask(
             None if read_BLM is None else read_BLM.flatten(1),
-            length * modalities,
+            inputs_BL.shape[1] * modalities,
             modalities if self.objective == "causal" else 0,
             inputs_BL.device,
         )
-        embedded_BTD = self.encoder.embedding(tokens_BLMD, self._positions(exists_BL))
-        with self._reduced(embedded_BTD):
-            hidden_PMD = self.encoder.transformer.at(embedded_BTD, mask, wanted, modalities)
-            return self.encoder.pooled(
-                hidden_PMD, None if read_BLM is None else read_BLM[wanted.rows_P, wanted.columns_P]
-            )
+        # One look-up of an item's row: F.embedding's backward is far faster than that of indexing with three axes.
+        rows_N = F.embedding(looked_up_BL.flatten()[packing.place_N], table_KMD.flatten(1))
+        positions_N = self._positions(exists_BL).flatten()[packing.place_N]
+        embedded_NMD = self.encoder.embedding(rows_N.view(-1, modalities, dim), positions_N)
+        read_WM = None if read_BLM is None else read_BLM.flatten(0, 1)[packing.place_W]
+        with self._reduced(embedded_NMD):
+            hidden_WMD = self.encoder.transformer.wanted(embedded_NMD, mask, packing)
+            return self.encoder.pooled(hidden_WMD, read_WM)[: packing.wanted]
 
     def _positions(self, exists_BL: Tensor) -> Tensor:
-        """Distances from the end of the window, or from the first item of the sequence in it."""
+        """Distances from the end of the window, or from the first item of the sequence in it [B, L]."""
         column_L = torch.arange(exists_BL.shape[1], device=exists_BL.device)
         if self.settings.positions == "end":
-            return column_L.flip(0)
+            return column_L.flip(0).expand(exists_BL.shape)
         return (column_L - (~exists_BL).sum(1, keepdim=True)).clamp(min=0)
 
     def _reduced(self, tokens: Tensor) -> torch.autocast:

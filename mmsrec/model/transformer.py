@@ -1,14 +1,18 @@
 """The transformer that both towers share: post-norm blocks with GELU, as in BERT."""
 
+import itertools
 from contextlib import nullcontext
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsrec.model.packing import Packing
+
 # On a CPU, products of fewer rows gain nothing from bfloat16: oneDNN makes code for each new shape, which takes longer.
-REDUCED_ROWS = 1 << 12
+REDUCED_ROWS = 512
+# torch's attention for GPUs refuses more.
+ATTENDING = (1 << 16) - 1
 
 
 class Dropout(nn.Module):
@@ -31,19 +35,6 @@ class Dropout(nn.Module):
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
         kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self.dropped
         return x * (kept.to(x.dtype) * (256 / (256 - self.dropped)))
-
-
-class Wanted(NamedTuple):
-    """The items of sequences whose hidden states are asked for: the last block computes no others.
-
-    Attributes:
-        rows_P, columns_P: of each item, among sequences [B, L].
-        first: no column is below it.
-    """
-
-    rows_P: Tensor
-    columns_P: Tensor
-    first: int = 0
 
 
 def attention_mask(visible_BT: Tensor | None, tokens: int, causal: int, device: torch.device) -> Tensor | None:
@@ -77,27 +68,46 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.inputs = nn.Linear(dim, 3 * dim)
 
-    def forward(self, x_BTD: Tensor, mask: Tensor | None, first: int) -> Tensor:
-        """Mixed values [B, T - first, D] of the tokens from `first` on."""
-        batch, tokens, dim = x_BTD.shape
-        if tokens == 1:
+    def forward(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
+        """Mixed values [B, T, D] of sequences."""
+        if x_BTD.shape[1] == 1:
             # The softmax over one key is one, so the value itself is the result.
+            dim = x_BTD.shape[2]
             return F.linear(x_BTD, self.inputs.weight[2 * dim :], self.inputs.bias[2 * dim :])
+        return self._mixed(*self.inputs(x_BTD).chunk(3, dim=-1), mask)
+
+    def packed(self, x_NMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
+        """Mixed values [B, L, M, D] of the places from the column `packing.first` on, given rows of M tokens."""
+        dim, first, (_, length) = x_NMD.shape[2], packing.first, packing.shape
         if first:
-            query_BTD = F.linear(x_BTD[:, first:], self.inputs.weight[:dim], self.inputs.bias[:dim])
-            key_BTD, value_BTD = F.linear(x_BTD, self.inputs.weight[dim:], self.inputs.bias[dim:]).chunk(2, dim=-1)
-            mask = mask[..., first:, :] if mask is not None and mask.shape[-2] > 1 else mask
+            weight, bias = self.inputs.weight, self.inputs.bias
+            query_BLMD = F.linear(packing.unpack(x_NMD)[:, first:], weight[:dim], bias[:dim])
+            key_BLMD, value_BLMD = packing.unpack(F.linear(x_NMD, weight[dim:], bias[dim:])).chunk(2, dim=-1)
+            tokens = (length - first) * x_NMD.shape[1]
+            mask = mask[..., -tokens:, :] if mask is not None and mask.shape[-2] > 1 else mask
         else:
-            query_BTD, key_BTD, value_BTD = self.inputs(x_BTD).chunk(3, dim=-1)
-        query, key, value = (
-            part.unflatten(-1, (self.heads, dim // self.heads)).transpose(1, 2)
-            for part in (query_BTD, key_BTD, value_BTD)
-        )
+            query_BLMD, key_BLMD, value_BLMD = packing.unpack(self.inputs(x_NMD)).chunk(3, dim=-1)
+        parts = (part.flatten(1, 2) for part in (query_BLMD, key_BLMD, value_BLMD))
+        return self._mixed(*parts, mask).unflatten(1, (length - first, -1))
+
+    def _mixed(self, query_BTD: Tensor, key_BTD: Tensor, value_BTD: Tensor, mask: Tensor | None) -> Tensor:
+        parts = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query_BTD, key_BTD, value_BTD))
+        on_cpu = query_BTD.device.type == "cpu"
         # torch's attention for CPUs is many times slower backwards in bfloat16 than in float32.
-        with torch.autocast(x_BTD.device.type, enabled=False) if x_BTD.device.type == "cpu" else nullcontext():
-            query, key, value = (part.float() for part in (query, key, value))
-            mixed_BHTd = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return mixed_BHTd.transpose(1, 2).reshape(batch, tokens - first, dim)
+        with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
+            if on_cpu and torch.is_grad_enabled():
+                parts = (part.float() for part in parts)
+            mixed_BHTd = _attend(*parts, mask)
+        return mixed_BHTd.transpose(1, 2).flatten(2)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    if len(query) <= ATTENDING:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    shared = mask is None or mask.dim() < query.dim() or len(mask) == 1
+    masks = itertools.repeat(mask) if shared else mask.split(ATTENDING)
+    parts = zip(*(part.split(ATTENDING) for part in (query, key, value)), masks, strict=False)
+    return torch.cat([F.scaled_dot_product_attention(*part, attn_mask=own) for *part, own in parts])
 
 
 class Block(nn.Module):
@@ -115,13 +125,16 @@ class Block(nn.Module):
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
         """The tokens' next states [B, T, D]."""
-        return self._after(x_BTD, self.attention(x_BTD, mask, 0))
+        return self._after(x_BTD, self.attention(x_BTD, mask))
 
-    def at(self, x_BTD: Tensor, mask: Tensor | None, wanted: Wanted, per_item: int) -> Tensor:
-        """The next states [P, per_item, D] of the wanted items, of `per_item` tokens each."""
-        mixed_BLMD = self.attention(x_BTD, mask, wanted.first * per_item).unflatten(1, (-1, per_item))
-        x_PMD = x_BTD.unflatten(1, (-1, per_item))[wanted.rows_P, wanted.columns_P]
-        return self._after(x_PMD, mixed_BLMD[wanted.rows_P, wanted.columns_P - wanted.first])
+    def packed(self, x_NMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
+        """The next states [N, M, D] of rows of M tokens; no `first` column may be set."""
+        return self._after(x_NMD, packing.pack(self.attention.packed(x_NMD, mask, packing)))
+
+    def wanted(self, x_NMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
+        """The next states [W, M, D] of the wanted rows."""
+        mixed_BLMD = self.attention.packed(x_NMD, mask, packing)
+        return self._after(packing.wanted_of_rows(x_NMD), packing.wanted_of_places(mixed_BLMD))
 
     def _after(self, x: Tensor, mixed: Tensor) -> Tensor:
         x = self.attention_norm(x + self.dropout(self.attention_output(mixed)))
@@ -129,23 +142,23 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of blocks over token embeddings [B, T, D], under a mask as of `attention_mask`."""
+    """A stack of blocks over token embeddings, under a mask as of `attention_mask`."""
 
     def __init__(self, dim: int, layers: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(Block(dim, heads, feedforward, dropout) for _ in range(layers))
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Hidden states [B, T, D] of all tokens."""
+        """Hidden states [B, T, D] of all tokens of sequences."""
         for block in self.blocks:
             x_BTD = block(x_BTD, mask)
         return x_BTD
 
-    def at(self, x_BTD: Tensor, mask: Tensor | None, wanted: Wanted, per_item: int = 1) -> Tensor:
-        """Hidden states [P, per_item, D] of the wanted items, of `per_item` tokens each."""
+    def wanted(self, x_NMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
+        """Hidden states [W, M, D] of the wanted rows, of M tokens each: the last block computes no others."""
         for block in self.blocks[:-1]:
-            x_BTD = block(x_BTD, mask)
-        return self.blocks[-1].at(x_BTD, mask, wanted, per_item)
+            x_NMD = block.packed(x_NMD, mask, packing.from_start())
+        return self.blocks[-1].wanted(x_NMD, mask, packing)
 
 
 def reduced_precision(precision: torch.dtype, device: torch.device, rows: int) -> torch.autocast:

@@ -21,7 +21,7 @@ from mmsrec.training.finetune import adamw, train_step
 
 # The batch is labelled here, the others in `train_step`.
 PARTS = ("batch", "item table", "forward", "backward", "item table, backward", "sum over processes", "optimiser")
-OPERATORS = 12  # of the table
+OPERATORS = 12
 MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 PEAK_SIZE, PEAK_ROUNDS = 2048, 3
 PEAK_PRODUCTS = {"cpu": 1, "cuda": 64}  # of a round: on a GPU one is over sooner than it is waited for

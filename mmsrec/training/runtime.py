@@ -22,11 +22,13 @@ def start(device: str = "auto") -> torch.device:
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
     # oneDNN keeps what it made for the last 1,024 shapes, activations-sized scratch included, and our shapes vary.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+        # Every empty tensor would be filled, to make it plain when one is read before it is written.
+        torch.utils.deterministic.fill_uninitialized_memory = False
     return chosen
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from mmsrec.model.packing import rounded
 from mmsrec.model.recommender import Negatives, Predictions
 from mmsrec.model.sequences import Sequences
 
@@ -45,6 +46,8 @@ def own_items(groups: Sequence[Predictions], negatives: Negatives, items: int) -
     shown = [group.inputs_BL.flatten() for group in groups]
     needed = torch.cat([*shown, *(group.targets_P for group in groups), negatives.items_S]).unique()
     items_K = needed[needed < items]
+    # The last one fills up the count, to one of few (see `rounded`).
+    items_K = torch.cat([items_K, items_K[-1:].expand(rounded(len(items_K), items_K.device) - len(items_K))])
 
     def place(indices: Tensor) -> Tensor:
         # What is no item stays as far above the last item as it was.

@@ -2,6 +2,7 @@ import torch
 from torch.nn import functional as F
 
 from mmsrec.baselines.sasrec import SASRec
+from mmsrec.model.packing import Packing
 from mmsrec.model.recommender import Predictions
 from mmsrec.training.finetune import finetune
 from mmsrec.training.runtime import seed_everything
@@ -25,15 +26,10 @@ def test_a_place_does_not_see_later_items():
     network = model().eval()
     history = torch.tensor([[3, 7, 1, 9]])
     changed = torch.tensor([[3, 7, 5, 2]])
-    before, after = (network._retrieving(network.item.weight, items, wanted()) for items in (history, changed))
+    packing = Packing(history < network.absent, torch.zeros(4, dtype=torch.long), torch.arange(4))
+    before, after = (network._retrieving(network.item.weight, items, packing) for items in (history, changed))
     torch.testing.assert_close(before[:2], after[:2])
     assert not torch.allclose(before[2:], after[2:])
-
-
-def wanted():
-    from mmsrec.model.transformer import Wanted
-
-    return Wanted(torch.zeros(4, dtype=torch.long), torch.arange(4))
 
 
 def test_padding_never_changes_a_vector():

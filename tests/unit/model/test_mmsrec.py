@@ -3,8 +3,8 @@ import torch
 
 from mmsrec.model import recommender, transformer
 from mmsrec.model.mmsrec import MMSRec
+from mmsrec.model.packing import Packing
 from mmsrec.model.recommender import Features, Predictions
-from mmsrec.model.transformer import Wanted
 from mmsrec.params import read_params
 from tests.unit.training.examples import SETTINGS
 
@@ -91,7 +91,8 @@ def test_loss_is_the_cross_entropy_of_cosine_over_temperature():
     catalogue = network.catalogue()
     inputs = torch.tensor([[network.absent, 2, network.mask], [1, network.mask, network.mask]])
     predictions = Predictions(inputs, torch.tensor([0, 1, 1]), torch.tensor([2, 1, 2]), torch.tensor([9, 8, 7]))
-    queries = network._retrieving(catalogue, inputs, Wanted(predictions.rows_P, predictions.columns_P))
+    packing = Packing(inputs < network.absent, predictions.rows_P, predictions.columns_P)
+    queries = network._retrieving(catalogue, inputs, packing)
     expected = torch.nn.functional.cross_entropy(
         queries @ catalogue[-1].T / SETTINGS.temperature, predictions.targets_P, reduction="sum"
     )
@@ -104,8 +105,9 @@ def test_a_masked_item_is_hidden_in_all_its_modalities():
     one, other = torch.tensor([[2, network.mask]]), torch.tensor([[2, network.mask]])
     changed = (catalogue[0].clone(), catalogue[1])
     changed[0][7] = 0  # an item that is not in the sequence
-    wanted = Wanted(torch.tensor([0]), torch.tensor([1]))
-    torch.testing.assert_close(network._retrieving(catalogue, one, wanted), network._retrieving(changed, other, wanted))
+    packing = Packing(one < network.absent, torch.tensor([0]), torch.tensor([1]))
+    vectors = [network._retrieving(*given, packing) for given in ((catalogue, one), (changed, other))]
+    torch.testing.assert_close(*vectors)
 
 
 def test_the_papers_size_can_be_built():
@@ -119,14 +121,14 @@ def test_a_causal_vector_of_a_place_is_that_of_the_history_before_it():
     catalogue = network.catalogue()
     history = torch.tensor([[3, 7, 1, 9]])
     rows, columns = torch.zeros(4, dtype=torch.long), torch.arange(4)
-    places = network._retrieving(catalogue, history, Wanted(rows, columns))
+    places = network._retrieving(catalogue, history, Packing(history < network.absent, rows, columns))
     alone = [network.user_vectors(catalogue, history[:, : end + 1]) for end in range(4)]
     torch.testing.assert_close(places, torch.cat(alone))
 
 
 def test_positions_count_from_the_end_or_from_the_first_item():
     exists = torch.tensor([[False, True, True], [True, True, True]])
-    assert model(positions="end")._positions(exists).tolist() == [2, 1, 0]
+    assert model(positions="end")._positions(exists).tolist() == [[2, 1, 0], [2, 1, 0]]
     assert model(positions="start")._positions(exists).tolist() == [[0, 0, 1], [0, 1, 2]]
 
 

@@ -46,7 +46,8 @@ def test_a_step_in_chunks_has_the_gradient_of_the_whole_batch(monkeypatch, chunk
     assert totals.means(settings)["loss"] == pytest.approx(loss.item(), rel=1e-5)
     for gradient, parameter in zip(gradients, network.parameters(), strict=True):
         expected = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-6)
+        # Of the whole gradient, because a component may be the difference of large ones.
+        assert (gradient - expected).norm() <= 1e-5 * expected.norm()
 
 
 @pytest.mark.parametrize("missing", ["mask_token", "drop"])

@@ -25,7 +25,7 @@ def without_seconds(history):
 
 
 def test_learns_to_walk(tmp_path):
-    settings = SETTINGS.model_copy(update={"max_epochs": 12, "patience": 12})
+    settings = SETTINGS.model_copy(update={"max_epochs": 16, "patience": 16})
     state = finetune(model(settings), walks(users=200), settings, 0, tmp_path, {})
     assert state.history[-1]["loss"] < 0.5 * state.history[0]["loss"]
     assert state.best_metric > 0.95
