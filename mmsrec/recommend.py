@@ -6,9 +6,11 @@ import polars as pl
 import torch
 
 from mmsrec.errors import CatalogueError
-from mmsrec.evaluation.ranks import GROUP, user_vectors
+from mmsrec.evaluation.ranks import user_vectors
 from mmsrec.model.recommender import Recommender
 from mmsrec.training.models import Catalogue
+
+TOGETHER = 256  # users whose scores are held at a time
 
 
 @torch.no_grad()
@@ -35,8 +37,8 @@ def recommend(
     state = model.eval().whole_catalogue()
     vectors_UD = user_vectors(model, state, sequences, sequences.ends(0))
     parts = []
-    for start in range(0, len(numbers), GROUP):
-        batch = numbers[start : start + GROUP]
+    for start in range(0, len(numbers), TOGETHER):
+        batch = numbers[start : start + TOGETHER]
         scores_BI = vectors_UD[batch] @ state[-1].T
         if not seen:
             for row, user in enumerate(batch):

@@ -86,7 +86,7 @@ def _rates(steps: Sequence[Step], seconds: float, settings: Training) -> str:
     return (
         f"{len(steps)} steps of {steps[0].sequences:,} sequences in {settings.precision}, {seconds / len(steps):.3f} s "
         f"each\n{sequences / seconds:,.0f} sequences/s, {positions / seconds:,.0f} predictions/s, "
-        f"{useful / computed:.1%} of the computed positions hold an item"
+        f"{useful / computed:.1%} of the places that attention sees hold an item"
     )
 
 
