@@ -19,7 +19,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        [f"results/reports/{report}" for report in PARAMS.reports if report != "demo"],
+        [f"results/reports/{report}" for report in PARAMS.reports if not report.startswith("demo")],
 
 
 # Each report by its name alone: `snakemake demo`.

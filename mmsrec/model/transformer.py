@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from mmsrec.model.packing import Packing
 
 # On a CPU, products of fewer rows gain nothing from bfloat16: oneDNN makes code for each new shape, which takes longer.
-REDUCED_ROWS = 512
+REDUCED_ROWS = 1024
 # torch's attention for GPUs refuses more.
 ATTENDING = (1 << 16) - 1
 

@@ -1,70 +1,43 @@
-"""The demo's report through Snakemake on a small world: from raw files to the page, then what a change redoes."""
+"""The demo's report through Snakemake on a small world: made in one go, changed, and killed in every stage.
+
+One file, because the links of the demo name one port, and all of this compares with one project.
+"""
 
 import os
-import re
-import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from mmsrec.files import read_json
-from tests.integration.engines import ROOT, copy_workflow
+from tests.integration.projects import REPORT, edit, make_project, planned, serving, snakemake, start
+from tests.servers import Reply, Server
 
-SMALL = {
-    "dim: 64, heads: 4": "dim: 16, heads: 2",
-    "max_epochs: 8": "max_epochs: 3",
-    "dim: 64, ngrams": "dim: 16, ngrams",
-    "domains: [demo-shop, demo-films]": "domains: [demo-shop]",
-    "demo-text, demo-vision, demo-both]": "demo-both]",
-    "[demo-clip, demo-pretrained]": "[demo-pretrained]",
-    "\n      - {domains: [demo-wear], k_cores: [5], variants: [pop, demo-both], seeds: [0]}": "",
+SLOW_FILE = "demo/ratings_Demo.csv"
+# What is there while a stage is at work, and what only its end brings.
+STAGES = {
+    "download": ("data/raw/demo/.ratings_Demo.csv.part", f"data/raw/{SLOW_FILE}"),
+    "crawl_images": ("data/media/demo-shop/ledger.jsonl", "data/media/demo-shop/ledger.parquet"),
+    "extract_picture_features": (
+        "logs/extract_picture_features/demo-shop/demo-clip.log",
+        "data/features/demo-shop/demo-clip/vision.parquet",
+    ),
+    "pretrain": ("models/pretrain/demo/checkpoint-*.pt", "models/pretrain/demo/weights.safetensors"),
+    "train": (
+        "models/demo-shop/k5/demo-both/seed0/checkpoint-*.pt",
+        "models/demo-shop/k5/demo-both/seed0/weights.safetensors",
+    ),
 }
-
-
-def edit(project, changes):
-    text = (project / "params.yaml").read_text()
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
-    (project / "params.yaml").write_text(text)
-
-
-def run(project, *command):
-    """Runs a Python command in the project; returns what it printed."""
-    environment = os.environ | {"MMSREC_MIRROR": str(project / "mirror"), "OMP_NUM_THREADS": "1"}
-    # The scripts are called as `python`, which must be this one.
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(
-        [sys.executable, *command], cwd=project, env=environment, text=True, capture_output=True, timeout=400
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def snakemake(project, *flags):
-    """Runs the demo's report with its web server beside it."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "results/reports/demo", *flags]
-    return run(project, "workflow/scripts/serve_demo.py", "--mirror", "mirror", "--", *command)
-
-
-def planned(output):
-    """Jobs by rule, from the table that a dry run prints."""
-    return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", output, re.M) if name != "total"})
+SECONDS = {"seconds"}  # columns that tell how long something took
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose small demo report has been made in one go."""
     folder = tmp_path_factory.mktemp("project")
-    copy_workflow(folder)
-    shutil.copytree(ROOT / "mmsrec/demo", folder / "mmsrec/demo")
-    for script, flags in {"make_demo.py": [], "make_demo_clips.py": ["--encoder", "demo-clip"]}.items():
-        run(folder, f"workflow/scripts/{script}", "--output", "mirror", "--size", "test", "--seed", "1", *flags)
-    edit(folder, SMALL)
+    make_project(folder)
     snakemake(folder)
     return folder
 
@@ -98,24 +71,87 @@ def test_a_training_parameter_redoes_training_and_what_follows(project):
     assert jobs == {"train": 2, "evaluate": 2, "collect_results": 2, "report": 1}
 
 
-def test_a_killed_training_ends_with_the_same_bytes(project):
-    flags = [
-        *("workflow/scripts/train.py", "--domain", "demo-shop", "--k-core", "5", "--variant", "demo-pretrained"),
-        *("--seed", "0", "--data", "data/processed/demo-shop/k5", "--features", "data/features/demo-shop"),
-        *("--pretrained", "models/pretrain"),
-    ]
-    folder = project / "killed"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, *flags, "--output", str(folder)], cwd=project, env=environment)
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("checkpoint-*.pt")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not (folder / "weights.safetensors").exists()
+def under_way(project: Path, pattern: str) -> bool:
+    """Whether a file of this name is there with something in it."""
+    try:
+        return any(path.stat().st_size for path in project.glob(pattern))
+    except FileNotFoundError:  # a checkpoint that gave way to the next one
+        return False
 
-    assert re.search(r"continuing in epoch \d+ after step \d+", run(project, *flags, "--output", str(folder)))
-    unbroken = project / "unbroken"
-    run(project, *flags, "--output", str(unbroken))
-    for name in ("weights.safetensors", "last.safetensors", "config.json"):
-        assert (folder / name).read_bytes() == (unbroken / name).read_bytes()
+
+def kill_in(project: Path, stage: str, **options: str) -> None:
+    """Runs the pipeline towards a stage's output until the stage is at work, and kills all of its processes at once."""
+    begun, ended = STAGES[stage]
+    process = start(project, *serving("-m", "snakemake", "--cores", "2", ended), **options)
+    deadline = time.monotonic() + 240
+    try:
+        while not under_way(project, begun):
+            assert process.poll() is None, f"ended before {stage}"
+            assert time.monotonic() < deadline, f"never came to {stage}"
+            time.sleep(0.002)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (project / ended).exists(), f"{stage} was over before it was killed"
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+    """A project whose pipeline was killed once in every stage of STAGES and then went on to its end."""
+    folder = tmp_path_factory.mktemp("broken")
+    make_project(folder)
+    body = (folder / "mirror" / SLOW_FILE).read_bytes()
+    version = {"ETag": '"1"'}  # without one, a download begins anew
+    slow, fast = Reply(body, headers=version, chunk=500, pause=0.05), Reply(body, headers=version)
+    with Server({f"/{SLOW_FILE}": [slow, fast]}) as server:
+        for stage in STAGES:
+            kill_in(folder, stage, mirror=server.base)
+            # What a killed Snakemake leaves locked, as its message says.
+            snakemake(folder, "--unlock")
+        snakemake(folder, mirror=server.base)
+        assert [request.headers.get("Range") is None for request in server.asked(f"/{SLOW_FILE}")] == [True, False]
+    return folder
+
+
+def tables(project: Path) -> dict[str, Path]:
+    return {
+        str(path.relative_to(project)): path
+        for root in ("data", "models", "results")
+        for path in (project / root).rglob("*.parquet")
+    }
+
+
+def test_all_tables_are_the_same(project, broken):
+    expected, found = tables(project), tables(broken)
+    assert found.keys() == expected.keys()
+    for name, path in found.items():
+        if SECONDS & set(pq.read_schema(path).names):
+            one, other = (pq.read_table(table).drop_columns(list(SECONDS)) for table in (path, expected[name]))
+            assert one.equals(other), name
+        else:
+            assert path.read_bytes() == expected[name].read_bytes(), name
+
+
+@pytest.mark.parametrize("pattern", ["models/**/*.safetensors", "results/**/metrics.json", f"{REPORT}/table*.csv"])
+def test_weights_metrics_and_reported_tables_are_the_same(project, broken, pattern):
+    names = sorted(str(path.relative_to(project)) for path in project.glob(pattern))
+    assert names
+    assert names == sorted(str(path.relative_to(broken)) for path in broken.glob(pattern))
+    for name in names:
+        assert (broken / name).read_bytes() == (project / name).read_bytes(), name
+
+
+def test_nothing_half_done_is_left(broken):
+    patterns = ("*.part", "*.part.json", "*.tmp", "checkpoint-*.pt", ".*.parts", ".partial")
+    left = [path for pattern in patterns for path in broken.rglob(pattern) if ".snakemake" not in path.parts]
+    assert not left
+
+
+def test_both_have_the_same_media(project, broken):
+    sizes = [
+        {str(path.relative_to(root)): path.stat().st_size for path in (root / "data/media").rglob("files/*/*")}
+        for root in (project, broken)
+    ]
+    assert sizes[0]
+    assert sizes[0] == sizes[1]

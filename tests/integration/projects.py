@@ -1,0 +1,78 @@
+"""Copies of the workflow with the demo's world on a small scale, and how to run commands in them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.integration.engines import ROOT, copy_workflow
+
+SMALL = {
+    "dim: 64, heads: 4": "dim: 16, heads: 2",
+    "max_epochs: 8": "max_epochs: 3",
+    "dim: 64, ngrams": "dim: 16, ngrams",
+    "domains: [demo-shop, demo-films]": "domains: [demo-shop]",
+    "demo-text, demo-vision, demo-both]": "demo-both]",
+    "[demo-clip, demo-pretrained]": "[demo-pretrained]",
+    "\n      - {domains: [demo-wear], k_cores: [5], variants: [pop, demo-both], seeds: [0]}": "",
+}
+REPORT = "results/reports/demo"
+
+
+def make_project(folder: Path) -> None:
+    """Copies the workflow with a small demo report, and writes a small world as its mirror."""
+    copy_workflow(folder)
+    shutil.copytree(ROOT / "mmsrec/demo", folder / "mmsrec/demo")
+    for script, flags in {"make_demo.py": [], "make_demo_clips.py": ["--encoder", "demo-clip"]}.items():
+        run(folder, f"workflow/scripts/{script}", "--output", "mirror", "--size", "test", "--seed", "1", *flags)
+    edit(folder, SMALL)
+
+
+def edit(project: Path, changes: Mapping[str, str]) -> None:
+    """Replaces text of params.yaml, all of which must be there."""
+    text = (project / "params.yaml").read_text()
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    (project / "params.yaml").write_text(text)
+
+
+def start(project: Path, *command: str, mirror: str = "", **options: object) -> subprocess.Popen:
+    """Starts a Python command in the project, in a process group of its own."""
+    places = ",".join(filter(None, [mirror, str(project / "mirror")]))
+    environment = os.environ | {"MMSREC_MIRROR": places, "OMP_NUM_THREADS": "1"}
+    # The scripts are called as `python`, which must be this one.
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    return subprocess.Popen(
+        [sys.executable, *command], cwd=project, env=environment, text=True, start_new_session=True, **options
+    )
+
+
+def run(project: Path, *command: str, **options: str) -> str:
+    """Runs a Python command in the project to its end; returns what it printed."""
+    process = start(project, *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    try:
+        printed, _ = process.communicate(timeout=400)
+    finally:
+        process.kill()
+    assert process.returncode == 0, printed
+    return printed
+
+
+def serving(*command: str) -> list[str]:
+    """The command that runs another one with the demo's web server beside it."""
+    return ["workflow/scripts/serve_demo.py", "--mirror", "mirror", "--", sys.executable, *command]
+
+
+def snakemake(project: Path, *flags: str, target: str = REPORT, **options: str) -> str:
+    """Makes a target, the demo's report if no other, and returns what Snakemake printed."""
+    return run(project, *serving("-m", "snakemake", "--cores", "2", target, *flags), **options)
+
+
+def planned(output: str) -> Counter[str]:
+    """Jobs by rule, from the table that a dry run prints."""
+    return Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", output, re.M) if name != "total"})
