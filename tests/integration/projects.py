@@ -13,6 +13,7 @@ from tests.integration.engines import ROOT, copy_workflow
 
 SMALL = {
     "dim: 64, heads: 4": "dim: 16, heads: 2",
+    "dim: 64\n      heads: 4": "dim: 16\n      heads: 2",
     "max_epochs: 8": "max_epochs: 3",
     "dim: 64, ngrams": "dim: 16, ngrams",
     "domains: [demo-shop, demo-films]": "domains: [demo-shop]",

@@ -65,7 +65,7 @@ def test_a_second_run_has_nothing_to_do(project):
 
 def test_a_training_parameter_redoes_training_and_what_follows(project):
     before = (project / "params.yaml").read_text()
-    edit(project, {"whiten: true, batch_size": "whiten: true, clip_norm: 0.9, batch_size"})
+    edit(project, {"whiten: true\n      learning_rate: 0.003": "whiten: true\n      learning_rate: 0.004"})
     jobs = planned(snakemake(project, "-n"))
     (project / "params.yaml").write_text(before)
     assert jobs == {"train": 2, "evaluate": 2, "collect_results": 2, "report": 1}
