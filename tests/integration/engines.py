@@ -60,7 +60,7 @@ def copy_workflow(folder: Path) -> None:
     (folder / ".dvc" / "config.local").write_text(local)
 
 
-def edit(values: dict[str, Any]) -> None:
+def edit(values: dict[str, Any], *, plan: bool = True) -> None:
     """Sets dotted keys of params.yaml, and makes the plan again."""
     params = read_yaml(Path("params.yaml"))
     for path, value in deepcopy(values).items():
@@ -70,7 +70,8 @@ def edit(values: dict[str, Any]) -> None:
             place = place[parent]
         place[last] = value
     YAML(typ="safe", pure=True).dump(params, Path("params.yaml"))
-    make_plan()
+    if plan:
+        make_plan()
 
 
 def make_plan() -> None:

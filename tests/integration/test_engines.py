@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from snakemake.exceptions import MissingRuleException
 
+from mmsrec.media_rows import PICTURE_RULES, TRAILER_RULES
 from tests.integration.engines import (
     ROOT,
     Graph,
@@ -198,6 +199,38 @@ def test_a_parameter_redoes_the_same_files_in_both_engines_and_no_more(before, p
     by_snakemake, by_dvc = map(redone, before, after)
     assert by_snakemake == by_dvc
     assert {after[0][output].stage for output in by_snakemake} == stages
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "stages"),
+    [
+        ("pretraining.learning_rate", 0.5, PRETRAINING),
+        ("pretrainings.small.seed", 1, PRETRAINING),
+        ("corpora.shards.count", 5, {"encode_pairs"} | PRETRAINING),
+        ("corpora.clips.split", None, {"ingest_clips", "extract_text_features"} | VIDEOS),
+        ("crawl.respect_robots", False, {"crawl_images"} | PICTURES | VIDEOS),
+        ("crawl.trailers.max_height", 720, {"crawl_trailers"} | FRAMES),
+    ],
+)
+def test_an_edit_of_a_value_needs_no_new_plan(before, path, value, stages):
+    edit(WORLD)
+    edit({path: value}, plan=False)
+    after = dvc_graph(["results/reports/small"])
+
+    assert {after[output].stage for output in redone(before[1], after)} == stages
+
+
+@pytest.mark.parametrize(
+    ("stage", "prefix", "rules"),
+    [
+        ("crawl_images", "crawl.", PICTURE_RULES),
+        ("collect_clips", "crawl.", PICTURE_RULES),
+        ("crawl_trailers", "crawl.trailers.", TRAILER_RULES),
+    ],
+)
+def test_dvc_knows_every_rule_of_a_crawl(stage, prefix, rules):
+    keys = read_yaml(Path("dvc.yaml"))["stages"][stage]["do"]["params"]
+    assert {key.removeprefix(prefix) for key in keys if key.startswith(prefix)} == rules
 
 
 # A value that nearer rows override, and an override for one domain. Snakemake compares the settings that a job uses,

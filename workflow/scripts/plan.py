@@ -20,14 +20,11 @@ from mmsrec.experiments import (
     all_pairs,
     all_retrievals,
     clip_corpora,
-    clip_settings,
     cores_of,
-    crawl_settings,
     experiments_of,
     features_of,
     pairs_of,
     picture_domains,
-    pretraining_run,
     retrievals_of,
     shard_corpora,
     trailer_domains,
@@ -36,16 +33,20 @@ from mmsrec.files import write_text
 from mmsrec.params import Params, read_params
 from mmsrec.sources.registry import SourceFile, read_registry
 
-# Keys of a corpus that its stages read.
-SHARDS = {"repository", "revision", "files"}
-FRAMES = {"frames", "count", "keep"}
-CLIPS = {"captions", "split", "videos"}
-JOIN = {"missing"}
+# Keys of a row that a stage reads, some of which it may leave out.
+SHARDS = ["files", "repository", "revision"]
+CLIPS = ["captions", "split", "videos"]
+VIDEOS = ["videos", "crawl", "max_bytes"]
+JOIN = ["missing"]
+CRAWL = ["vision", "crawl"]
 HEADER = "# Made by `make plan` from params.yaml and workflow/sources.csv; not edited by hand.\n"
 
 
-def plan(params: Params, registry: dict[str, SourceFile]) -> dict[str, dict[str, Any]]:
-    """The rows of each group of stages, by the name that follows a stage's @."""
+def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -> dict[str, dict[str, Any]]:
+    """The rows of each group of stages, by the name that follows a stage's @.
+
+    They name what a stage reads and hold no value of params.yaml, `raw`: an edit of a value needs no new plan.
+    """
     corpora = [file for corpus in params.corpora.values() for file in corpus.raw_files]
     files = {file for domain in params.domains.values() for file in _raw_files(domain)} | set(corpora)
     features = all_features(params)
@@ -58,21 +59,20 @@ def plan(params: Params, registry: dict[str, SourceFile]) -> dict[str, dict[str,
             if file in files
         },
         "cores": {row.name: vars(row) for row in all_cores(params)},
-        "image_crawls": {domain: _crawl(params, domain) for domain in pictures},
-        "trailer_crawls": {domain: _crawl(params, domain) for domain in trailers},
-        "shard_corpora": {corpus: _settings(params, corpus, SHARDS) for corpus in shard_corpora(params)},
-        "clip_corpora": {corpus: _clips(params, corpus) for corpus in clips},
+        "image_crawls": {domain: _crawl(params, raw, domain) for domain in pictures},
+        "trailer_crawls": {domain: _crawl(params, raw, domain) for domain in trailers},
+        "shard_corpora": {corpus: {"keys": _keys(raw, "corpora", corpus, SHARDS)} for corpus in shard_corpora(params)},
+        "clip_corpora": {corpus: _clips(params, raw, corpus) for corpus in clips},
         "videos": [*trailers, *clips],
         "text_features": _features(params, [row for row in features if row.modality == "text"]),
         "picture_features": _features(params, [row for row in features if _is_vision_of(row, pictures)]),
         "frame_features": _features(params, [row for row in features if _is_vision_of(row, [*trailers, *clips])]),
-        "shard_pairs": {
-            row.name: {**vars(row), **_settings(params, row.corpus, FRAMES)} for row in pairs if row.corpus not in clips
-        },
+        "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus not in clips},
         "clip_pairs": {
-            row.name: {**vars(row), **_settings(params, row.corpus, JOIN)} for row in pairs if row.corpus in clips
+            row.name: {**vars(row), "keys": _keys(raw, "corpora", row.corpus, JOIN)}
+            for row in pairs
+            if row.corpus in clips
         },
-        "pretrainings": {name: {"settings": pretraining_run(params, name)} for name in params.pretrainings},
         "retrievals": {
             row.name: {**vars(row), "encoder": pairs_of(params, row).encoder} for row in all_retrievals(params)
         },
@@ -88,28 +88,31 @@ def _raw_files(domain: Domain) -> list[str]:
     return [file for file in (domain.interactions, domain.items, trailer_ids) if file]
 
 
-def _crawl(params: Params, domain: str) -> dict[str, Any]:
+def _keys(raw: dict[str, Any], table: str, name: str, keys: list[str]) -> list[str]:
+    """The keys that a row has, by their paths; those that it leaves out are the default, which no edit changes."""
+    row = raw[table][name]
+    always = next(key for key in ("kind", "source") if key in row)
+    return _filled([f"{table}.{name}.{key}" for key in keys if key in row], f"{table}.{name}.{always}", len(keys))
+
+
+def _crawl(params: Params, raw: dict[str, Any], domain: str) -> dict[str, Any]:
     row = params.domains[domain]
     return {
         "k_core": row.k_core,
         "trailer_ids": row.vision.trailer_ids,
-        "settings": crawl_settings(params, domain),
+        "keys": _keys(raw, "domains", domain, CRAWL),
     }
 
 
-def _settings(params: Params, corpus: str, names: set[str]) -> dict[str, Any]:
-    return {"settings": params.corpora[corpus].model_dump(mode="json", include=names)}
-
-
-def _clips(params: Params, corpus: str) -> dict[str, Any]:
+def _clips(params: Params, raw: dict[str, Any], corpus: str) -> dict[str, Any]:
     row = params.corpora[corpus]
     items = f"data/corpora/{corpus}/items.parquet"
     tables = [f"data/raw/{file}" for file in row.tables]
     return {
-        **_settings(params, corpus, CLIPS),
+        "keys": _keys(raw, "corpora", corpus, CLIPS),
         "tables": _filled(tables, tables[0], 3),
         "archive": f"data/raw/{row.archive}" if row.archive else items,
-        "videos": clip_settings(params, corpus),
+        "videos": _keys(raw, "corpora", corpus, VIDEOS),
     }
 
 
@@ -156,8 +159,11 @@ def main(flags: Namespace) -> None:
     yaml = YAML(typ="safe", pure=True)
     yaml.width = 1000
     yaml.sort_base_mapping_type_on_output = False
+    # Otherwise ruamel writes what stands twice as an alias, which is harder to read.
+    yaml.representer.ignore_aliases = lambda *_: True
+    params, raw = read_params(flags.params), yaml.load(flags.params.read_text(encoding="utf-8"))
     rows = StringIO()
-    yaml.dump({"plan": plan(read_params(flags.params), read_registry(flags.registry))}, rows)
+    yaml.dump({"plan": plan(params, raw, read_registry(flags.registry))}, rows)
     text = HEADER + rows.getvalue()
     if flags.output:
         write_text(flags.output, text)
