@@ -10,7 +10,8 @@ define WORLD
 	python workflow/scripts/make_demo.py --output .mirror
 	python workflow/scripts/make_demo_clips.py --encoder demo-clip --output .mirror
 endef
-PIPELINE := MMSREC_MIRROR=.mirror python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --cores all
+# Raw files come from that web, the shards of the corpus from the folder.
+PIPELINE := MMSREC_MIRROR=http://127.0.0.1:8765,.mirror python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --cores all
 
 .PHONY: help setup demo truth test lint format lock plan schema
 .DEFAULT_GOAL := help

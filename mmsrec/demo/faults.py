@@ -27,6 +27,7 @@ class Answer:
         part: of the body that is sent as if it were all.
         padding: zero bytes that follow it.
         seconds: that sending the body takes.
+        cut: share of the promised body after which the connection is closed.
     """
 
     status: int = 200
@@ -35,6 +36,7 @@ class Answer:
     part: float = 1
     padding: int = 0
     seconds: float = 0
+    cut: float = 1
 
 
 def _pixel_bomb(side: int = 60_000) -> bytes:
@@ -57,6 +59,7 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
     "throttled": (Answer(429, {"Retry-After": "1"}, body=b""), WHOLE),
     "slow": (Answer(seconds=20),),
     "truncated": (Answer(part=0.6),),
+    "cut off": (Answer(cut=0.4), WHOLE),
     "html": (Answer(body=HTML),),
     "oversize": (Answer(padding=5_000_000),),
     "bomb": (Answer(body=_pixel_bomb()),),
@@ -64,6 +67,13 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
     "forbidden": (WHOLE,),  # robots.txt names its path
     "loop": (Answer(302, {"Location": "?again"}, body=b""),),
     "local file": (Answer(302, {"Location": "file:///etc/hostname"}, body=b""),),
+}
+
+# Of the raw files, all of which come in the end.
+RAW_FAULTS: Mapping[str, str] = {
+    "demo/ratings_Demo.csv": "cut off",
+    "demo/films.zip": "flaky",
+    "demo/ml-youtube.csv": "throttled",
 }
 
 # Shares of the pictures. Three faults are in the link: there is none, or it leads to a host that moved or is not there.

@@ -1,4 +1,4 @@
-"""A web server on loopback that hands out a demo world's media, with the faults that its mirror notes."""
+"""A web server on loopback that hands out a demo world's raw files and media, with their faults."""
 
 import logging
 import re
@@ -6,13 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urljoin
 from xml.sax.saxutils import escape
 
 from mmsrec.demo.addresses import HOST, PORT
-from mmsrec.demo.faults import ANSWERS, WHOLE, Answer
+from mmsrec.demo.faults import ANSWERS, RAW_FAULTS, WHOLE, Answer
 from mmsrec.demo.media import FAULTS, FOLDER, SEARCH, search_key
 from mmsrec.errors import DemoError
 from mmsrec.files import read_json
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 FILE = re.compile(r"/((?:images|trailers|clips)/[A-Za-z0-9_-]{1,64}(\.jpg|\.mp4))", re.ASCII)
 RANGE = re.compile(r"bytes=(\d{1,12})-(\d{0,12})", re.ASCII)
+RAW = re.compile(r"/(demo/[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(?:csv|zip|json|json\.gz))", re.ASCII)
+RAW_TYPE = "application/octet-stream"
 TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4"}
 NOTHING = Answer(404, body=b"")
 STEP_SECONDS = 0.1  # between the parts of a slow answer
@@ -46,8 +49,8 @@ class MediaServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, mirror: Path, port: int) -> None:
-        self.folder = mirror / FOLDER
-        self.faults: dict[str, str] = read_json(self.folder / FAULTS)
+        self.mirror, self.folder = mirror, mirror / FOLDER
+        self.faults: dict[str, str] = {**read_json(self.folder / FAULTS), **RAW_FAULTS}
         self.searches: dict[str, list[str]] = read_json(self.folder / SEARCH)
         self.closing = threading.Event()
         self._turns: Counter[str] = Counter()
@@ -117,15 +120,17 @@ class _Handler(BaseHTTPRequestHandler):
             kind, page = PAGES[path]
             self._send(WHOLE, page(self.server, query), kind)
         elif match := FILE.fullmatch(path):
-            self._send_file(match[1], TYPES[match[2]])
+            self._send_file(self.server.folder, match[1], TYPES[match[2]])
+        elif match := RAW.fullmatch(path):
+            self._send_file(self.server.mirror, match[1], RAW_TYPE)
         else:
             self._send(NOTHING, b"", "text/plain")
 
     do_HEAD = do_GET
 
-    def _send_file(self, path: str, kind: str) -> None:
+    def _send_file(self, folder: Path, path: str, kind: str) -> None:
         try:
-            content = (self.server.folder / path).read_bytes()
+            content = (folder / path).read_bytes()
         except FileNotFoundError:
             self._send(NOTHING, b"", "text/plain")
         else:
@@ -134,13 +139,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer, content: bytes, kind: str) -> None:
         body = content if answer.body is None else answer.body
         body = body[: round(len(body) * answer.part)] + bytes(answer.padding)
+        version = f'"{sha256(body).hexdigest()[:16]}"'
         status, headers, body = self._asked_part(answer.status, body)
         self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": len(body), **headers, **answer.headers}.items():
+        usual = {"Content-Type": kind, "Content-Length": len(body), "ETag": version}
+        for name, value in {**usual, **headers, **answer.headers}.items():
             self.send_header(name, str(value))
         self.end_headers()
         if self.command != "HEAD":
-            self._write(body, answer.seconds)
+            self._write(body[: round(len(body) * answer.cut)], answer.seconds)
+        self.close_connection |= answer.cut < 1
 
     def _asked_part(self, status: int, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """The part that a Range header of one range asks for (RFC 9110, 14.2); other ranges are answered in whole."""

@@ -24,8 +24,8 @@ def retrieval_table(inputs: Inputs) -> Table:
         frame=frame,
         columns=_columns(),
         notes=[
-            "`encoder` is the cosine of the frozen encoder's own vectors; `untrained` the item encoder before its "
-            "first step; `pretrained` the same after pre-training; `chance` a random ranking.",
+            "The row encoder is the cosine of the frozen encoder's own vectors; untrained the item encoder before its "
+            "first step; pretrained the same after pre-training; chance a random ranking.",
             "The paper reports text to video, by CLIP ViT-B/32 and pre-training on WebVid.",
         ],
         groups=(Column("corpus", "Test corpus"), Column("pretraining", "Pre-training"), Column("direction", "From")),

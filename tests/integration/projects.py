@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmsrec.demo.addresses import MEDIA
 from tests.integration.engines import ROOT, copy_workflow
 
 SMALL = {
@@ -44,7 +45,7 @@ def edit(project: Path, changes: Mapping[str, str]) -> None:
 
 def start(project: Path, *command: str, mirror: str = "", **options: object) -> subprocess.Popen:
     """Starts a Python command in the project, in a process group of its own."""
-    places = ",".join(filter(None, [mirror, str(project / "mirror")]))
+    places = ",".join(filter(None, [mirror, MEDIA, str(project / "mirror")]))
     environment = os.environ | {"MMSREC_MIRROR": places, "OMP_NUM_THREADS": "1"}
     # The scripts are called as `python`, which must be this one.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"

@@ -4,9 +4,12 @@ from xml.etree import ElementTree
 import pytest
 import requests
 
+from mmsrec.demo.faults import RAW_FAULTS
 from mmsrec.demo.media import faults_of, media_of
 from mmsrec.demo.server import serving
 from mmsrec.errors import ArtifactError, DemoError
+from mmsrec.sources.fetch import fetch
+from mmsrec.sources.registry import SourceFile
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,28 @@ def test_one_connection_serves_many_requests(base, sound):
 def test_nothing_but_media_is_served(base, path):
     answer = raw(base, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("name", ["ratings_Wear.csv", "meta_Demo.json.gz"])
+def test_a_raw_file_comes_whole(base, mirror, name):
+    assert get(f"{base}/demo/{name}").content == (mirror / "demo" / name).read_bytes()
+
+
+def test_raw_files_with_faults_come_in_the_end(mirror, tmp_path):
+    with serving(mirror, 0) as url:
+        for path in RAW_FAULTS:
+            fetch(SourceFile(path, (f"{url}/{path}",), None, None), tmp_path / path, ())
+            assert (tmp_path / path).read_bytes() == (mirror / path).read_bytes()
+
+
+def test_a_cut_off_file_is_continued(mirror):
+    path = next(path for path, fault in RAW_FAULTS.items() if fault == "cut off")
+    whole = (mirror / path).read_bytes()
+    with serving(mirror, 0) as url:
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            get(f"{url}/{path}")
+        answer = get(f"{url}/{path}", Range="bytes=100-")
+        assert (answer.status_code, answer.content) == (206, whole[100:])
 
 
 def test_robots_txt_names_the_forbidden_files(base, world):
