@@ -36,7 +36,7 @@ class NegativeSampler:
 
 
 def own_items(groups: Sequence[Predictions], negatives: Negatives, items: int) -> tuple[list[Predictions], Tensor]:
-    """The groups with indices among the items that a step needs, and those items [K].
+    """The groups with indices among the items that a step needs, and those items [K], the last one perhaps repeated.
 
     Args:
         groups: with indices of the whole catalogue.
