@@ -15,6 +15,8 @@ TILE_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 27}
 # A catalogue up to this size is as wide as a tile.
 TILE_ITEMS = 1 << 15
 TILE_STEP = 64  # of the rows of a tile
+# Exponentials of logits up to this, and sums and products of them, are far from the ends of both precisions' range.
+UNSHIFTED = 60.0
 
 
 def retrieval_loss(queries_PD: Tensor, items_KD: Tensor, predictions: Predictions, precision: torch.dtype) -> Tensor:
@@ -80,25 +82,24 @@ class _CatalogueCrossEntropy(torch.autograd.Function):
         needed, count = any(ctx.needs_input_grad[:2]), len(queries_PD)
         # Queries of zeros fill up the last tile, so that all tiles have one shape; they add nothing to a gradient.
         queries = _filled_up(queries_PD, _tile(queries_PD, items_ID)[0]).to(precision)
-        shift_P = torch.full((len(queries),), -torch.inf, device=queries.device)
-        total_P = torch.zeros_like(shift_P)
+        shift_P = None if _small(queries_PD, items_ID) else queries.new_full((len(queries),), -torch.inf).float()
+        total_P = torch.zeros(len(queries), device=queries.device)
         # With one tile its exponentials serve both the normaliser and the gradients; with more they are made twice.
         whole = len(items_ID) <= TILE_ITEMS
         if not (whole and needed):
             for chunk, _, _, logits in _tiles(queries, items_ID):
-                _normalise(logits, shift_P[chunk], total_P[chunk])
+                _normalise(logits, _of(shift_P, chunk), total_P[chunk])
         if needed:
             query_gradient, item_gradient = filled(-items_ID[targets_P], len(queries)), torch.zeros_like(items_ID)
             for chunk, tile, items, logits in _tiles(queries, items_ID):
-                if whole:
-                    exponentials = _normalise(logits, shift_P[chunk], total_P[chunk])
-                else:
-                    exponentials = logits.sub_(shift_P[chunk, None].to(precision)).exp_()
+                shift = _of(shift_P, chunk)
+                exponentials = _normalise(logits, shift, total_P[chunk]) if whole else _exponentials(logits, shift)
                 query_gradient[chunk] += (exponentials @ items) / total_P[chunk, None]
                 item_gradient[tile] += exponentials.T @ (queries[chunk] / total_P[chunk, None]).to(precision)
             item_gradient.index_add_(0, targets_P, queries_PD, alpha=-1)
             ctx.save_for_backward(query_gradient[:count], item_gradient)
-        return (shift_P + total_P.log())[:count].sum() - (queries_PD * items_ID[targets_P]).sum()
+        normaliser_P = total_P.log() if shift_P is None else shift_P + total_P.log()
+        return normaliser_P[:count].sum() - (queries_PD * items_ID[targets_P]).sum()
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
@@ -182,14 +183,32 @@ def _filled_up(x: Tensor, rows: int) -> Tensor:
     return filled(x, count if count < rows else -(-len(x) // rows) * rows)
 
 
-def _normalise(logits: Tensor, shift: Tensor, total: Tensor) -> Tensor:
-    """Turns logits into exp(logit - shift), where shift is the largest logit so far and total the sum, both updated."""
-    higher = torch.maximum(shift, logits.amax(1).float())
-    total.mul_((shift - higher).exp_())
-    shift.copy_(higher)
-    exponentials = logits.sub_(higher.to(logits.dtype)[:, None]).exp_()
-    total.add_(exponentials.sum(1))
+def _small(queries: Tensor, items: Tensor) -> bool:
+    """Whether no logit can be larger than UNSHIFTED, either way (by Cauchy and Schwarz)."""
+    return bool(len(queries)) and bool(queries.norm(dim=1).amax() * items.norm(dim=1).amax() <= UNSHIFTED)
+
+
+def _of(shift_P: Tensor | None, chunk: slice) -> Tensor | None:
+    return None if shift_P is None else shift_P[chunk]
+
+
+def _normalise(logits: Tensor, shift: Tensor | None, total: Tensor) -> Tensor:
+    """Turns logits into exp(logit - shift), and adds their sums to the total.
+
+    The shift becomes the largest logit so far, and the total follows it. Small logits need none, and without it two of
+    the five passes over a tile, which take as long as its products.
+    """
+    if shift is not None:
+        higher = torch.maximum(shift, logits.amax(1).float())
+        total.mul_((shift - higher).exp_())
+        shift.copy_(higher)
+    exponentials = _exponentials(logits, shift)
+    total.add_(exponentials.sum(1, dtype=total.dtype))
     return exponentials
+
+
+def _exponentials(logits: Tensor, shift: Tensor | None) -> Tensor:
+    return (logits if shift is None else logits.sub_(shift[:, None].to(logits.dtype))).exp_()
 
 
 def _scaled(gradients: tuple[Tensor, ...], factor: Tensor) -> tuple[Tensor, ...]:

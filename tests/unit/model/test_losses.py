@@ -45,6 +45,23 @@ def test_bfloat16_stays_near(monkeypatch, tile_items):
         assert (found - expected).norm() / expected.norm() < 0.01
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("tile_items", [1 << 16, 40])
+def test_logits_at_the_bound_need_no_shift(monkeypatch, tile_items, precision):
+    monkeypatch.setattr(losses, "TILE_ITEMS", tile_items)
+    _, items, targets = example(items=1000)
+    items = F.normalize(items, dim=1)
+    # Each query lies along an item or against it: the logits reach from one bound to the other.
+    queries = items[: len(targets)] * torch.tensor([1.0, -1.0]).repeat(len(targets))[: len(targets), None] * 59
+    slow = value_and_gradients(slow_loss, queries, items, targets)
+    bound = 0.01 if precision == torch.bfloat16 else 1e-5
+    for unshifted in (60.0, 0.0):
+        monkeypatch.setattr(losses, "UNSHIFTED", unshifted)
+        fast = value_and_gradients(catalogue_cross_entropy, queries, items, targets, precision=precision)
+        for found, expected in zip(fast, slow, strict=True):
+            assert (found - expected).norm() / expected.norm() < bound
+
+
 def test_huge_logits_do_not_overflow():
     queries, items, targets = example(scale=1e4)
     assert torch.isfinite(catalogue_cross_entropy(queries, items, targets))
