@@ -24,7 +24,7 @@ GROUP_POSITIONS = {"cpu": 1 << 12, "cuda": 1 << 15}
 # Items scored at a time, so that memory does not grow with the catalogue.
 TILE_ITEMS = 1 << 15
 # Items of a column, when the best are looked for.
-COLUMN = 16
+COLUMN = 8
 
 
 @dataclass(frozen=True)
@@ -205,15 +205,15 @@ def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B:
 def _best(scores_BI: Tensor, top: int) -> tuple[Tensor, Tensor]:
     """The highest scores [B, top] and their places, best first.
 
-    The items are laid out in columns of COLUMN, and the best lie in the columns with the best maxima: finding those and
-    choosing among their items takes two thirds of the time of choosing among all.
+    The items are laid out in columns of COLUMN, and the best lie in the columns with the best maxima, which are found in
+    the same way: that takes half the time of choosing among all.
     """
     batch, items = scores_BI.shape
     columns = items // COLUMN
     if not top or columns <= top:
         return scores_BI.topk(top, dim=1)
     grid = columns * COLUMN
-    chosen_BK = scores_BI[:, :grid].unflatten(1, (COLUMN, columns)).amax(1).topk(top, dim=1).indices
+    _, chosen_BK = _best(scores_BI[:, :grid].unflatten(1, (COLUMN, columns)).amax(1), top)
     rows_C1 = torch.arange(0, grid, columns, device=scores_BI.device)[:, None]
     left_over = torch.arange(grid, items, device=scores_BI.device).expand(batch, -1)
     candidates = torch.cat([(chosen_BK[:, None] + rows_C1).flatten(1), left_over], dim=1)
@@ -223,6 +223,8 @@ def _best(scores_BI: Tensor, top: int) -> tuple[Tensor, Tensor]:
 
 def _merged(best: list[tuple[Tensor, Tensor]], top: int) -> Tensor:
     """The indices of the best items over all tiles."""
+    if len(best) == 1:
+        return best[0][1]
     values_BK, indices_BK = (torch.cat(columns, dim=1) for columns in zip(*best, strict=True))
     order_BK = values_BK.topk(min(top, values_BK.shape[1]), dim=1).indices
     return indices_BK.gather(1, order_BK)
