@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from released import Released, in_float32, places
+from released import EVALUATED, Released, in_float32, places
 
 from mmsrec.evaluation.evaluate import TEST
 from mmsrec.evaluation.ranks import rank
@@ -33,7 +33,7 @@ from mmsrec.training.profile import PEAK_SIZE, matmul_peak
 
 SEED = 0
 ROUNDING = 1e-5  # of a cosine in float32
-CHECKED_USERS, OTHER_USERS = 512, 2048  # evaluated for the check, and on the other side
+CHECKED_USERS, OTHER_USERS = 512, 2 * EVALUATED  # evaluated for the check, and on the other side
 
 
 def check_step(model: MMSRec, sequences: Sequences) -> str:
@@ -56,7 +56,7 @@ def check_ranks(model: MMSRec, sequences: Sequences) -> str:
     ranks, targets_U = rank(in_float32(model), sequences, TEST), sequences.items_A[sequences.ends(TEST)]
     other = Released(model, sequences)
     other.model.eval()
-    batches = list(other.scores(other.items(), other.histories(sequences), model.settings.batch_size))
+    batches = list(other.scores(other.histories(sequences)))
     scores_UI, places_U = torch.cat(batches).cpu(), places(batches, targets_U).cpu()
     target_U1 = scores_UI.gather(1, targets_U[:, None].cpu())
     first_U = (scores_UI > target_U1 + ROUNDING).sum(1) + 1
@@ -152,15 +152,12 @@ class Comparison:
 
     @torch.no_grad()
     def evaluation(self) -> tuple[float, float]:
-        """Users of ours, and of the other side, whose item vectors are shared by as many users as ours are."""
+        """Users of ours, and of the other side."""
         other, targets_U = self._other, self._other_users.items_A[self._other_users.ends(TEST)]
         other.model.eval()
         spent = seconds(lambda: rank(self._model, self._users, TEST, top=self._top))
-        once = seconds(lambda: other.items()[0, 0].item())
-        scores = other.scores(other.items(), self._histories, self._model.settings.batch_size)
-        others_spent = seconds(lambda: places(scores, targets_U).cpu())
-        a_user = once / self._users.users + others_spent / self._other_users.users
-        return self._users.users / spent, 1 / a_user
+        others_spent = seconds(lambda: places(other.scores(self._histories), targets_U).cpu())
+        return self._users.users / spent, self._other_users.users / others_spent
 
 
 def main() -> None:
@@ -180,8 +177,8 @@ def main() -> None:
         parser.error("name --features, --vision or both")
     params = read_params(Path(__file__).parents[1] / "params.yaml")
     settings = params.training_of(flags.domain, flags.variant)
-    if settings.item_embedding:
-        parser.error(f"{flags.variant} has item embeddings, which the released code has not")
+    if settings.item_embedding or settings.objective != "masked" or settings.item_tower != "shared":
+        parser.error(f"{flags.variant} is not the released code's model: masked, with one tower and no item embeddings")
     changes = {"batch_size": flags.batch or settings.batch_size, "sampled_items": 0}
 
     device = runtime.start()

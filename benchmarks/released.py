@@ -1,8 +1,9 @@
 """The released code's way of training and ranking, re-stated: what benchmarks/finetuning.py compares with.
 
 Float32; batches made of Python lists and padded to their longest sequence; features transformed anew for every token
-of a batch; all tokens through all blocks; all logits of a batch in one matrix; torch's dropout; a rank is the place of
-the target in the argsort of all scores. Its blocks are ours, attention included.
+of a batch; all tokens through all of torch's encoder layers and through pooling, and then the masked ones chosen; all
+logits of a batch in one matrix; the vectors of all items anew for every batch, of an evaluation too; a rank is the
+place of the target in the argsort of all scores.
 """
 
 import copy
@@ -17,10 +18,12 @@ from torch.utils.data import DataLoader
 from mmsrec.evaluation.evaluate import TEST
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.sequences import Sequences
-from mmsrec.model.transformer import Dropout, attention_mask
+from mmsrec.model.transformer import Dropout, Transformer
 from mmsrec.training.batches import examples
 from mmsrec.training.objectives import OBJECTIVES, Task
 from mmsrec.training.runtime import generator_of
+
+EVALUATED = 1024  # users of a batch
 
 
 def in_float32(model: MMSRec) -> MMSRec:
@@ -31,7 +34,7 @@ def in_float32(model: MMSRec) -> MMSRec:
 
 
 class Released:
-    """The other way, from the weights of a model of ours, without an item embedding.
+    """The other way, from the weights of a model of ours: masked, with one tower and no item embedding.
 
     Args:
         model: whose weights are copied.
@@ -44,10 +47,12 @@ class Released:
             for name, child in part.named_children():
                 if isinstance(child, Dropout):
                     setattr(part, name, nn.Dropout(child.probability))
-        settings = self.model.settings
+        settings, encoder = self.model.settings, self.model.encoder
+        # Part of the model, so that it follows its mode; its weights are the model's own.
+        encoder.layers = _torch_layers(encoder.transformer, settings.heads, settings.hidden_dropout)
         rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
         self._optimizer = torch.optim.AdamW(self.model.parameters(), **rates)
-        whiten = self.model.encoder.embedding.whiten
+        whiten = encoder.embedding.whiten
         self._vectors = {
             name: whiten[name](feature.vectors_IF) if name in whiten else feature.vectors_IF
             for name, feature in self.model.features.items()
@@ -81,22 +86,23 @@ class Released:
 
     def items(self) -> Tensor:
         """The vectors [I, D] of all items."""
-        return self.model.encoder.items(*self._tokens(torch.arange(self.model.items, device=self._device)))
+        tokens_IMD, read_IM = self._tokens(torch.arange(self.model.items, device=self._device))
+        return self._pooled(tokens_IMD[:, None], None if read_IM is None else read_IM[:, None])[:, 0]
 
     def histories(self, sequences: Sequences) -> list[list[int]]:
         """What the model is shown of each user before the test item."""
-        longest, hidden = self.model.longest_history, [self.model.mask] * (self.model.objective == "masked")
+        longest, hidden = self.model.longest_history, [self.model.mask]
         items = sequences.items_A.tolist()
         bounds = zip(sequences.offsets_U1.tolist(), sequences.ends(TEST).tolist(), strict=False)
         return [items[max(start, end - longest) : end] + hidden for start, end in bounds]
 
-    def scores(self, items_ID: Tensor, histories: list[list[int]], batch: int) -> Iterator[Tensor]:
+    def scores(self, histories: list[list[int]]) -> Iterator[Tensor]:
         """Scores [B, I] of all items, batch by batch."""
-        for inputs_BL in DataLoader(histories, batch, collate_fn=self._padded):
+        for inputs_BL in DataLoader(histories, EVALUATED, collate_fn=self._padded):
             inputs_BL = inputs_BL.to(self._device)
             last_BL = torch.zeros_like(inputs_BL, dtype=torch.bool)
             last_BL[:, -1] = True
-            yield self._queries(inputs_BL, last_BL) @ items_ID.T
+            yield self._queries(inputs_BL, last_BL) @ self.items().T
 
     @property
     def _device(self) -> torch.device:
@@ -118,17 +124,24 @@ class Released:
         return embedding.tokens(features, shown_NM), self.model.encoder.read_tokens(shown_NM)
 
     def _queries(self, inputs_BL: Tensor, wanted_BL: Tensor) -> Tensor:
-        encoder, modalities = self.model.encoder, len(self._vectors)
         exists_BL = inputs_BL != self.model.absent
         tokens_NMD, read_NM = self._tokens(inputs_BL.flatten())
-        read_BLM = exists_BL[..., None].expand(-1, -1, modalities)
+        read_BLM = exists_BL[..., None].expand(-1, -1, len(self._vectors))
         if read_NM is not None:
             read_BLM = read_BLM & read_NM.unflatten(0, inputs_BL.shape)
-        causal = modalities if self.model.objective == "causal" else 0
-        mask = attention_mask(read_BLM.flatten(1), read_BLM[0].numel(), causal, self._device)
-        embedded_BLMD = encoder.embedding(tokens_NMD.unflatten(0, inputs_BL.shape), self._positions(exists_BL))
-        hidden_BLMD = encoder.transformer(embedded_BLMD.flatten(1, 2), mask).unflatten(1, (-1, modalities))
-        return encoder.pooled(hidden_BLMD[wanted_BL], read_BLM[wanted_BL])
+        return self._pooled(tokens_NMD.unflatten(0, inputs_BL.shape), read_BLM, self._positions(exists_BL))[wanted_BL]
+
+    def _pooled(self, tokens_BLMD: Tensor, read_BLM: Tensor | None, positions_BL: Tensor | None = None) -> Tensor:
+        """Vectors [B, L, D] of every place."""
+        encoder = self.model.encoder
+        embedded_BTD = encoder.embedding(tokens_BLMD, positions_BL).flatten(1, 2)
+        hidden_BTD = encoder.layers(
+            embedded_BTD, src_key_padding_mask=None if read_BLM is None else ~read_BLM.flatten(1)
+        )
+        read_NM = None if read_BLM is None else read_BLM.flatten(0, 1)
+        return encoder.pooled(hidden_BTD.reshape(-1, *tokens_BLMD.shape[2:]), read_NM).unflatten(
+            0, tokens_BLMD.shape[:2]
+        )
 
     def _positions(self, exists_BL: Tensor) -> Tensor:
         column_L = torch.arange(exists_BL.shape[1], device=self._device)
@@ -137,11 +150,29 @@ class Released:
         return (column_L - (~exists_BL).sum(1, keepdim=True)).clamp(min=0)
 
 
+def _torch_layers(transformer: Transformer, heads: int, dropout: float) -> nn.TransformerEncoder:
+    """torch's encoder, whose weights are those of our transformer: the same function when nothing is dropped."""
+    first = transformer.blocks[0]
+    layer = nn.TransformerEncoderLayer(
+        *(first.expand.in_features, heads, first.expand.out_features, dropout), activation="gelu", batch_first=True
+    )
+    layers = nn.TransformerEncoder(layer, len(transformer.blocks), enable_nested_tensor=False)
+    for theirs, ours in zip(layers.layers, transformer.blocks, strict=True):
+        theirs.self_attn.in_proj_weight = ours.attention.inputs.weight
+        theirs.self_attn.in_proj_bias = ours.attention.inputs.bias
+        theirs.self_attn.out_proj.weight = ours.attention_output.weight
+        theirs.self_attn.out_proj.bias = ours.attention_output.bias
+        theirs.linear1, theirs.linear2 = ours.expand, ours.contract
+        theirs.norm1, theirs.norm2 = ours.attention_norm, ours.feedforward_norm
+    return layers
+
+
 def places(scores: Iterable[Tensor], targets_U: Tensor) -> Tensor:
     """Places of the targets among all items, from 1, by sorting the scores [B, I] of batch after batch."""
     found, start = [], 0
     for scores_BI in scores:
         order_BI = torch.argsort(scores_BI, dim=1, descending=True)
-        found.append((order_BI == targets_U[start : start + len(order_BI), None]).nonzero()[:, 1] + 1)
+        differences_BI = order_BI - targets_U[start : start + len(order_BI), None]
+        found.append((differences_BI == 0).long().argmax(1) + 1)
         start += len(order_BI)
     return torch.cat(found)

@@ -203,7 +203,9 @@ def _normalise(logits: Tensor, shift: Tensor | None, total: Tensor) -> Tensor:
         total.mul_((shift - higher).exp_())
         shift.copy_(higher)
     exponentials = _exponentials(logits, shift)
-    total.add_(exponentials.sum(1, dtype=total.dtype))
+    # Of bfloat16 the sum is made in float32 and then rounded, which the logits were before; one asked for in float32
+    # would first copy the tile.
+    total.add_(exponentials.sum(1))
     return exponentials
 
 

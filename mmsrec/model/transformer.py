@@ -77,18 +77,20 @@ class SelfAttention(nn.Module):
         return self._mixed(*self.inputs(x_BTD).chunk(3, dim=-1), mask)
 
     def packed(self, x_NMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
-        """Mixed values [B, L, M, D] of the places from the column `packing.first` on, given rows of M tokens."""
-        dim, first, (_, length) = x_NMD.shape[2], packing.first, packing.shape
-        if first:
-            weight, bias = self.inputs.weight, self.inputs.bias
-            query_BLMD = F.linear(packing.unpack(x_NMD)[:, first:], weight[:dim], bias[:dim])
-            key_BLMD, value_BLMD = packing.unpack(F.linear(x_NMD, weight[dim:], bias[dim:])).chunk(2, dim=-1)
-            tokens = (length - first) * x_NMD.shape[1]
-            mask = mask[..., -tokens:, :] if mask is not None and mask.shape[-2] > 1 else mask
-        else:
-            query_BLMD, key_BLMD, value_BLMD = packing.unpack(self.inputs(x_NMD)).chunk(3, dim=-1)
-        parts = (part.flatten(1, 2) for part in (query_BLMD, key_BLMD, value_BLMD))
-        return self._mixed(*parts, mask).unflatten(1, (length - first, -1))
+        """Mixed values [B, L, M, D] of the places, given rows of M tokens."""
+        parts = (part.flatten(1, 2) for part in packing.unpack(self.inputs(x_NMD)).chunk(3, dim=-1))
+        return self._mixed(*parts, mask).unflatten(1, (packing.shape[1], -1))
+
+    def wanted(self, x_NMD: Tensor, x_WMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
+        """Mixed values [W, M, D] of the wanted rows x_WMD."""
+        if packing.grid is None:
+            return packing.wanted_of_places(self.packed(x_NMD, mask, packing))
+        dim, weight, bias = x_NMD.shape[2], self.inputs.weight, self.inputs.bias
+        query_BQMD = packing.grid.cells(F.linear(x_WMD, weight[:dim], bias[:dim]))
+        key_BLMD, value_BLMD = packing.unpack(F.linear(x_NMD, weight[dim:], bias[dim:])).chunk(2, dim=-1)
+        parts = (part.flatten(1, 2) for part in (query_BQMD, key_BLMD, value_BLMD))
+        mixed_BTD = self._mixed(*parts, packing.grid.mask(mask, x_NMD.shape[1]))
+        return packing.grid.wanted(mixed_BTD.unflatten(1, query_BQMD.shape[1:3]))
 
     def _mixed(self, query_BTD: Tensor, key_BTD: Tensor, value_BTD: Tensor, mask: Tensor | None) -> Tensor:
         parts = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query_BTD, key_BTD, value_BTD))
@@ -128,13 +130,13 @@ class Block(nn.Module):
         return self._after(x_BTD, self.attention(x_BTD, mask))
 
     def packed(self, x_NMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
-        """The next states [N, M, D] of rows of M tokens; no `first` column may be set."""
+        """The next states [N, M, D] of rows of M tokens."""
         return self._after(x_NMD, packing.pack(self.attention.packed(x_NMD, mask, packing)))
 
     def wanted(self, x_NMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
         """The next states [W, M, D] of the wanted rows."""
-        mixed_BLMD = self.attention.packed(x_NMD, mask, packing)
-        return self._after(packing.wanted_of_rows(x_NMD), packing.wanted_of_places(mixed_BLMD))
+        x_WMD = packing.wanted_of_rows(x_NMD)
+        return self._after(x_WMD, self.attention.wanted(x_NMD, x_WMD, mask, packing))
 
     def _after(self, x: Tensor, mixed: Tensor) -> Tensor:
         x = self.attention_norm(x + self.dropout(self.attention_output(mixed)))
@@ -157,7 +159,7 @@ class Transformer(nn.Module):
     def wanted(self, x_NMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
         """Hidden states [W, M, D] of the wanted rows, of M tokens each: the last block computes no others."""
         for block in self.blocks[:-1]:
-            x_NMD = block.packed(x_NMD, mask, packing.from_start())
+            x_NMD = block.packed(x_NMD, mask, packing)
         return self.blocks[-1].wanted(x_NMD, mask, packing)
 
 
