@@ -4,6 +4,7 @@ Equal scores share the mean of the ranks that they cover, so that a model with c
 middle, and the metrics (see `mmsrec.evaluation.metrics`) see it as chance.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mmsrec.evaluation.parallel import in_threads
 from mmsrec.model.recommender import Recommender
 from mmsrec.model.sequences import Sequences
 
@@ -95,32 +97,41 @@ def rank_vectors(
     Returns:
         Ranks in the order of the queries, on the CPU.
     """
-    parts, group = [], group or GROUP[queries_UD.device.type]
-    # One pair for all groups, which would otherwise leave gaps of their size in the heap.
-    buffers = queries_UD.new_empty(2, group * min(len(items_ID), TILE_ITEMS))
-    for users_B in torch.arange(len(queries_UD), device=queries_UD.device).split(group):
+    group = group or GROUP[queries_UD.device.type]
+    own = threading.local()
+
+    def counted(users_B: Tensor) -> list[Tensor]:
+        if not hasattr(own, "buffers"):
+            # One pair for all groups of a thread, which would otherwise leave gaps of their size in the heap.
+            own.buffers = queries_UD.new_empty(2, group * min(len(items_ID), TILE_ITEMS))
         filled_B = _filled(users_B, group)
         hidden = seen(filled_B) if seen else None
-        counted = _count(queries_UD[filled_B], items_ID, targets_U[filled_B], hidden, top, buffers)
-        parts.append([column[: len(users_B)].cpu() for column in counted])
+        columns = _count(queries_UD[filled_B], items_ID, targets_U[filled_B], hidden, top, own.buffers)
+        return [column[: len(users_B)].cpu() for column in columns]
+
+    groups = torch.arange(len(queries_UD), device=queries_UD.device).split(group)
+    parts = in_threads(counted, groups, queries_UD.device)
     return Ranks(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
 def user_vectors(model: Recommender, catalogue: tuple[Tensor, ...], sequences: Sequences, ends_U: Tensor) -> Tensor:
     """Vectors [U, D] of the users, given their actions before `ends_U`; users of like length are computed together."""
     widths_U = _widths(ends_U - sequences.offsets_U1[:-1]).clamp(max=model.longest_history)
-    vectors_UD = ends_U.new_empty(0)
+    groups = []
     for width in torch.unique(widths_U).tolist():
         # A power of two: there are few shapes of groups, whatever the width.
         group = 1 << max(0, (GROUP_POSITIONS[ends_U.device.type] // width).bit_length() - 1)
-        for users_B in torch.nonzero(widths_U == width).flatten().split(group):
-            filled_B = _filled(users_B, group)
-            histories_BL = sequences.windows(filled_B, ends_U[filled_B], width, model.absent)
-            vectors_BD = model.user_vectors(catalogue, histories_BL)
-            if not len(vectors_UD):
-                vectors_UD = vectors_BD.new_empty(len(widths_U), vectors_BD.shape[1])
-            vectors_UD[users_B] = vectors_BD[: len(users_B)]
-    return vectors_UD
+        groups += [(users_B, group, width) for users_B in torch.nonzero(widths_U == width).flatten().split(group)]
+
+    def vectors(part: tuple[Tensor, int, int]) -> Tensor:
+        users_B, group, width = part
+        filled_B = _filled(users_B, group)
+        histories_BL = sequences.windows(filled_B, ends_U[filled_B], width, model.absent)
+        return model.user_vectors(catalogue, histories_BL)[: len(users_B)]
+
+    vectors_UD = torch.cat(list(in_threads(vectors, groups, ends_U.device)))
+    users_U = torch.cat([users_B for users_B, _, _ in groups])
+    return torch.empty_like(vectors_UD).index_copy_(0, users_U, vectors_UD)
 
 
 def _widths(lengths_U: Tensor) -> Tensor:
@@ -205,8 +216,8 @@ def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B:
 def _best(scores_BI: Tensor, top: int) -> tuple[Tensor, Tensor]:
     """The highest scores [B, top] and their places, best first.
 
-    The items are laid out in columns of COLUMN, and the best lie in the columns with the best maxima, which are found in
-    the same way: that takes half the time of choosing among all.
+    The items are laid out in columns of COLUMN, and the best lie in the columns with the best maxima, which are found
+    in the same way: that takes half the time of choosing among all.
     """
     batch, items = scores_BI.shape
     columns = items // COLUMN

@@ -12,6 +12,8 @@ from mmsrec.model.recommender import Negatives, Predictions
 REDUCED_LOGITS = 1 << 20  # a CPU's products of fewer logits gain nothing from bfloat16
 # Logits held at a time: what a CPU's last cache level holds, and what fills a GPU.
 TILE_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 27}
+# And rows of them: more would not pay for leaving a core's own cache.
+TILE_ROWS = {"cpu": 1 << 9, "cuda": 1 << 20}
 # A catalogue up to this size is as wide as a tile.
 TILE_ITEMS = 1 << 15
 TILE_STEP = 64  # of the rows of a tile
@@ -112,7 +114,7 @@ class _SampledCrossEntropy(torch.autograd.Function):
         ctx, queries_PD: Tensor, items_KD: Tensor, targets_P: Tensor, negatives: Negatives, precision: torch.dtype
     ) -> Tensor:
         count, negatives_SD = len(queries_PD), items_KD[negatives.items_S].to(precision)
-        rows = _whole_steps(TILE_ELEMENTS[queries_PD.device.type] // len(negatives_SD))
+        rows = _rows(queries_PD, len(negatives_SD))
         queries_PD, targets_P = _filled_up(queries_PD, rows), _filled_up(targets_P, rows)
         queries = queries_PD.to(precision)
         targets_PD, log_expected_S = items_KD[targets_P], negatives.log_expected_S.to(precision)
@@ -167,13 +169,15 @@ def _tiles(queries: Tensor, items_ID: Tensor) -> Iterator[tuple[slice, slice, Te
 
 def _tile(queries: Tensor, items_ID: Tensor) -> tuple[int, int]:
     """Rows and columns of a tile."""
-    elements = TILE_ELEMENTS[queries.device.type]
     # Of all tiles of a size a square one reads and writes the fewest vectors and gradients.
-    columns = len(items_ID) if len(items_ID) <= TILE_ITEMS else math.isqrt(elements)
-    return _whole_steps(elements // columns), columns
+    square = math.isqrt(TILE_ELEMENTS[queries.device.type])
+    columns = len(items_ID) if len(items_ID) <= TILE_ITEMS else square
+    return _rows(queries, columns), columns
 
 
-def _whole_steps(rows: int) -> int:
+def _rows(queries: Tensor, columns: int) -> int:
+    device = queries.device.type
+    rows = min(TILE_ELEMENTS[device] // columns, TILE_ROWS[device])
     return max(1, rows - rows % TILE_STEP if rows > TILE_STEP else rows)
 
 

@@ -4,10 +4,11 @@ import torch
 from mmsrec.evaluation import ranks as ranks_module
 from mmsrec.evaluation.metrics import chance, metrics
 from mmsrec.evaluation.ranks import rank, rank_vectors
-from mmsrec.model.recommender import Recommender
+from mmsrec.model.mmsrec import MMSRec
+from mmsrec.model.recommender import Features, Recommender
 from mmsrec.model.sequences import Sequences
 from tests.made import Made
-from tests.unit.training.examples import walks
+from tests.unit.training.examples import SETTINGS, walks
 
 ITEMS = 12
 
@@ -91,20 +92,31 @@ def test_an_oracle_scores_one():
     assert measured == {"recall@1": 1.0, "ndcg@1": 1.0, "mrr": 1.0}
 
 
-@pytest.mark.parametrize("group", [1, 33, 256, 1000])
-def test_users_of_a_group_do_not_change_ranks(monkeypatch, group):
-    from mmsrec.model.mmsrec import MMSRec
-    from mmsrec.model.recommender import Features
-    from tests.unit.training.examples import SETTINGS
-
+@pytest.fixture
+def towers():
+    """An untrained model of features, and sequences of its items."""
     torch.manual_seed(0)
-    items, sequences = 500, walks(users=300, items=500)
-    model = MMSRec({"text": Features(torch.randn(items, 20), torch.ones(items, dtype=torch.bool))}, SETTINGS)
+    items = 500
+    features = {"text": Features(torch.randn(items, 20), torch.ones(items, dtype=torch.bool))}
+    return MMSRec(features, SETTINGS), walks(users=300, items=items)
+
+
+@pytest.mark.parametrize("group", [1, 33, 256, 1000])
+def test_users_of_a_group_do_not_change_ranks(monkeypatch, towers, group):
+    model, sequences = towers
     usual = rank(model, sequences, 1, top=5)
     monkeypatch.setattr(ranks_module, "GROUP_POSITIONS", {"cpu": 7 * group})
     found = rank(model, sequences, 1, top=5, group=group)
     assert torch.equal(found.rank_U, usual.rank_U)
     assert torch.equal(found.top_UK, usual.top_UK)
+
+
+def test_threads_do_not_change_ranks(towers, threads):
+    shared = rank(*towers, 1, top=5, group=32)
+    torch.set_num_threads(1)
+    alone = rank(*towers, 1, top=5, group=32)
+    assert torch.equal(shared.rank_U, alone.rank_U)
+    assert torch.equal(shared.top_UK, alone.top_UK)
 
 
 def test_the_order_of_users_does_not_change_their_ranks():

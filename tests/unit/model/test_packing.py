@@ -27,11 +27,11 @@ def test_a_choice_passes_each_gradient_back_to_its_row_alone():
     assert torch.equal(x.grad, torch.stack([gradient[1], torch.zeros(3), gradient[0], torch.zeros(3)]))
 
 
-def sequences(sequences=7, length=6):
-    """Places with items at the right end of each sequence, and some of them wanted."""
+def sequences(sequences=7, length=6, share=0.5):
+    """Places with items at the right end of each sequence, and a share of them wanted, the last among them."""
     lengths = torch.randint(1, length + 1, (sequences, 1))
     exists = torch.arange(length) >= length - lengths
-    wanted = exists & (torch.rand(sequences, length) < 0.5)
+    wanted = exists & (torch.rand(sequences, length) < share)
     wanted[:, -1] = True
     return exists, *torch.nonzero(wanted, as_tuple=True)
 
@@ -51,10 +51,11 @@ def test_packing_and_unpacking_keep_what_stands_at_places_with_items():
 @pytest.mark.parametrize("per_item", [1, 2])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("missing", [False, True])
-def test_wanted_states_and_their_gradients_are_those_of_padded_sequences(per_item, causal, missing):
+@pytest.mark.parametrize("share", [0.2, 0.95])
+def test_wanted_states_and_their_gradients_are_those_of_padded_sequences(per_item, causal, missing, share):
     torch.manual_seed(0)
     network = Transformer(8, 3, 2, 16, 0.5).eval()
-    exists, rows, columns = sequences()
+    exists, rows, columns = sequences(share=share)
     read = exists[..., None].expand(-1, -1, per_item).clone()
     if missing:
         read &= torch.rand(read.shape) < 0.7
@@ -62,6 +63,7 @@ def test_wanted_states_and_their_gradients_are_those_of_padded_sequences(per_ite
     x = torch.randn(*exists.shape, per_item, 8, requires_grad=True)
     mask = attention_mask(read.flatten(1), read[0].numel(), per_item if causal else 0, CPU)
     packing = Packing(exists, rows, columns)
+    assert (packing.grid is None) == (share > 0.5)
     expected = network(x.flatten(1, 2), mask).unflatten(1, (-1, per_item))[rows, columns]
     found = network.wanted(packing.pack(x), mask, packing)[: packing.wanted]
     torch.testing.assert_close(found, expected)
