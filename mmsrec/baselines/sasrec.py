@@ -55,7 +55,7 @@ class SASRec(TrainedRecommender):
     def user_vectors(self, catalogue: tuple[Tensor, ...], histories_BL: Tensor) -> Tensor:
         """The vectors after the last N - 1 items."""
         inputs_BL = histories_BL[:, -self.longest_history :]
-        return self._retrieving(catalogue[0], inputs_BL, packing_of_last(inputs_BL))
+        return self._retrieving(catalogue[0], inputs_BL, packing_of_last(*inputs_BL.shape, inputs_BL.device))
 
     def _retrieving(self, items_KD: Tensor, inputs_BL: Tensor, packing: Packing) -> Tensor:
         length = inputs_BL.shape[1]

@@ -22,7 +22,9 @@ from mmsrec.model.sequences import Sequences
 GROUP = {"cpu": 256, "cuda": 4096}
 # Positions of histories of like length that are computed together, filled up likewise: with more, few groups would be
 # full, and the activations would leave a CPU's caches.
-GROUP_POSITIONS = {"cpu": 1 << 12, "cuda": 1 << 15}
+GROUP_POSITIONS = {"cpu": 1 << 12, "cuda": 1 << 17}
+# Widths of those groups between a number and its double. A GPU would rather compute padding than start more groups.
+WIDTHS = {"cpu": 8, "cuda": 1}
 # Items scored at a time, so that memory does not grow with the catalogue.
 TILE_ITEMS = 1 << 15
 # Items of a column, when the best are looked for.
@@ -116,11 +118,12 @@ def rank_vectors(
 
 def user_vectors(model: Recommender, catalogue: tuple[Tensor, ...], sequences: Sequences, ends_U: Tensor) -> Tensor:
     """Vectors [U, D] of the users, given their actions before `ends_U`; users of like length are computed together."""
-    widths_U = _widths(ends_U - sequences.offsets_U1[:-1]).clamp(max=model.longest_history)
+    lengths_U, device = ends_U - sequences.offsets_U1[:-1], ends_U.device
+    widths_U = _widths(lengths_U, WIDTHS[device.type]).clamp(max=model.longest_history)
     groups = []
     for width in torch.unique(widths_U).tolist():
         # A power of two: there are few shapes of groups, whatever the width.
-        group = 1 << max(0, (GROUP_POSITIONS[ends_U.device.type] // width).bit_length() - 1)
+        group = 1 << max(0, (GROUP_POSITIONS[device.type] // width).bit_length() - 1)
         groups += [(users_B, group, width) for users_B in torch.nonzero(widths_U == width).flatten().split(group)]
 
     def vectors(part: tuple[Tensor, int, int]) -> Tensor:
@@ -129,14 +132,14 @@ def user_vectors(model: Recommender, catalogue: tuple[Tensor, ...], sequences: S
         histories_BL = sequences.windows(filled_B, ends_U[filled_B], width, model.absent)
         return model.user_vectors(catalogue, histories_BL)[: len(users_B)]
 
-    vectors_UD = torch.cat(list(in_threads(vectors, groups, ends_U.device)))
+    vectors_UD = torch.cat(list(in_threads(vectors, groups, device)))
     users_U = torch.cat([users_B for users_B, _, _ in groups])
     return torch.empty_like(vectors_UD).index_copy_(0, users_U, vectors_UD)
 
 
-def _widths(lengths_U: Tensor) -> Tensor:
-    """Lengths rounded up by at most an eighth: few widths, and a user's width depends on its own length alone."""
-    step_U = 2 ** (lengths_U / 8).log2().floor().clamp(min=0).long()
+def _widths(lengths_U: Tensor, an_octave: int) -> Tensor:
+    """Lengths rounded up to one of few widths; a user's width depends on its own length alone."""
+    step_U = 2 ** (lengths_U / an_octave).log2().floor().clamp(min=0).long()
     return -(-lengths_U // step_U) * step_U
 
 

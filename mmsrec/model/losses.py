@@ -17,6 +17,8 @@ TILE_ROWS = {"cpu": 1 << 9, "cuda": 1 << 20}
 # A catalogue up to this size is as wide as a tile.
 TILE_ITEMS = 1 << 15
 TILE_STEP = 64  # of the rows of a tile
+# Numbers between the rows of a tile are a multiple of this: a GPU has no fast products of rows that begin anywhere.
+ALIGNED = {"cpu": 1, "cuda": 64}
 # Exponentials of logits up to this, and sums and products of them, are far from the ends of both precisions' range.
 UNSHIFTED = 60.0
 
@@ -155,16 +157,22 @@ def _tiles(queries: Tensor, items_ID: Tensor) -> Iterator[tuple[slice, slice, Te
         Which queries and which items, those items in the precision of the queries, and their logits.
     """
     rows, columns = _tile(queries, items_ID)
-    buffer = queries.new_empty(min(rows, len(queries)) * columns)
+    buffer = queries.new_empty(min(rows, len(queries)) * _aligned(columns, queries.device))
     for first_item in range(0, len(items_ID), columns):
         tile = slice(first_item, first_item + columns)
         items = items_ID[tile].to(queries.dtype)
         # Once for all queries, because a matrix product would do it for each tile of them.
-        items_DI = items.T.contiguous()
+        width = _aligned(len(items), queries.device)
+        items_DI = queries.new_empty(items.shape[1], width)[:, : len(items)].copy_(items.T)
         for first_query in range(0, len(queries), rows):
             chunk = slice(first_query, first_query + rows)
-            out = buffer[: len(queries[chunk]) * len(items)].view(-1, len(items))
+            out = buffer[: len(queries[chunk]) * width].view(-1, width)[:, : len(items)]
             yield chunk, tile, items, torch.mm(queries[chunk], items_DI, out=out)
+
+
+def _aligned(columns: int, device: torch.device) -> int:
+    """How many numbers lie from the start of a row to that of the next, so that products are fast."""
+    return -(-columns // ALIGNED[device.type]) * ALIGNED[device.type]
 
 
 def _tile(queries: Tensor, items_ID: Tensor) -> tuple[int, int]:

@@ -83,7 +83,7 @@ class MMSRec(TrainedRecommender):
         inputs_BL = histories_BL[:, -self.longest_history :]
         if self.objective == "masked":
             inputs_BL = F.pad(inputs_BL, (0, 1), value=len(catalogue[-1]))
-        return self._retrieving(catalogue, inputs_BL, packing_of_last(inputs_BL))
+        return self._retrieving(catalogue, inputs_BL, packing_of_last(*inputs_BL.shape, inputs_BL.device))
 
     def _retrieving(self, catalogue: tuple[Tensor, ...], inputs_BL: Tensor, packing: Packing) -> Tensor:
         table_KMD, *read = catalogue[:-1]

@@ -1,5 +1,6 @@
 """Items of sequences as rows of one matrix, so that no matrix product computes the places that hold no item."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -164,11 +165,12 @@ class Packing:
         )
 
 
-def packing_of_last(inputs_BL: Tensor) -> Packing:
+@lru_cache(maxsize=8)
+def packing_of_last(sequences: int, length: int, device: torch.device) -> Packing:
     """Every place of the sequences as a row, and the last column wanted."""
-    rows_B = torch.arange(len(inputs_BL), device=inputs_BL.device)
-    whole_BL = torch.ones_like(inputs_BL, dtype=torch.bool)
-    return Packing(whole_BL, rows_B, torch.full_like(rows_B, inputs_BL.shape[1] - 1), whole=True)
+    rows_B = torch.arange(sequences, device=device)
+    whole_BL = torch.ones(sequences, length, dtype=torch.bool, device=device)
+    return Packing(whole_BL, rows_B, torch.full_like(rows_B, length - 1), whole=True)
 
 
 def _inverse(index_R: Tensor, rows: int) -> Tensor:

@@ -19,7 +19,7 @@ SHORTEST = 2
 HELD_OUT = 2  # the validation and the test item of every user
 # Positions of a group, at least and at most: a group has a price of its own, which grows with the catalogue, and the
 # activations of more positions leave a CPU's caches.
-GROUP_POSITIONS = {"cpu": (1 << 10, 1 << 13), "cuda": (1 << 16, 1 << 17)}
+GROUP_POSITIONS = {"cpu": (1 << 10, 1 << 13), "cuda": (1 << 17, 1 << 18)}
 
 
 @dataclass(frozen=True)

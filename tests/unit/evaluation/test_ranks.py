@@ -130,12 +130,20 @@ def test_the_order_of_users_does_not_change_their_ranks():
     assert torch.equal(rank(model, backwards, 1, group=8).rank_U.flip(0), rank(model, sequences, 1, group=8).rank_U)
 
 
-def test_widths_hold_their_lengths_with_little_padding():
+@pytest.mark.parametrize("an_octave", [1, 8])
+def test_widths_hold_their_lengths_with_little_padding(an_octave):
     lengths = torch.arange(1, 300)
-    widths = ranks_module._widths(lengths)
+    widths = ranks_module._widths(lengths, an_octave)
     assert (widths >= lengths).all()
-    assert (widths - lengths <= lengths / 8).all()
-    assert len(widths.unique()) < 60
+    assert (widths - lengths <= lengths / an_octave).all()
+    assert len(widths.unique()) <= 10 * an_octave
+
+
+def test_widths_are_few_on_a_gpu_and_change_no_rank(monkeypatch, towers):
+    usual = rank(*towers, 1, top=5)
+    monkeypatch.setitem(ranks_module.WIDTHS, "cpu", ranks_module.WIDTHS["cuda"])
+    found = rank(*towers, 1, top=5)
+    assert torch.equal(found.rank_U, usual.rank_U)
 
 
 @pytest.mark.parametrize("items", [5, 160, 171, 1000])

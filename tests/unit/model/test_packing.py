@@ -81,6 +81,6 @@ def test_the_last_places_alone_are_those_of_whole_sequences(causal):
     shown[:, -1] = True
     x = torch.randn(5, 4, 2, 8)
     mask = attention_mask(shown.flatten(1), 8, 2 if causal else 0, CPU)
-    packing = packing_of_last(torch.zeros(5, 4))
+    packing = packing_of_last(5, 4, CPU)
     expected = network(x.flatten(1, 2), mask).view(5, 4, 2, 8)[:, -1]
     torch.testing.assert_close(network.wanted(packing.pack(x), mask, packing)[:5], expected)
