@@ -19,15 +19,31 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Yields `function(item)` in the order of the items, computed in threads a few items ahead of the consumer."""
+def ahead(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int,
+    *,
+    most: int | None = None,
+    start: Callable[[], object] | None = None,
+) -> Iterator[Result]:
+    """Yields `function(item)` in the order of the items, computed in threads a few items ahead of the consumer.
+
+    Args:
+        function: called in one of the threads.
+        items: its arguments.
+        threads: how many.
+        most: results that are under way or wait for the consumer; None for twice the threads.
+        start: called first in each thread.
+    """
     pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    most = most or 2 * threads
+    with ThreadPoolExecutor(threads, initializer=start) as pool:
         try:
             for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) > 2 * threads:
+                if len(pending) == most:
                     yield pending.popleft().result()
+                pending.append(pool.submit(function, item))
             while pending:
                 yield pending.popleft().result()
         finally:

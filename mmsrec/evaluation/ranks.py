@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mmsrec.evaluation.parallel import in_threads
+from mmsrec.model.parallel import in_threads
 from mmsrec.model.recommender import Recommender
 from mmsrec.model.sequences import Sequences
 

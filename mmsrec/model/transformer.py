@@ -1,7 +1,9 @@
 """The transformer that both towers share: post-norm blocks with GELU, as in BERT."""
 
 import itertools
-from contextlib import nullcontext
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,25 @@ from mmsrec.model.packing import Packing
 REDUCED_ROWS = 1024
 # torch's attention for GPUs refuses more.
 ATTENDING = (1 << 16) - 1
+
+
+class _Draws(threading.local):
+    """What a thread's dropout draws from on a CPU; None for torch's own generator, which all threads share."""
+
+    generator: torch.Generator | None = None
+
+
+_draws = _Draws()
+
+
+@contextmanager
+def dropout_draws_from(generator: torch.Generator) -> Iterator[None]:
+    """Within it this thread's dropout on a CPU draws from a generator of its own."""
+    before, _draws.generator = _draws.generator, generator
+    try:
+        yield
+    finally:
+        _draws.generator = before
 
 
 class Dropout(nn.Module):
@@ -32,9 +53,11 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.probability)
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
-        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self.dropped
-        return x * (kept.to(x.dtype) * (256 / (256 - self.dropped)))
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64)
+        words.random_(-(2**63), None, generator=_draws.generator)
+        # Compared in place, because torch is many times slower at making booleans of bytes, and numbers of booleans.
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape).ge_(self.dropped)
+        return x * kept.to(x.dtype).mul_(256 / (256 - self.dropped))
 
 
 def attention_mask(visible_BT: Tensor | None, tokens: int, causal: int, device: torch.device) -> Tensor | None:

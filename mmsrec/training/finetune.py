@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,13 +14,14 @@ from mmsrec.errors import TrainingError
 from mmsrec.evaluation.metrics import metrics
 from mmsrec.evaluation.ranks import rank
 from mmsrec.experiment_rows import Training
+from mmsrec.model.parallel import in_threads
 from mmsrec.model.recommender import TrainedRecommender
 from mmsrec.model.sequences import Sequences
 from mmsrec.progress import progress
 from mmsrec.training.batches import Batches, Step
 from mmsrec.training.checkpoint import Checkpoint, State, on_cpu
 from mmsrec.training.distributed import World
-from mmsrec.training.runtime import seed_everything
+from mmsrec.training.runtime import seeded_dropout
 
 logger = logging.getLogger(__name__)
 
@@ -175,8 +176,8 @@ def train_step(
 ) -> float:
     """One step of the optimiser on the mean loss of the step's predictions; returns their summed loss.
 
-    The catalogue is computed once and its gradient gathered over the groups before it is propagated, group after
-    group: memory grows with a group and with the catalogue, not with the batch. The processes share the groups; a
+    The catalogue is computed once and its gradient gathered over the groups before it is propagated: memory grows with
+    a group and with the catalogue, not with the batch. Processes, and on a CPU the threads of each, share the groups; a
     group's dropout hangs on its place in the step, so that their number changes no more than the order of a sum.
 
     Args:
@@ -188,18 +189,21 @@ def train_step(
         world: the processes.
     """
     optimizer.zero_grad(set_to_none=True)
-    with record_function("item table"):
-        seed_everything(*key, 0)
+    with record_function("item table"), seeded_dropout(world.device, *key, 0):
         catalogue = model.catalogue(step.items_K)
     leaves = tuple(tensor.detach().requires_grad_(tensor.requires_grad) for tensor in catalogue)
-    total = torch.zeros((), device=world.device, dtype=torch.float64)
-    for place in range(world.rank, len(step.groups), world.size):
-        seed_everything(*key, place + 1)
-        with record_function("forward"):
+    sources = [tensor for tensor in (*model.parameters(), *leaves) if tensor.requires_grad]
+
+    def computed(place: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        with record_function("forward"), seeded_dropout(world.device, *key, place + 1):
             loss = model.loss(leaves, step.groups[place])
         with record_function("backward"):
-            (loss / step.positions).backward()
-        total += loss.detach()
+            return loss.detach(), torch.autograd.grad(loss / step.positions, sources, allow_unused=True)
+
+    total = torch.zeros((), device=world.device, dtype=torch.float64)
+    for loss, gradients in in_threads(computed, range(world.rank, len(step.groups), world.size), world.device):
+        total += loss
+        _gather(sources, gradients)
     with record_function("item table, backward"):
         _propagate(catalogue, leaves)
     with record_function("sum over processes"):
@@ -208,6 +212,14 @@ def train_step(
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
     return float(world.sum_(total))
+
+
+def _gather(sources: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+    """Adds a group's gradients to those of the groups before it."""
+    for source, gradient in zip(sources, gradients, strict=True):
+        if gradient is not None:
+            # What autograd returns may share memory with another gradient.
+            source.grad = gradient.clone() if source.grad is None else source.grad.add_(gradient)
 
 
 def _propagate(catalogue: tuple[Tensor, ...], leaves: tuple[Tensor, ...]) -> None:

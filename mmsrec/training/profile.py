@@ -4,6 +4,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import polars as pl
 import torch
@@ -30,7 +31,7 @@ PEAK_PRODUCTS = {"cpu": 1, "cuda": 64}  # of a round: on a GPU one is over soone
 def profile_steps(
     model: Recommender, sequences: Sequences, settings: Training, seed: int, count: int, world: World | None = None
 ) -> str:
-    """Times some steps without a profiler, then looks into one more with torch's.
+    """Times some steps without a profiler, then looks into one more with torch's, in one thread.
 
     Args:
         model: untrained, on the device of the sequences, the same in every process.
@@ -59,10 +60,23 @@ def profile_steps(
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     on_gpu = world.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
-    with profile(activities=activities, with_flops=True) as recorded, record_function("step"):
-        next(run)
-    calls = _calls(recorded, on_gpu)
-    return "\n\n".join([rates, _table(calls, "part"), _table(calls, "operator"), _products(calls, settings, world)])
+    with _one_thread():
+        with profile(activities=activities, with_flops=True) as recorded, record_function("step"):
+            next(run)
+        calls = _calls(recorded, on_gpu)
+        products = _products(calls, settings, world)
+    return "\n\n".join([rates, _table(calls, "part"), _table(calls, "operator"), products])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A CPU's operations one after another, so that their seconds add up."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _run(

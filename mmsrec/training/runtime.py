@@ -3,9 +3,13 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+from mmsrec.model.transformer import dropout_draws_from
 
 # Parameters of glibc's mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -39,6 +43,17 @@ def seed_everything(*key: int) -> None:
     seeding again, with no generator's state to be kept.
     """
     torch.manual_seed(_state(key, 0))
+
+
+@contextmanager
+def seeded_dropout(device: torch.device, *key: int) -> Iterator[None]:
+    """Within it this thread's dropout is decided by the key, as above; on a GPU, that of all threads."""
+    if device.type != "cpu":
+        seed_everything(*key)
+        yield
+        return
+    with dropout_draws_from(torch.Generator().manual_seed(_state(key, 0))):
+        yield
 
 
 def generator_of(*key: int) -> torch.Generator:

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from mmsrec.evaluation import parallel
 from mmsrec.evaluation import ranks as ranks_module
 from mmsrec.evaluation.metrics import chance, metrics
 from mmsrec.evaluation.ranks import rank, rank_vectors
+from mmsrec.model import parallel
 from mmsrec.model.mmsrec import MMSRec
 from mmsrec.model.recommender import Features, Recommender
 from mmsrec.model.sequences import Sequences

@@ -1,10 +1,12 @@
-"""Independent groups of an evaluation side by side in threads, each with a share of the processor."""
+"""Independent groups of sequences side by side in threads, each with a share of the processor."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import torch
+
+from mmsrec.parallel import ahead
 
 Group, Result = TypeVar("Group"), TypeVar("Result")
 
@@ -13,22 +15,23 @@ MOST = 8
 
 
 def in_threads(compute: Callable[[Group], Result], groups: Sequence[Group], device: torch.device) -> Iterator[Result]:
-    """The results in the order of the groups, without gradients.
+    """The results in the order of the groups, no more at a time than there are threads.
 
     On a CPU the operations of one group are too small to be worth sharing: whole groups are what its threads share.
 
     Args:
-        compute: reads what threads may read at once.
+        compute: reads what threads may read at once; records gradients where the caller does.
         groups: computed independently.
         device: of the groups; a GPU has them one after another.
     """
     available = torch.get_num_threads() if device.type == "cpu" else 1
     threads = min(available, MOST, len(groups))
     if threads < 2:
-        yield from map(torch.no_grad()(compute), groups)
+        yield from map(compute, groups)
         return
+    computed = torch.set_grad_enabled(torch.is_grad_enabled())(compute)
+    share = partial(torch.set_num_threads, available // threads)
     try:
-        with ThreadPoolExecutor(threads, "group", torch.set_num_threads, (available // threads,)) as pool:
-            yield from pool.map(torch.no_grad()(compute), groups)
+        yield from ahead(computed, groups, threads, most=threads, start=share)
     finally:
         torch.set_num_threads(available)
