@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 GPU_STEP = 64  # rows
 # Attention answers for wanted places alone where no sequence wants more of its places than this.
@@ -24,7 +23,7 @@ def rounded(rows: int, device: torch.device) -> int:
 
 def filled(x: Tensor, rows: int) -> Tensor:
     """The rows of `x` and zeros below them."""
-    return F.pad(x, (0, 0) * (x.dim() - 1) + (0, rows - len(x))) if rows > len(x) else x
+    return torch.cat([x, x.new_zeros(rows - len(x), *x.shape[1:])]) if rows > len(x) else x
 
 
 class Choice(NamedTuple):
@@ -125,7 +124,8 @@ class Packing:
         self._rows = Choice(self.place_N, row_S)
         self._wanted_rows = Choice(row_S.clamp(min=0)[self.place_W], wanted_N)
         self._wanted_places = Choice(self.place_W, wanted_S)
-        self._whole = whole
+        # Then rows are places, and no place is looked up.
+        self._whole = len(place_n) == len(exists_S)
         self.grid = self._grid(rows_P, columns_P)
 
     def unpack(self, x_N: Tensor) -> Tensor:
