@@ -27,6 +27,8 @@ GROUP_POSITIONS = {"cpu": 1 << 12, "cuda": 1 << 17}
 WIDTHS = {"cpu": 8, "cuda": 1}
 # Items scored at a time, so that memory does not grow with the catalogue.
 TILE_ITEMS = 1 << 15
+# Users whose scores are compared at a time: the marks of so many stay in a CPU's own cache.
+COMPARED = {"cpu": 1 << 4, "cuda": 1 << 12}
 # Items of a column, when the best are looked for.
 COLUMN = 8
 
@@ -103,12 +105,12 @@ def rank_vectors(
     own = threading.local()
 
     def counted(users_B: Tensor) -> list[Tensor]:
-        if not hasattr(own, "buffers"):
-            # One pair for all groups of a thread, which would otherwise leave gaps of their size in the heap.
-            own.buffers = queries_UD.new_empty(2, group * min(len(items_ID), TILE_ITEMS))
+        if not hasattr(own, "buffer"):
+            # One for all groups of a thread, which would otherwise leave gaps of its size in the heap.
+            own.buffer = queries_UD.new_empty(group * min(len(items_ID), TILE_ITEMS))
         filled_B = _filled(users_B, group)
         hidden = seen(filled_B) if seen else None
-        columns = _count(queries_UD[filled_B], items_ID, targets_U[filled_B], hidden, top, own.buffers)
+        columns = _count(queries_UD[filled_B], items_ID, targets_U[filled_B], hidden, top, own.buffer)
         return [column[: len(users_B)].cpu() for column in columns]
 
     groups = torch.arange(len(queries_UD), device=queries_UD.device).split(group)
@@ -163,14 +165,13 @@ def _count(
     targets_B: Tensor,
     seen: tuple[Tensor, Tensor] | None,
     top: int,
-    buffers: Tensor,
+    buffer: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Mean rank, ties and candidates of each target, and the indices of the best items.
 
-    Scores and marks of a tile are written into the two buffers.
+    The scores of a tile are written into the buffer.
     """
     tiles = [(start, items_ID[start : start + TILE_ITEMS]) for start in range(0, len(items_ID), TILE_ITEMS)]
-    buffer, marks = buffers
     # With one tile its scores serve the targets too; with more they are made twice.
     whole_BI = _scores(users_BD, tiles[0][1], buffer) if len(tiles) == 1 else None
     target_B1 = users_BD.new_empty(len(users_BD), 1)
@@ -184,12 +185,11 @@ def _count(
     best = []
     for start, tile_ID in tiles:
         scores_BI = _scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
-        marks_BI = marks[: scores_BI.numel()].view(scores_BI.shape)
         if seen is not None:
-            _hide(scores_BI, start, seen, targets_B)
-            hidden_B += _count_marks(torch.eq(scores_BI, -torch.inf, out=marks_BI))
-        greater_B += _count_marks(torch.gt(scores_BI, target_B1, out=marks_BI))
-        ties_B += _count_marks(torch.eq(scores_BI, target_B1, out=marks_BI))
+            hidden_B += _hide(scores_BI, start, seen, targets_B)
+        greater_here_B, ties_here_B = _compared(scores_BI, target_B1)
+        greater_B += greater_here_B
+        ties_B += ties_here_B
         values_BK, indices_BK = _best(scores_BI, min(top, scores_BI.shape[1]))
         best.append((values_BK, indices_BK + start))
     rank_B = greater_B.double() + (ties_B.double() + 1) / 2
@@ -201,23 +201,32 @@ def _scores(users_BD: Tensor, tile_ID: Tensor, buffer: Tensor) -> Tensor:
     return torch.mm(users_BD, tile_ID.T, out=out_BI)
 
 
-def _count_marks(marks_BI: Tensor) -> Tensor:
-    """How many are one; comparing into floats and adding those is many times faster than counting booleans.
+def _compared(scores_BI: Tensor, target_B1: Tensor) -> Tensor:
+    """How many scores are greater than the target's, and how many equal it [2, B].
 
-    Exact, because a tile has far fewer items than float32 has integers.
+    Comparing into floats and adding those is many times faster than counting booleans, and exact, because a tile has
+    far fewer items than float32 has integers.
     """
-    return marks_BI.sum(1).long()
+    counts_2B = scores_BI.new_empty(2, len(scores_BI))
+    rows = COMPARED[scores_BI.device.type]
+    marks_RI = scores_BI.new_empty(min(rows, len(scores_BI)), scores_BI.shape[1])
+    parts = (part.split(rows) for part in (scores_BI, target_B1, counts_2B.T))
+    for scores, target, counts in zip(*parts, strict=True):
+        for compare, count in zip((torch.gt, torch.eq), counts.unbind(1), strict=True):
+            torch.sum(compare(scores, target, out=marks_RI[: len(scores)]), 1, out=count)
+    return counts_2B.long()
 
 
-def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B: Tensor) -> None:
-    """Takes items of the users' histories out of the candidates of a tile, but never the target."""
+def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B: Tensor) -> Tensor:
+    """Takes items of the users' histories out of the candidates of a tile, but never the target; returns how many."""
     rows_A, items_A = seen
     hidden = (items_A >= start) & (items_A < start + scores_BI.shape[1]) & (items_A != targets_B[rows_A])
     scores_BI[rows_A[hidden], items_A[hidden] - start] = -torch.inf
+    return torch.isneginf(scores_BI).sum(1)
 
 
-def _best(scores_BI: Tensor, top: int) -> tuple[Tensor, Tensor]:
-    """The highest scores [B, top] and their places, best first.
+def _best(scores_BI: Tensor, top: int, *, ordered: bool = True) -> tuple[Tensor, Tensor]:
+    """The highest scores [B, top] and their places, best first if `ordered`.
 
     The items are laid out in columns of COLUMN, and the best lie in the columns with the best maxima, which are found
     in the same way: that takes half the time of choosing among all.
@@ -225,13 +234,13 @@ def _best(scores_BI: Tensor, top: int) -> tuple[Tensor, Tensor]:
     batch, items = scores_BI.shape
     columns = items // COLUMN
     if not top or columns <= top:
-        return scores_BI.topk(top, dim=1)
+        return scores_BI.topk(top, dim=1, sorted=ordered)
     grid = columns * COLUMN
-    _, chosen_BK = _best(scores_BI[:, :grid].unflatten(1, (COLUMN, columns)).amax(1), top)
+    _, chosen_BK = _best(scores_BI[:, :grid].unflatten(1, (COLUMN, columns)).amax(1), top, ordered=False)
     rows_C1 = torch.arange(0, grid, columns, device=scores_BI.device)[:, None]
     left_over = torch.arange(grid, items, device=scores_BI.device).expand(batch, -1)
     candidates = torch.cat([(chosen_BK[:, None] + rows_C1).flatten(1), left_over], dim=1)
-    values_BK, places_BK = scores_BI.gather(1, candidates).topk(top, dim=1)
+    values_BK, places_BK = scores_BI.gather(1, candidates).topk(top, dim=1, sorted=ordered)
     return values_BK, candidates.gather(1, places_BK)
 
 
