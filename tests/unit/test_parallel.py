@@ -34,6 +34,12 @@ def test_items_are_taken_only_a_few_ahead(compute):
     results.close()
 
 
+def test_threads_begin_with_their_start():
+    begun = []
+    assert list(ahead(lambda _: len(begun) > 0, range(4), threads=2, start=lambda: begun.append(1))) == [True] * 4
+    assert len(begun) <= 2
+
+
 @pytest.mark.parametrize("compute", [ahead, bursts])
 def test_work_overlaps(compute):
     together = threading.Barrier(3, timeout=10)

@@ -34,6 +34,14 @@ def test_equals_the_plain_loss_in_value_and_gradients(monkeypatch, elements, til
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_rows_that_begin_at_multiples_of_64_as_on_a_gpu_change_nothing(monkeypatch):
+    usual = value_and_gradients(catalogue_cross_entropy, *example())
+    monkeypatch.setattr(losses, "ALIGNED", {"cpu": losses.ALIGNED["cuda"]})
+    aligned = value_and_gradients(catalogue_cross_entropy, *example())
+    for found, expected in zip(aligned, usual, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize("tile_items", [1 << 16, 40])
 def test_bfloat16_stays_near(monkeypatch, tile_items):
     monkeypatch.setattr(losses, "TILE_ITEMS", tile_items)

@@ -1,9 +1,18 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from mmsrec.model import transformer
-from mmsrec.model.transformer import Block, Dropout, SelfAttention, Transformer, attention_mask
+from mmsrec.model.transformer import (
+    Block,
+    Dropout,
+    SelfAttention,
+    Transformer,
+    attention_mask,
+    dropout_draws_from,
+)
 
 
 def test_dropout_keeps_the_expectation_and_its_share():
@@ -23,6 +32,19 @@ def test_dropout_follows_the_seed_and_scales_gradients_alike():
     assert torch.equal(first, Dropout(0.5)(x))
     first.sum().backward()
     assert torch.equal(x.grad, first.detach())
+
+
+def test_dropout_draws_from_the_generator_of_its_thread_and_then_again_from_torchs():
+    x, dropout = torch.ones(50), Dropout(0.5)
+    torch.manual_seed(1)
+    expected = dropout(x)
+    torch.manual_seed(2)
+    with dropout_draws_from(torch.Generator().manual_seed(1)):
+        assert torch.equal(dropout(x), expected)
+        with ThreadPoolExecutor(1) as pool:
+            assert not torch.equal(pool.submit(dropout, x).result(), expected)
+    torch.manual_seed(1)
+    assert torch.equal(dropout(x), expected)
 
 
 def test_dropout_does_nothing_in_evaluation_or_at_zero():

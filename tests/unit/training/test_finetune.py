@@ -37,6 +37,13 @@ def test_the_same_seed_gives_the_same_history_and_weights(tmp_path):
     assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
 
 
+def test_so_it_does_where_threads_share_the_groups(tmp_path, monkeypatch, threads):
+    monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 40))
+    runs = [finetune(model(), walks(), SETTINGS, 3, tmp_path / str(number), {}) for number in range(2)]
+    assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
+    assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
+
+
 def test_another_seed_gives_another_history(tmp_path):
     runs = [finetune(model(), walks(), SETTINGS, seed, tmp_path / str(seed), {}) for seed in (3, 4)]
     assert without_seconds(runs[0].history) != without_seconds(runs[1].history)
@@ -133,6 +140,21 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
         network.encoder.output_norm.weight[0] = torch.nan
     with pytest.raises(TrainingError, match="learning_rate"):
         finetune(network, walks(), SETTINGS, 3, tmp_path, {})
+
+
+def test_threads_change_no_more_than_the_order_of_a_sum(monkeypatch, threads):
+    monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 40))
+    settings = SETTINGS.model_copy(update={"hidden_dropout": 0.5})
+    gradients = []
+    for count in (threads, 1):
+        torch.set_num_threads(count)
+        network = model(settings).train()
+        step = next(Batches(walks(), network, settings).steps(0, 2))
+        assert len(step.groups) > threads
+        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), World(CPU))
+        gradients.append([part.grad for part in network.parameters()])
+    for shared, alone in zip(*gradients, strict=True):
+        torch.testing.assert_close(shared, alone, rtol=1e-4, atol=1e-6)
 
 
 def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
