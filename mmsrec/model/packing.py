@@ -124,7 +124,7 @@ class Packing:
         self._rows = Choice(self.place_N, row_S)
         self._wanted_rows = Choice(row_S.clamp(min=0)[self.place_W], wanted_N)
         self._wanted_places = Choice(self.place_W, wanted_S)
-        # Then rows are places, and no place is looked up.
+        # Where every place holds an item, rows are places, and none is looked up.
         self._whole = len(place_n) == len(exists_S)
         self.grid = self._grid(rows_P, columns_P)
 
