@@ -20,15 +20,15 @@ import torch
 from torch.nn import functional as F
 
 from mmsrec.evaluation.ranks import rank_vectors
-from mmsrec.model.losses import catalogue_cross_entropy
-from mmsrec.model.mmsrec import MMSRec
-from mmsrec.model.recommender import Features
-from mmsrec.model.sequences import Sequences
-from mmsrec.params import read_params
+from mmsrec.models.mmsrec import MMSRec
+from mmsrec.models.recommender import Features
+from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
+from mmsrec.nn.user_sequences import Sequences
+from mmsrec.settings.params import read_params
 from mmsrec.training import runtime
 from mmsrec.training.batches import Batches
 from mmsrec.training.distributed import World
-from mmsrec.training.finetune import adamw, train_step
+from mmsrec.training.next_item import adamw, train_step
 
 MIB = 1 << 20
 DIM, FEATURES = 128, 64

@@ -26,8 +26,8 @@ def plain_step(encoder, optimizer, items, settings) -> None:
     import torch
     from torch.nn import functional as F
 
-    from mmsrec.model.contrastive import TERMS, views_of
-    from mmsrec.model.pretraining import encode_views
+    from mmsrec.nn.contrastive_loss import TERMS, views_of
+    from mmsrec.nn.views import encode_views
 
     optimizer.zero_grad()
     views = encode_views(encoder, items, views_of(settings.weights))
@@ -46,12 +46,12 @@ def measure(batch: int, width: int, precision: str, plain: bool) -> None:
     """Prints the MiB that a step adds, and its seconds."""
     import torch
 
-    from mmsrec.model.item_encoder import ItemEncoder
-    from mmsrec.model.pretraining import Items
-    from mmsrec.params import read_params
+    from mmsrec.nn.item_encoder import ItemEncoder
+    from mmsrec.nn.views import Items
+    from mmsrec.settings.params import read_params
     from mmsrec.training import runtime
-    from mmsrec.training.contrast import train_step
     from mmsrec.training.distributed import World
+    from mmsrec.training.pretrain_step import train_step
 
     device = runtime.start("cpu")
     params = read_params(Path(__file__).parents[1] / "params.yaml")

@@ -89,7 +89,7 @@ def crawl(urls: Path, folder: Path, connections: int) -> None:
     import pyarrow as pa
 
     from mmsrec.crawl.images import crawl_images
-    from mmsrec.params import read_params
+    from mmsrec.settings.params import read_params
 
     lines = urls.read_text().split()
     items = pa.table({"item_id": [url.rpartition("/")[2].removesuffix(".jpg") for url in lines], "url": lines})

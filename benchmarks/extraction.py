@@ -34,10 +34,10 @@ import torch
 from PIL import Image
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.encoder_rows import OpenClipEncoder
 from mmsrec.features.encoders import Encoder, load_encoder
 from mmsrec.features.extract import extract
-from mmsrec.features.inputs import Inputs, picture_inputs, text_inputs
+from mmsrec.features.item_inputs import Inputs, picture_inputs, text_inputs
+from mmsrec.settings.encoding import OpenClipEncoder
 
 ONE_BY_ONE = 32
 

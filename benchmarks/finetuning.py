@@ -20,15 +20,15 @@ from released import EVALUATED, Released, in_float32, places
 
 from mmsrec.evaluation.evaluate import TEST
 from mmsrec.evaluation.ranks import rank
-from mmsrec.model.item_encoder import PRECISIONS
-from mmsrec.model.mmsrec import MMSRec
-from mmsrec.model.sequences import Sequences
-from mmsrec.params import read_params
+from mmsrec.models.mmsrec import MMSRec
+from mmsrec.nn.item_encoder import PRECISIONS
+from mmsrec.nn.user_sequences import Sequences
+from mmsrec.settings.params import read_params
 from mmsrec.training import runtime
 from mmsrec.training.batches import Batches, Step
+from mmsrec.training.dataset import FeatureInput, read_catalogue
 from mmsrec.training.distributed import World
-from mmsrec.training.finetune import adamw, train_step
-from mmsrec.training.models import FeatureInput, read_catalogue
+from mmsrec.training.next_item import adamw, train_step
 from mmsrec.training.profile import PEAK_SIZE, matmul_peak
 
 SEED = 0

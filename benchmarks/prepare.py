@@ -28,8 +28,8 @@ def stage(script: str, *flags: str) -> tuple[float, float]:
 
 def in_process(ratings: Path, metadata: Path, folder: Path) -> float:
     """Seconds of the same work in this process, imports left out."""
-    from mmsrec.params import read_params
     from mmsrec.sequences.prepare import prepare
+    from mmsrec.settings.params import read_params
     from mmsrec.sources.ingest import ingest
 
     params = read_params(Path(__file__).parents[1] / "params.yaml")

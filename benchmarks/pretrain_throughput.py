@@ -17,15 +17,15 @@ import torch
 from contrastive_memory import plain_step
 from torch.profiler import ProfilerActivity, profile
 
-from mmsrec.features.pairs import PairBatch, Pairs
-from mmsrec.features.pairs_write import write_pairs
-from mmsrec.features.store import Provenance
-from mmsrec.model.item_encoder import ItemEncoder
-from mmsrec.model.pretraining import Items
-from mmsrec.params import read_params
+from mmsrec.features.feature_file import Provenance
+from mmsrec.nn.item_encoder import ItemEncoder
+from mmsrec.nn.views import Items
+from mmsrec.pairs.read import PairBatch, Pairs
+from mmsrec.pairs.write import write_pairs
+from mmsrec.settings.params import read_params
 from mmsrec.training import runtime
-from mmsrec.training.contrast import train_step
 from mmsrec.training.distributed import World
+from mmsrec.training.pretrain_step import train_step
 
 WIDTH, FRAMES = 512, 10
 PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::mkldnn_linear", "mkldnn::_linear_pointwise"}

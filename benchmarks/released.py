@@ -16,9 +16,9 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 
 from mmsrec.evaluation.evaluate import TEST
-from mmsrec.model.mmsrec import MMSRec
-from mmsrec.model.sequences import Sequences
-from mmsrec.model.transformer import Dropout, Transformer
+from mmsrec.models.mmsrec import MMSRec
+from mmsrec.nn.transformer import Dropout, Transformer
+from mmsrec.nn.user_sequences import Sequences
 from mmsrec.training.batches import examples
 from mmsrec.training.objectives import OBJECTIVES, Task
 from mmsrec.training.runtime import generator_of

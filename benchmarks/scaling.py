@@ -29,12 +29,12 @@ from pathlib import Path
 import numpy as np
 
 from mmsrec.artifacts import pairs_schema
-from mmsrec.corpus_rows import ShardCorpus
 from mmsrec.features.encoders import Encoder, Tower
-from mmsrec.features.pairs import PairBatch, Pairs
-from mmsrec.features.pairs_encode import encode_shard
-from mmsrec.features.pairs_write import pair_table, seal, shard_name, write_shard
-from mmsrec.features.store import Provenance
+from mmsrec.features.feature_file import Provenance
+from mmsrec.pairs.encode import encode_shard
+from mmsrec.pairs.read import PairBatch, Pairs
+from mmsrec.pairs.write import pair_table, seal, shard_name, write_shard
+from mmsrec.settings.corpora import ShardCorpus
 
 PAIRS_A_SHARD = 10_000
 RANKS = 8

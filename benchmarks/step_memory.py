@@ -24,14 +24,14 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     import torch
     from torch.nn import functional as F
 
-    from mmsrec.model import losses
-    from mmsrec.model.mmsrec import MMSRec
-    from mmsrec.model.recommender import Features
-    from mmsrec.model.sequences import Sequences
-    from mmsrec.params import read_params
+    from mmsrec.models.mmsrec import MMSRec
+    from mmsrec.models.recommender import Features
+    from mmsrec.nn import catalogue_loss
+    from mmsrec.nn.user_sequences import Sequences
+    from mmsrec.settings.params import read_params
     from mmsrec.training import batches, runtime
     from mmsrec.training.distributed import World
-    from mmsrec.training.finetune import adamw, train_step
+    from mmsrec.training.next_item import adamw, train_step
 
     device = runtime.start("cpu")
     generator = torch.Generator().manual_seed(0)
@@ -50,7 +50,9 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
 
     if plain:
         batches.GROUP_POSITIONS["cpu"] = (1 << 40, 1 << 40)
-    with mock.patch.object(losses, "catalogue_cross_entropy", whole if plain else losses.catalogue_cross_entropy):
+    with mock.patch.object(
+        catalogue_loss, "catalogue_cross_entropy", whole if plain else catalogue_loss.catalogue_cross_entropy
+    ):
         step = next(batches.Batches(sequences, model, settings).steps(0, 1))
         before = peak()
         train_step(model, optimizer, step, settings, (0, 1, 0), World(device))

@@ -7,8 +7,8 @@ import torch
 
 from mmsrec.errors import CatalogueError
 from mmsrec.evaluation.ranks import user_vectors
-from mmsrec.model.recommender import Recommender
-from mmsrec.training.models import Catalogue
+from mmsrec.models.recommender import Recommender
+from mmsrec.training.dataset import Catalogue
 
 TOGETHER = 256  # users whose scores are held at a time
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mmsrec.corpus_rows import ClipCorpus, split_archive
-from mmsrec.crawl.folder import collect, file_reader, member_reader
+from mmsrec.crawl.crawl_run import settle_all
 from mmsrec.crawl.images import CONNECTIONS, wanted_urls
-from mmsrec.crawl.kinds import VIDEOS
+from mmsrec.crawl.local_media import collect, file_reader, member_reader
+from mmsrec.crawl.media_kinds import VIDEOS
+from mmsrec.crawl.media_store import Store
 from mmsrec.crawl.outcome import Entry
-from mmsrec.crawl.run import settle_all
-from mmsrec.crawl.store import Store
-from mmsrec.crawl.workers import MediaCrawl
-from mmsrec.media_rows import PICTURE_RULES, Crawl
+from mmsrec.crawl.worker import MediaCrawl
+from mmsrec.settings.corpora import ClipCorpus, split_archive
+from mmsrec.settings.crawling import PICTURE_RULES, Crawl
 from mmsrec.sources.archive import open_members
 
 

@@ -8,14 +8,14 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmsrec.crawl.folder import collect, file_reader
-from mmsrec.crawl.kinds import PICTURES
+from mmsrec.crawl.crawl_run import settle_all
+from mmsrec.crawl.local_media import collect, file_reader
+from mmsrec.crawl.media_kinds import PICTURES
+from mmsrec.crawl.media_store import Store
 from mmsrec.crawl.outcome import Entry
-from mmsrec.crawl.run import settle_all
-from mmsrec.crawl.store import Store
-from mmsrec.crawl.workers import MediaCrawl
+from mmsrec.crawl.worker import MediaCrawl
 from mmsrec.errors import CatalogueError
-from mmsrec.media_rows import ITEM_ID, PICTURE_RULES, Crawl, Vision
+from mmsrec.settings.crawling import ITEM_ID, PICTURE_RULES, Crawl, Vision
 
 CONNECTIONS = 32
 

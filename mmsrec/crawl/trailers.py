@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from mmsrec.crawl.crawl_run import settle_all
+from mmsrec.crawl.media_store import Store
 from mmsrec.crawl.outcome import Entry, Rejected
-from mmsrec.crawl.pages import Pages, Throttled
-from mmsrec.crawl.run import settle_all
-from mmsrec.crawl.store import Store
+from mmsrec.crawl.video_pages import Pages, Throttled
 from mmsrec.errors import CrawlError
-from mmsrec.media_rows import TRAILER_RULES, Trailers
+from mmsrec.settings.crawling import TRAILER_RULES, Trailers
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmsrec.demo.clips import Clip, Corpus, clip_frames
-from mmsrec.demo.media import digest_of
+from mmsrec.demo.clip_world import Clip, Corpus, clip_frames
+from mmsrec.demo.media_files import digest_of
 from mmsrec.files import atomic_path, read_json, write_json
-from mmsrec.parallel import ahead
 from mmsrec.progress import progress
+from mmsrec.workers import ahead
 
 REPOSITORY = "demo/CLIP-demo"
 STAMP = "made.json"  # what the shards were made from

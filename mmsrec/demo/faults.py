@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmsrec.demo.addresses import UNREACHABLE
-from mmsrec.demo.world import Site
+from mmsrec.demo.taste_world import Site
 
 # Items with so many actions outlast any 5-core, so that a crawl meets every fault.
 ENOUGH_ACTIONS = 8

@@ -13,8 +13,8 @@ import numpy as np
 
 from mmsrec.demo.faults import LISTED, TRAILER_FAULTS, TrailerFault, site_faults
 from mmsrec.demo.looks import Look, look_of
+from mmsrec.demo.taste_world import Site, SiteSize, make_site, stream
 from mmsrec.demo.words import Draw, vocabulary
-from mmsrec.demo.world import Site, SiteSize, make_site, stream
 
 # Timestamps gain their tenth digit in September 2001, amid the actions of many users.
 TEN_DIGITS = 1_000_000_000

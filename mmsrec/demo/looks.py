@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmsrec.demo.world import FACTOR_INDEX
+from mmsrec.demo.taste_world import FACTOR_INDEX
 
 SHAPES = ("circle", "triangle", "square", "pentagon", "star", "cross", "ring", "crescent")
 PATTERNS = ("plain", "striped", "checked", "dotted", "zigzag")

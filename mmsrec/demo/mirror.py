@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmsrec.demo.addresses import MEDIA
-from mmsrec.demo.clips import Corpus, captions_json, jsfusion_csv, make_corpus
+from mmsrec.demo.clip_world import Corpus, captions_json, jsfusion_csv, make_corpus
 from mmsrec.demo.films import FilmSite, films_zip, make_film_site, trailer_ids_csv
 from mmsrec.demo.shop import Shop, make_shop, metadata_gz, ratings_csv
-from mmsrec.demo.world import WorldSize
+from mmsrec.demo.taste_world import WorldSize
 from mmsrec.files import atomic_path
 
 

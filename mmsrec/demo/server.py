@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from mmsrec.demo.addresses import HOST, PORT
 from mmsrec.demo.faults import ANSWERS, RAW_FAULTS, WHOLE, Answer
-from mmsrec.demo.media import FAULTS, FOLDER, SEARCH, search_key
+from mmsrec.demo.media_files import FAULTS, FOLDER, SEARCH, search_key
 from mmsrec.errors import DemoError
 from mmsrec.files import read_json
 

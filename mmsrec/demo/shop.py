@@ -11,8 +11,8 @@ import numpy as np
 from mmsrec.demo.addresses import MOVED, UNREACHABLE
 from mmsrec.demo.faults import PICTURE_FAULTS, site_faults
 from mmsrec.demo.looks import Look, look_of
+from mmsrec.demo.taste_world import Site, SiteSize, make_site, stream
 from mmsrec.demo.words import Draw, vocabulary
-from mmsrec.demo.world import Site, SiteSize, make_site, stream
 
 DAY = 86_400
 FIRST_DAY = 15_000  # since 1970: January 2011

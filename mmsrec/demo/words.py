@@ -9,7 +9,7 @@ from importlib import resources
 
 import numpy as np
 
-from mmsrec.demo.world import FACTOR_INDEX
+from mmsrec.demo.taste_world import FACTOR_INDEX
 
 # Concentration of the draw of a row around an item's angle: neighbouring rows get their share, so words overlap.
 SHARPNESS = 20

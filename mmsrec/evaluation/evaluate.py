@@ -10,11 +10,11 @@ import pyarrow as pa
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.evaluation.metrics import chance, metrics
 from mmsrec.evaluation.ranks import rank
-from mmsrec.experiment_rows import Evaluation
-from mmsrec.experiments import Experiment
 from mmsrec.files import write_json
-from mmsrec.model.recommender import Recommender
-from mmsrec.model.sequences import Sequences
+from mmsrec.models.recommender import Recommender
+from mmsrec.nn.user_sequences import Sequences
+from mmsrec.settings.experiments import Evaluation
+from mmsrec.settings.plan import Experiment
 
 TEST = 1  # place of the test item, counted from the end of a sequence
 

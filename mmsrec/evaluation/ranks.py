@@ -13,9 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mmsrec.model.parallel import in_threads
-from mmsrec.model.recommender import Recommender
-from mmsrec.model.sequences import Sequences
+from mmsrec.models.recommender import Recommender
+from mmsrec.nn.threads import in_threads
+from mmsrec.nn.user_sequences import Sequences
 
 # Users whose scores are computed together. The last group is filled up, because a matrix product may round differently
 # for another number of rows, and a user's rank must not depend on the company it is computed in.

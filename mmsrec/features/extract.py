@@ -13,21 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsrec import encoder_rows as rows
 from mmsrec.features.encoders import Encoder, Tower, load_encoder
-from mmsrec.features.inputs import Inputs, frame_inputs, item_texts, picture_inputs, text_inputs
-from mmsrec.features.parts import Parts, parts_of
-from mmsrec.features.store import Provenance, write_features
+from mmsrec.features.feature_file import Provenance, write_features
+from mmsrec.features.item_inputs import Inputs, frame_inputs, item_texts, picture_inputs, text_inputs
+from mmsrec.features.partial_results import Parts, parts_of
 from mmsrec.files import atomic_path
-from mmsrec.parallel import ahead, bursts, cores
 from mmsrec.progress import progress
+from mmsrec.settings import encoding
+from mmsrec.workers import ahead, bursts, cores
 
 logger = logging.getLogger(__name__)
 
 BATCHES_A_PART = 32
 
 
-def extract_texts(items: Path, name: str, row: rows.Encoder, output: Path, *, domain: str) -> None:
+def extract_texts(items: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str) -> None:
     """Encodes the text of every item that has one; an item without gets no row.
 
     Args:
@@ -45,14 +45,14 @@ def extract_texts(items: Path, name: str, row: rows.Encoder, output: Path, *, do
     extract(inputs, encoder, "text", output)
 
 
-def extract_pictures(items: Path, media: Path, name: str, row: rows.Encoder, output: Path, *, domain: str) -> None:
+def extract_pictures(items: Path, media: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str) -> None:
     """Encodes the picture of every item that has one in the folder `media`; arguments and errors as above."""
     encoder = load_encoder(name, row)
     inputs = picture_inputs(items, media, domain, encoder.tower("vision").batch_size)
     extract(inputs, encoder, "vision", output)
 
 
-def extract_frames(items: Path, frames: Path, name: str, row: rows.Encoder, output: Path, *, domain: str) -> None:
+def extract_frames(items: Path, frames: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str) -> None:
     """Encodes the frames of every item's video in the table `frames`, averaged; arguments and errors as above."""
     encoder = load_encoder(name, row)
     inputs = frame_inputs(items, frames, domain, encoder.tower("vision").batch_size)

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from mmsrec.artifacts import SCHEMAS, open_table
 from mmsrec.errors import ArtifactError
-from mmsrec.features.frames import read_undecodable
-from mmsrec.features.store import read_features, read_provenance
+from mmsrec.features.feature_file import read_features, read_provenance
+from mmsrec.features.frame_table import read_undecodable
 
 REASONS_SHOWN = 5
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from mmsrec.artifacts import open_table
 from mmsrec.errors import FeatureError
-from mmsrec.features.store import read_features
+from mmsrec.features.feature_file import read_features
 
 
 class Neighbour(NamedTuple):

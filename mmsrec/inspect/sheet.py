@@ -8,7 +8,7 @@ import pyarrow as pa
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 
 from mmsrec.artifacts import SCHEMAS, open_table
-from mmsrec.features.media import decode_picture, ledger_files, read_picture
+from mmsrec.features.pictures_on_disk import decode_picture, ledger_files, read_picture
 from mmsrec.files import atomic_path
 
 CELL = 112

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import ArtifactError
-from mmsrec.experiments import Core, Experiment, Retrieval, cores_of, experiments_of, retrievals_of
 from mmsrec.files import read_json
-from mmsrec.params import Params
+from mmsrec.settings.params import Params
+from mmsrec.settings.plan import Core, Experiment, Retrieval, cores_of, experiments_of, retrievals_of
 
 Count = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1)]

@@ -5,15 +5,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
-from mmsrec.experiments import cores_of
 from mmsrec.files import atomic_folder
-from mmsrec.params import Params, row_of
-from mmsrec.report.comparison import comparison_table
+from mmsrec.report.exhibits.comparison import comparison_table
+from mmsrec.report.exhibits.learning import learning_figure
+from mmsrec.report.exhibits.retrieval import retrieval_table
+from mmsrec.report.exhibits.statistics import statistics_table
 from mmsrec.report.inputs import Inputs
-from mmsrec.report.learning import learning_figure
 from mmsrec.report.markup import Html, element, joined
-from mmsrec.report.retrieval import retrieval_table
-from mmsrec.report.statistics import statistics_table
+from mmsrec.settings.params import Params, row_of
+from mmsrec.settings.plan import cores_of
 
 CANDIDATES = {"all": "every item", "unseen": "every item that the user has not acted on"}
 LEGEND = (

@@ -13,7 +13,7 @@ part of the experiment.
 import numpy as np
 import polars as pl
 
-from mmsrec.experiment_rows import Ties
+from mmsrec.settings.experiments import Ties
 
 
 def order(interactions: pl.DataFrame, ties: Ties, seed: int) -> pl.DataFrame:

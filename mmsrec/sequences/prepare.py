@@ -7,10 +7,10 @@ import polars as pl
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
 from mmsrec.errors import CatalogueError
-from mmsrec.experiment_rows import Ties
 from mmsrec.files import write_json
 from mmsrec.sequences.kcore import k_core
 from mmsrec.sequences.order import order
+from mmsrec.settings.experiments import Ties
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from mmsrec.errors import CatalogueError
-from mmsrec.experiment_rows import Training
-from mmsrec.model.recommender import Predictions, TrainedRecommender
-from mmsrec.model.sequences import Sequences, like_lengths
+from mmsrec.models.recommender import TrainedRecommender
+from mmsrec.nn.predictions import Predictions
+from mmsrec.nn.user_sequences import Sequences, like_lengths
+from mmsrec.settings.experiments import Training
 from mmsrec.training.objectives import OBJECTIVES
 from mmsrec.training.runtime import generator_of
 from mmsrec.training.sampling import NegativeSampler, own_items

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmsrec.experiment_rows import Training
-from mmsrec.model.recommender import Objective
+from mmsrec.models.recommender import Objective
+from mmsrec.settings.experiments import Training
 from mmsrec.training.masking import hide
 
 

@@ -14,19 +14,19 @@ from torch import Tensor
 
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.errors import FeatureError
-from mmsrec.features.pairs import Pairs
-from mmsrec.features.pairs_shards import read_index
 from mmsrec.files import sha256, write_json
-from mmsrec.model.item_encoder import ItemEncoder
-from mmsrec.model.pretraining import Items
-from mmsrec.parallel import ahead, cores
-from mmsrec.pretrain_rows import Pretraining, PretrainingRow
+from mmsrec.nn.item_encoder import ItemEncoder
+from mmsrec.nn.views import Items
+from mmsrec.pairs.read import Pairs
+from mmsrec.pairs.shard_files import read_index
 from mmsrec.progress import progress
+from mmsrec.settings.pretraining import Pretraining, PretrainingRow
 from mmsrec.training.checkpoint import Checkpoint, digest, on_cpu
-from mmsrec.training.contrast import Totals, train_step
 from mmsrec.training.distributed import World
-from mmsrec.training.pretrained import PretrainedConfig, untrained_encoder
+from mmsrec.training.encoder_folder import PretrainedConfig, untrained_encoder
+from mmsrec.training.pretrain_step import Totals, train_step
 from mmsrec.training.weights import write_weights
+from mmsrec.workers import ahead, cores
 
 logger = logging.getLogger(__name__)
 

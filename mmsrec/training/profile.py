@@ -12,13 +12,13 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from mmsrec.errors import TrainingError
-from mmsrec.experiment_rows import Training
-from mmsrec.model.item_encoder import PRECISIONS
-from mmsrec.model.recommender import Recommender, TrainedRecommender
-from mmsrec.model.sequences import Sequences
+from mmsrec.models.recommender import Recommender, TrainedRecommender
+from mmsrec.nn.item_encoder import PRECISIONS
+from mmsrec.nn.user_sequences import Sequences
+from mmsrec.settings.experiments import Training
 from mmsrec.training.batches import Batches, Step
 from mmsrec.training.distributed import World
-from mmsrec.training.finetune import adamw, train_step
+from mmsrec.training.next_item import adamw, train_step
 
 # The batch is labelled here, the others in `train_step`.
 PARTS = ("batch", "item table", "forward", "backward", "item table, backward", "sum over processes", "optimiser")

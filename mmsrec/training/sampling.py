@@ -6,9 +6,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mmsrec.model.packing import rounded
-from mmsrec.model.recommender import Negatives, Predictions
-from mmsrec.model.sequences import Sequences
+from mmsrec.nn.packing import rounded
+from mmsrec.nn.predictions import Negatives, Predictions
+from mmsrec.nn.user_sequences import Sequences
 
 
 class NegativeSampler:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from mmsrec.encoder_rows import OpenClipEncoder
 from mmsrec.features.encoders import encoder_digest
-from mmsrec.features.pairs import Pairs
 from mmsrec.files import read_json
+from mmsrec.pairs.read import Pairs
+from mmsrec.settings.encoding import OpenClipEncoder
 from tests.unit.features.worlds import TINY, write_architecture
 from tests.unit.sources.hubs import COMMIT, REPOSITORY, hub
 from tests.unit.sources.tars import some_clips, write_clips

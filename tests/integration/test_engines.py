@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from snakemake.exceptions import MissingRuleException
 
-from mmsrec.media_rows import PICTURE_RULES, TRAILER_RULES
+from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
 from tests.integration.engines import (
     ROOT,
     Graph,

@@ -14,20 +14,20 @@ STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
 
 # A module imports from the layers before its own and from its own package. A new package takes its place here.
 LAYERS = (
-    {"errors", "rows"},
-    {"files", "parallel", "progress", "media_rows", "encoder_rows", "model_rows"},
-    {"pretrain_rows", "corpus_rows", "experiment_rows"},
-    {"params"},
-    {"artifacts", "experiments"},
+    {"errors"},
+    {"files", "workers", "progress", "settings", "video_decoder"},
+    {"artifacts"},
     {"sources", "sequences"},
     {"features"},
-    {"crawl", "model"},
-    {"evaluation", "baselines"},
+    {"crawl", "pairs"},
+    {"nn"},
+    {"models"},
+    {"evaluation"},
     {"training"},
     {"report", "recommend", "demo", "inspect"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-TORCH_PACKAGES = ("features/encoders", "model", "training", "evaluation", "baselines", "recommend.py")
+TORCH_PACKAGES = ("features/encoders", "nn", "models", "training", "evaluation", "recommend.py")
 TORCH_MODULES = {"torch", "torchvision", "open_clip", "transformers", "safetensors.torch"}
 # What a library that runs anywhere does not know.
 OUTER = {"snakemake", "dvc", "argparse", "workflow", "stage"}

@@ -3,9 +3,9 @@ import torch
 
 from mmsrec.errors import CatalogueError
 from mmsrec.recommend import recommend
-from mmsrec.training.models import Catalogue
+from mmsrec.training.dataset import Catalogue
 from tests.unit.evaluation.test_ranks import Scripted
-from tests.unit.model.test_sequences import make
+from tests.unit.nn.test_user_sequences import make
 
 CATALOGUE = Catalogue(
     item_ids=["a", "b", "c", "d"], users=["ann", "bob"], sequences=make([0, 1, 2], [3, 0]), features={}, inputs={}

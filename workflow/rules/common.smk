@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from mmsrec.errors import ParamsError
-from mmsrec.experiments import (
+from mmsrec.settings.plan import (
     Experiment,
     clip_corpora,
     clip_settings,
@@ -18,7 +18,7 @@ from mmsrec.experiments import (
     shard_corpora,
     trailer_domains,
 )
-from mmsrec.params import read_params
+from mmsrec.settings.params import read_params
 from mmsrec.sources.registry import read_registry
 
 PARAMS = read_params(Path("params.yaml"))

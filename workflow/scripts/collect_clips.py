@@ -6,10 +6,10 @@ from pathlib import Path
 import stage
 
 from mmsrec.artifacts import SCHEMAS, read_table
-from mmsrec.corpus_rows import ClipCorpus
 from mmsrec.crawl.clips import collect_clips
 from mmsrec.crawl.images import CONNECTIONS
-from mmsrec.params import read_params
+from mmsrec.settings.corpora import ClipCorpus
+from mmsrec.settings.params import read_params
 
 
 def main(flags: Namespace) -> None:

@@ -8,7 +8,7 @@ import stage
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.crawl.images import CONNECTIONS, collect_images, crawl_images, is_web, media_urls
 from mmsrec.errors import ParamsError
-from mmsrec.params import read_params, row_of
+from mmsrec.settings.params import read_params, row_of
 
 
 def main(flags: Namespace) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import stage
 
 from mmsrec.artifacts import SCHEMAS, read_table
-from mmsrec.crawl.trailer_ids import read_trailer_ids
 from mmsrec.crawl.trailers import crawl_trailers
 from mmsrec.errors import ParamsError
-from mmsrec.params import read_params, row_of
+from mmsrec.settings.params import read_params, row_of
+from mmsrec.sources.trailer_ids import read_trailer_ids
 
 
 def main(flags: Namespace) -> None:

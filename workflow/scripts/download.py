@@ -10,7 +10,7 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.sources.fetch import fetch
+from mmsrec.sources.download import fetch
 from mmsrec.sources.registry import find, read_registry
 
 

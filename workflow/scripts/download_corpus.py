@@ -10,8 +10,8 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.corpus_rows import ShardCorpus
-from mmsrec.params import read_params
+from mmsrec.settings.corpora import ShardCorpus
+from mmsrec.settings.params import read_params
 from mmsrec.sources.hub import CONNECTIONS, download_shards
 from mmsrec.sources.listing import Wanted
 

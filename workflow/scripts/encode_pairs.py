@@ -9,9 +9,9 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.corpus_rows import ShardCorpus
-from mmsrec.features.pairs_encode import encode_pairs
-from mmsrec.params import read_params, row_of
+from mmsrec.pairs.encode import encode_pairs
+from mmsrec.settings.corpora import ShardCorpus
+from mmsrec.settings.params import read_params, row_of
 
 
 def main(flags: Namespace) -> None:

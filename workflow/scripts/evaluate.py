@@ -6,7 +6,7 @@ from pathlib import Path
 import stage
 
 from mmsrec.evaluation.evaluate import evaluate
-from mmsrec.training.run import load
+from mmsrec.training.model_folder import load
 from mmsrec.training.runtime import start
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.evaluation.retrieval import evaluate_retrieval
-from mmsrec.features.pairs import Pairs
-from mmsrec.training.pretrained import load_encoder, load_untrained, read_pretrained_config
+from mmsrec.evaluation.zero_shot import evaluate_retrieval
+from mmsrec.pairs.read import Pairs
+from mmsrec.training.encoder_folder import load_encoder, load_untrained, read_pretrained_config
 from mmsrec.training.runtime import start
 
 

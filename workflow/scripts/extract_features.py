@@ -6,7 +6,7 @@ from pathlib import Path
 import stage
 
 from mmsrec.features.extract import extract_frames, extract_pictures, extract_texts
-from mmsrec.params import read_params, row_of
+from mmsrec.settings.params import read_params, row_of
 
 
 def main(flags: Namespace) -> None:

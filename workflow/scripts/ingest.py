@@ -5,7 +5,7 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.params import read_params, row_of
+from mmsrec.settings.params import read_params, row_of
 from mmsrec.sources.ingest import ingest
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.corpus_rows import ClipCorpus
-from mmsrec.params import read_params
-from mmsrec.sources.clips import ingest_clips
+from mmsrec.settings.corpora import ClipCorpus
+from mmsrec.settings.params import read_params
+from mmsrec.sources.captions import ingest_clips
 
 
 def main(flags: Namespace) -> None:

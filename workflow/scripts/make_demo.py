@@ -7,9 +7,9 @@ from pathlib import Path
 import stage
 
 from mmsrec.demo.addresses import MEDIA
-from mmsrec.demo.media import write_media
+from mmsrec.demo.media_files import write_media
 from mmsrec.demo.mirror import make_world, write_mirror
-from mmsrec.demo.world import SIZES
+from mmsrec.demo.taste_world import SIZES
 
 
 def main(flags: argparse.Namespace) -> None:

@@ -8,9 +8,9 @@ from make_demo import world_flags
 
 from mmsrec.demo.clip_shards import write_shards
 from mmsrec.demo.mirror import make_world
-from mmsrec.demo.world import SIZES
+from mmsrec.demo.taste_world import SIZES
 from mmsrec.features.encoders import encoder_digest, load_encoder
-from mmsrec.params import read_params, row_of
+from mmsrec.settings.params import read_params, row_of
 
 
 def main(flags: argparse.Namespace) -> None:

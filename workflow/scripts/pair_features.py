@@ -5,10 +5,10 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.corpus_rows import ClipCorpus
 from mmsrec.features.encoders import encoder_digest
-from mmsrec.features.pairs_join import pair_features
-from mmsrec.params import read_params, row_of
+from mmsrec.pairs.join import pair_features
+from mmsrec.settings.corpora import ClipCorpus
+from mmsrec.settings.params import read_params, row_of
 
 
 def main(flags: Namespace) -> None:

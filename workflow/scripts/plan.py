@@ -10,8 +10,10 @@ from typing import Any, get_args
 import stage
 from ruamel.yaml import YAML
 
-from mmsrec.experiment_rows import Domain, Modality
-from mmsrec.experiments import (
+from mmsrec.files import write_text
+from mmsrec.settings.experiments import Domain, Modality
+from mmsrec.settings.params import Params, read_params
+from mmsrec.settings.plan import (
     Experiment,
     FeatureFile,
     all_cores,
@@ -29,8 +31,6 @@ from mmsrec.experiments import (
     shard_corpora,
     trailer_domains,
 )
-from mmsrec.files import write_text
-from mmsrec.params import Params, read_params
 from mmsrec.sources.registry import SourceFile, read_registry
 
 # Keys of a row that a stage reads, some of which it may leave out.

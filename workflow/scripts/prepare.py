@@ -4,8 +4,8 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.params import read_params
 from mmsrec.sequences.prepare import prepare
+from mmsrec.settings.params import read_params
 
 
 def main(flags):

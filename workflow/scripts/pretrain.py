@@ -9,9 +9,9 @@ from pathlib import Path
 import stage
 
 from mmsrec.features.encoders import encoder_digest
-from mmsrec.features.pairs import Pairs
-from mmsrec.params import read_params, row_of
-from mmsrec.pretrain_rows import pretraining_settings
+from mmsrec.pairs.read import Pairs
+from mmsrec.settings.params import read_params, row_of
+from mmsrec.settings.pretraining import pretraining_settings
 from mmsrec.training.distributed import world
 from mmsrec.training.pretrain import pretrain
 from mmsrec.training.runtime import start

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.experiments import Core, Experiment
-from mmsrec.params import read_params
 from mmsrec.report.inputs import Inputs
 from mmsrec.report.page import write_report
+from mmsrec.settings.params import read_params
+from mmsrec.settings.plan import Core, Experiment
 
 
 def main(flags: Namespace) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.features.frames import sample_frames
-from mmsrec.params import read_params
+from mmsrec.features.frame_table import sample_frames
+from mmsrec.settings.params import read_params
 
 
 def main(flags: Namespace) -> None:

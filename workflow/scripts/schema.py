@@ -7,7 +7,7 @@ from pathlib import Path
 import stage
 
 from mmsrec.files import write_text
-from mmsrec.params import schema
+from mmsrec.settings.params import schema
 
 
 def main(flags: Namespace) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mmsrec.corpus_rows import ClipCorpus, ShardCorpus
 from mmsrec.errors import MmsrecError, ParamsError
-from mmsrec.experiments import Experiment
-from mmsrec.params import Params, read_params, row_of
+from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
+from mmsrec.settings.params import Params, read_params, row_of
+from mmsrec.settings.plan import Experiment
 
 if TYPE_CHECKING:
     import torch
 
-    from mmsrec.training.models import Catalogue
+    from mmsrec.training.dataset import Catalogue
 
 Kind = TypeVar("Kind", ShardCorpus, ClipCorpus)
 
@@ -61,7 +61,7 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
     """The parameters, the experiment that the flags name, and the catalogue with the features that it reads."""
     # Imported here, because the stages before training need no torch.
     from mmsrec.features.encoders import encoder_digest
-    from mmsrec.training.models import FeatureInput, read_catalogue
+    from mmsrec.training.dataset import FeatureInput, read_catalogue
 
     params = read_params(flags.params)
     row_of(params.domains, flags.domain, "domains")

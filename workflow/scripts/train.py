@@ -9,8 +9,8 @@ from pathlib import Path
 import stage
 
 from mmsrec.training.distributed import world
+from mmsrec.training.model_folder import train, untrained
 from mmsrec.training.profile import profile_steps
-from mmsrec.training.run import train, untrained
 from mmsrec.training.runtime import start
 
 

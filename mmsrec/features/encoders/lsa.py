@@ -11,9 +11,9 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from mmsrec.encoder_rows import LsaEncoder
 from mmsrec.errors import FeatureError
-from mmsrec.features.encoders.base import Encoder, Tower, encoder_digest
+from mmsrec.features.encoders.encoder import Encoder, Tower, encoder_digest
+from mmsrec.settings.encoding import LsaEncoder
 
 # Power iterations of the randomised SVD: on Beauty's titles, 4 keep 98.9 % of the variance that 8 keep, in a second.
 POWER_ITERATIONS = 4

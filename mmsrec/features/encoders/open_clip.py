@@ -18,10 +18,10 @@ from open_clip.transformer import text_global_pool
 from PIL.Image import Image
 from torchvision.transforms import Compose, Normalize
 
-from mmsrec.encoder_rows import SEEDED, OpenClipEncoder
 from mmsrec.errors import FeatureError
-from mmsrec.features.encoders import network
-from mmsrec.features.encoders.base import Encoder, Tower, encoder_digest
+from mmsrec.features.encoders import frozen
+from mmsrec.features.encoders.encoder import Encoder, Tower, encoder_digest
+from mmsrec.settings.encoding import SEEDED, OpenClipEncoder
 
 
 def load(name: str, row: OpenClipEncoder, corpus: Sequence[str]) -> Encoder:
@@ -30,11 +30,11 @@ def load(name: str, row: OpenClipEncoder, corpus: Sequence[str]) -> Encoder:
     Raises:
         FeatureError: the model is unknown, or its weights cannot be had.
     """
-    where = network.device()
+    where = frozen.device()
     architecture = _architecture(name, row)
     model = _model(name, row, architecture)
-    weights = network.weights_digest(model)
-    model = network.frozen(model, where)
+    weights = frozen.weights_digest(model)
+    model = frozen.frozen(model, where)
     towers = {"text": _text_tower(model, architecture, where), "vision": _vision_tower(model, where)}
     dim = open_clip.get_model_config(architecture)["embed_dim"]
     return Encoder(name, dim, encoder_digest(row), weights, towers)
@@ -69,21 +69,21 @@ def _architecture(name: str, row: OpenClipEncoder) -> str:
 def _model(name: str, row: OpenClipEncoder, architecture: str) -> torch.nn.Module:
     if row.weights == SEEDED:
         # The towers' own base weights would come from the hub.
-        return network.seeded(lambda: open_clip.create_model(architecture, pretrained_text=False), row.seed)
+        return frozen.seeded(lambda: open_clip.create_model(architecture, pretrained_text=False), row.seed)
     tag = open_clip.get_pretrained_cfg(architecture, row.weights)
     if not tag and not Path(row.weights).is_file():
         known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)) or "none"
         error = ValueError(f"no such file, and the hub's tags of {architecture} are: {known}")
-        raise network.missing_weights(name, row, f"the file {row.weights}", error)
+        raise frozen.missing_weights(name, row, f"the file {row.weights}", error)
     tried = f"the hub's tag {row.weights}" if tag else f"the file {row.weights}"
     try:
         # OpenAI's weights were trained with a faster approximation of GELU, which the plain architecture has not.
         return open_clip.create_model(architecture, row.weights, force_quick_gelu=bool(tag.get("quick_gelu")))
     except UnpicklingError as error:
         refused = ValueError("it holds more than tensors, which could run code, or is no weights file")
-        raise network.missing_weights(name, row, tried, refused) from error
+        raise frozen.missing_weights(name, row, tried, refused) from error
     except (RuntimeError, OSError, ValueError, KeyError, EOFError) as error:
-        raise network.missing_weights(name, row, tried, error) from error
+        raise frozen.missing_weights(name, row, tried, error) from error
 
 
 def _text_tower(model: torch.nn.Module, architecture: str, where: torch.device) -> Tower:
@@ -94,14 +94,14 @@ def _text_tower(model: torch.nn.Module, architecture: str, where: torch.device) 
     def prepare(texts: Sequence[str]) -> dict[str, torch.Tensor]:
         tokens = tokenizer(list(texts))
         length = int(tokens.argmax(dim=1).max()) + 1 if shortened else tokens.shape[1]
-        return {"text": network.staged(tokens[:, :length].contiguous(), where)}
+        return {"text": frozen.staged(tokens[:, :length].contiguous(), where)}
 
     return Tower(
         prepare=prepare,
-        encode=network.encoding(encode, where),
-        batch_size=network.batch_size(where, "text"),
+        encode=frozen.encoding(encode, where),
+        batch_size=frozen.batch_size(where, "text"),
         preprocessing=f"open_clip's tokenizer of {architecture}, {tokenizer.context_length} tokens",
-        on_host=network.on_host(where),
+        on_host=frozen.on_host(where),
     )
 
 
@@ -122,7 +122,7 @@ def _vision_tower(model: torch.nn.Module, where: torch.device) -> Tower:
     settings = PreprocessCfg(**open_clip.get_model_preprocess_cfg(model))
     steps = image_transform_v2(settings, is_train=False).transforms
     crop = Compose([step for step in steps if not isinstance(step, MaybeToTensor | Normalize)])
-    precision = network.precision(where)
+    precision = frozen.precision(where)
     # Of pixels in 0 .. 255.
     mean, deviation = (
         255 * torch.tensor(values, device=where).view(3, 1, 1) for values in (settings.mean, settings.std)
@@ -130,7 +130,7 @@ def _vision_tower(model: torch.nn.Module, where: torch.device) -> Tower:
 
     def prepare(images: Sequence[Image]) -> dict[str, torch.Tensor]:
         pixels = torch.from_numpy(np.stack([np.asarray(crop(image)) for image in images]))
-        return {"pixels": network.staged(pixels, where)}
+        return {"pixels": frozen.staged(pixels, where)}
 
     def encode(pixels: torch.Tensor) -> torch.Tensor:
         normalised = (pixels.permute(0, 3, 1, 2).float() - mean) / deviation
@@ -138,11 +138,11 @@ def _vision_tower(model: torch.nn.Module, where: torch.device) -> Tower:
 
     return Tower(
         prepare=prepare,
-        encode=network.encoding(encode, where),
-        batch_size=network.batch_size(where, "vision"),
+        encode=frozen.encoding(encode, where),
+        batch_size=frozen.batch_size(where, "vision"),
         preprocessing=(
             f"RGB, {settings.interpolation} resize of the {settings.resize_mode} side to {settings.size}, centre crop,"
             f" mean {settings.mean}, deviation {settings.std}"
         ),
-        on_host=network.on_host(where),
+        on_host=frozen.on_host(where),
     )

@@ -8,11 +8,11 @@ import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from mmsrec.encoder_rows import SEEDED, TransformersEncoder
 from mmsrec.errors import ArtifactError, FeatureError
-from mmsrec.features.encoders import network
-from mmsrec.features.encoders.base import Encoder, Tower, encoder_digest
+from mmsrec.features.encoders import frozen
+from mmsrec.features.encoders.encoder import Encoder, Tower, encoder_digest
 from mmsrec.files import read_json
+from mmsrec.settings.encoding import SEEDED, TransformersEncoder
 
 
 class Recipe(NamedTuple):
@@ -29,16 +29,16 @@ def load(name: str, row: TransformersEncoder, corpus: Sequence[str]) -> Encoder:
     Raises:
         FeatureError: the model cannot be had, or its folder states a pooling that is not known.
     """
-    where = network.device()
+    where = frozen.device()
     recipe = _stored_recipe(name, row) if row.pooling == "stored" else Recipe(row.pooling, row.max_tokens, False)
     try:
         tokenizer = AutoTokenizer.from_pretrained(row.model)
         model = _model(row)
     except (OSError, ValueError, KeyError) as error:
         tried = f"the folder {row.model}" if Path(row.model).is_dir() else f"the hub's model {row.model}"
-        raise network.missing_weights(name, row, tried, error) from error
-    weights = network.weights_digest(model)
-    tower = _text_tower(network.frozen(model, where), tokenizer, recipe, where)
+        raise frozen.missing_weights(name, row, tried, error) from error
+    weights = frozen.weights_digest(model)
+    tower = _text_tower(frozen.frozen(model, where), tokenizer, recipe, where)
     dim = model.config.hidden_size
     return Encoder(name, dim, encoder_digest(row), weights, {"text": tower})
 
@@ -46,7 +46,7 @@ def load(name: str, row: TransformersEncoder, corpus: Sequence[str]) -> Encoder:
 def _model(row: TransformersEncoder) -> PreTrainedModel:
     if row.weights == SEEDED:
         config = AutoConfig.from_pretrained(row.model)
-        model = network.seeded(lambda: AutoModel.from_config(config), row.seed)
+        model = frozen.seeded(lambda: AutoModel.from_config(config), row.seed)
     else:
         model = AutoModel.from_pretrained(row.model, dtype=torch.float32)
     if getattr(model, "pooler", None) is not None:
@@ -63,7 +63,7 @@ def _text_tower(
 
     def prepare(texts: Sequence[str]) -> dict[str, torch.Tensor]:
         tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt")
-        return {name: network.staged(tensor, where) for name, tensor in tokens.items()}
+        return {name: frozen.staged(tensor, where) for name, tensor in tokens.items()}
 
     def encode(**tokens: torch.Tensor) -> torch.Tensor:
         pooled = pool(model(**tokens).last_hidden_state.float(), tokens["attention_mask"])
@@ -71,11 +71,11 @@ def _text_tower(
 
     return Tower(
         prepare=prepare,
-        encode=network.encoding(encode, where),
-        batch_size=network.batch_size(where, "text"),
+        encode=frozen.encoding(encode, where),
+        batch_size=frozen.batch_size(where, "text"),
         preprocessing=f"the model's tokenizer, {longest} tokens; {recipe.pooling} of the last layer"
         + (", unit length" if recipe.normalize else ""),
-        on_host=network.on_host(where),
+        on_host=frozen.on_host(where),
     )
 
 

@@ -9,8 +9,8 @@ import polars as pl
 import pyarrow as pa
 from PIL import Image, ImageDraw
 
-from mmsrec.media_rows import Crawl
-from mmsrec.params import read_params
+from mmsrec.settings.crawling import Crawl
+from mmsrec.settings.params import read_params
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 HASTE: Mapping[str, Any] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from mmsrec.crawl import network
+from mmsrec.crawl import http
 from mmsrec.crawl.images import crawl_images
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import picture, policy, urls
@@ -120,6 +120,6 @@ def routes() -> dict[str, Reply | Sequence[Reply]]:
 @contextmanager
 def loopback_counts_as_public() -> Iterator[None]:
     """Lets 127.0.0.1, and it alone of the private addresses, pass for a public one."""
-    real = network.is_public
-    with mock.patch.object(network, "is_public", lambda address: address == "127.0.0.1" or real(address)):
+    real = http.is_public
+    with mock.patch.object(http, "is_public", lambda address: address == "127.0.0.1" or real(address)):
         yield

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, read_table
-from mmsrec.corpus_rows import ClipCorpus
 from mmsrec.crawl.clips import collect_clips
 from mmsrec.crawl.video_formats import sniff
 from mmsrec.errors import ArchiveError
-from mmsrec.sources.clips import ingest_clips, media_url
+from mmsrec.settings.corpora import ClipCorpus
+from mmsrec.sources.captions import ingest_clips, media_url
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import files, ledger, picture, policy
 

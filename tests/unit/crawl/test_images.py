@@ -12,7 +12,7 @@ import pytest
 
 from mmsrec.crawl.images import collect_images, crawl_images, media_urls
 from mmsrec.errors import CatalogueError
-from mmsrec.media_rows import Vision
+from mmsrec.settings.crawling import Vision
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import PARAMS, files, ledger, picture, policy, urls
 

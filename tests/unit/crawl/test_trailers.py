@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from yt_dlp.utils import DownloadError
 
-from mmsrec.crawl.pages import Throttled, meaning_of
 from mmsrec.crawl.trailers import crawl_trailers
+from mmsrec.crawl.video_pages import Throttled, meaning_of
 from mmsrec.errors import CrawlError
-from mmsrec.media_rows import Trailers
-from mmsrec.params import read_params
+from mmsrec.settings.crawling import Trailers
+from mmsrec.settings.params import read_params
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import PARAMS, files, ledger
 from tests.unit.crawl.videos import video

@@ -1,8 +1,8 @@
 import pytest
 
-from mmsrec.demo.media import write_media
+from mmsrec.demo.media_files import write_media
 from mmsrec.demo.mirror import make_world, raw_files, write_mirror
-from mmsrec.demo.world import SIZES
+from mmsrec.demo.taste_world import SIZES
 
 
 @pytest.fixture(scope="session")

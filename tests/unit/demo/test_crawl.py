@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmsrec.crawl.images import crawl_images
-from mmsrec.crawl.trailer_ids import read_trailer_ids
 from mmsrec.crawl.trailers import crawl_trailers
 from mmsrec.demo.mirror import raw_files
 from mmsrec.demo.server import serving
-from mmsrec.params import read_params
+from mmsrec.settings.params import read_params
 from mmsrec.sources.ingest import ingest
+from mmsrec.sources.trailer_ids import read_trailer_ids
 from tests.unit.crawl.examples import PARAMS, ledger, policy
 from tests.unit.demo.truth import SHOPS, read_metadata
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from mmsrec.demo.world import SIZES
+from mmsrec.demo.taste_world import SIZES
 from tests.unit.demo.truth import read_members
 
 MOVIELENS_GENRES = (

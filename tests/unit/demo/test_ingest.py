@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmsrec.demo.mirror import write_mirror
-from mmsrec.demo.world import SIZES
+from mmsrec.demo.taste_world import SIZES
 from mmsrec.sources.ingest import ingest
 from tests.unit.demo.truth import read_members, read_ratings
 

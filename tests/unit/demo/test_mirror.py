@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from mmsrec.demo.mirror import make_world, raw_files, write_mirror
-from mmsrec.demo.world import SIZES
+from mmsrec.demo.taste_world import SIZES
 from mmsrec.files import sha256
 
 

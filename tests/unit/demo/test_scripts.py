@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from mmsrec.demo.media import faults_of, media_of
+from mmsrec.demo.media_files import faults_of, media_of
 
 TIMEOUT = 300  # seconds, of a script on a busy machine
 READ = "import sys, urllib.request; print(len(urllib.request.urlopen(sys.argv[1], timeout=5).read()))"

@@ -5,10 +5,10 @@ import pytest
 import requests
 
 from mmsrec.demo.faults import RAW_FAULTS
-from mmsrec.demo.media import faults_of, media_of
+from mmsrec.demo.media_files import faults_of, media_of
 from mmsrec.demo.server import serving
 from mmsrec.errors import ArtifactError, DemoError
-from mmsrec.sources.fetch import fetch
+from mmsrec.sources.download import fetch
 from mmsrec.sources.registry import SourceFile
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmsrec.demo.world import SIZES
+from mmsrec.demo.taste_world import SIZES
 from tests.unit.demo.truth import measure_world
 
 

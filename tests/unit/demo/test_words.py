@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mmsrec.demo.looks import PATTERNS, look_of
+from mmsrec.demo.taste_world import FACTOR_INDEX, FACTORS, PICTURE, TEXT
 from mmsrec.demo.words import Draw, vocabulary
-from mmsrec.demo.world import FACTOR_INDEX, FACTORS, PICTURE, TEXT
 
 NAMES = ["shop", "wear", "films"]
 

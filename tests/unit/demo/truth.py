@@ -18,7 +18,7 @@ from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
 from mmsrec.demo.mirror import World, make_world, raw_files
-from mmsrec.demo.world import FACTORS, PICTURE, SIZES, TEXT, WorldSize, affinity
+from mmsrec.demo.taste_world import FACTORS, PICTURE, SIZES, TEXT, WorldSize, affinity
 
 CORE = 5
 CUTOFF = 10

@@ -4,10 +4,10 @@ import torch
 from mmsrec.evaluation import ranks as ranks_module
 from mmsrec.evaluation.metrics import chance, metrics
 from mmsrec.evaluation.ranks import rank, rank_vectors
-from mmsrec.model import parallel
-from mmsrec.model.mmsrec import MMSRec
-from mmsrec.model.recommender import Features, Recommender
-from mmsrec.model.sequences import Sequences
+from mmsrec.models.mmsrec import MMSRec
+from mmsrec.models.recommender import Features, Recommender
+from mmsrec.nn import threads
+from mmsrec.nn.user_sequences import Sequences
 from tests.made import Made
 from tests.unit.training.examples import SETTINGS, walks
 
@@ -69,7 +69,7 @@ def test_top_items_are_those_with_the_highest_scores(monkeypatch, tile):
 
 
 def test_memory_does_not_grow_with_the_catalogue(monkeypatch):
-    monkeypatch.setattr(parallel, "MOST", 1)  # `Made` sees its own thread
+    monkeypatch.setattr(threads, "MOST", 1)  # `Made` sees its own thread
     monkeypatch.setattr(ranks_module, "TILE_ITEMS", 40)
     largest = []
     for items in (100, 1000):

@@ -10,14 +10,15 @@ import pytest
 from PIL import Image
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.encoder_rows import Frames, LsaEncoder, OpenClipEncoder
 from mmsrec.errors import FeatureError
-from mmsrec.features import encoders, extract, frames
+from mmsrec.features import encoders, extract
+from mmsrec.features import frame_table as frame_tables
 from mmsrec.features.encoders import Encoder, Tower, encoder_digest
 from mmsrec.features.extract import extract_frames, extract_pictures, extract_texts
-from mmsrec.features.frames import sample_frames
-from mmsrec.features.store import read_features, read_provenance
-from tests.unit.features.test_video import CLIPS
+from mmsrec.features.feature_file import read_features, read_provenance
+from mmsrec.features.frame_table import sample_frames
+from mmsrec.settings.encoding import Frames, LsaEncoder, OpenClipEncoder
+from tests.unit.features.test_frame_sampler import CLIPS
 from tests.unit.features.worlds import picture, write_items, write_media
 
 ROW = LsaEncoder(kind="lsa", dim=4, ngrams=1, min_items=2, seed=0)
@@ -188,7 +189,7 @@ def frame_table(path, counts):
     part = path.with_suffix(".part")
     write_table(part, pl.DataFrame(rows).to_arrow(), SCHEMAS["frames"], {"undecodable": "{}"})
     metadata = {"sampling": '{"rule":"first"}', "undecodable": "{}"}
-    frames.write_batches(path, frames._row_groups([part]), SCHEMAS["frames"], metadata)
+    frame_tables.write_batches(path, frame_tables._row_groups([part]), SCHEMAS["frames"], metadata)
     return {item: [row["jpeg"] for row in rows if row["item_id"] == item] for item in counts}
 
 
@@ -222,7 +223,7 @@ def test_from_videos_to_features(tmp_path, stub, capfd):
         ("i2", 4),
         ("i3", 4),
     ]
-    assert list(frames.read_undecodable(table)) == ["i1"]
+    assert list(frame_tables.read_undecodable(table)) == ["i1"]
     output = tmp_path / "vision.parquet"
     extract_frames(tmp_path / "items.parquet", table, "stub", STUB, output, domain="films")
     assert read_features(output, ids).present.tolist() == [True, False, True, True]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsrec.encoder_rows import Frames
-from mmsrec.features.video import sample_video
+from mmsrec.features.frame_sampler import sample_video
+from mmsrec.settings.encoding import Frames
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 

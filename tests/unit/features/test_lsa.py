@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mmsrec.encoder_rows import LsaEncoder
 from mmsrec.errors import FeatureError
 from mmsrec.features.encoders import encoder_digest, load_encoder
+from mmsrec.settings.encoding import LsaEncoder
 
 WORDS = [f"word{number}" for number in range(40)]
 

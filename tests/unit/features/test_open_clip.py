@@ -10,9 +10,9 @@ from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import save_file
 
-from mmsrec.encoder_rows import OpenClipEncoder
 from mmsrec.errors import FeatureError
-from mmsrec.features.encoders import encoder_digest, load_encoder, network
+from mmsrec.features.encoders import encoder_digest, frozen, load_encoder
+from mmsrec.settings.encoding import OpenClipEncoder
 from tests.unit.features.worlds import picture, write_architecture
 
 TEXTS = ["red soap", "a blue brush for long hair", "x", "word " * 200]
@@ -33,7 +33,7 @@ def file_row(model, weights):
 
 @pytest.fixture
 def in_full_precision(monkeypatch):
-    monkeypatch.setattr(network, "precision", lambda where: torch.float32)
+    monkeypatch.setattr(frozen, "precision", lambda where: torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_padding_is_left_out(architecture):
 def test_bfloat16_keeps_the_direction(architecture, monkeypatch):
     vectors = []
     for precision in (torch.float32, torch.bfloat16):
-        monkeypatch.setattr(network, "precision", lambda where, precision=precision: precision)
+        monkeypatch.setattr(frozen, "precision", lambda where, precision=precision: precision)
         vectors.append(load_encoder("tiny", row(architecture)).encode_images(images()))
     cosine = (vectors[0] * vectors[1]).sum(1) / np.prod([np.linalg.norm(each, axis=1) for each in vectors], axis=0)
     assert cosine.min() > 0.999
@@ -103,7 +103,7 @@ def test_weights_come_from_a_local_file(architecture, official, tmp_path, suffix
     else:
         save_file(model.state_dict(), path)
     encoder = load_encoder("tiny", file_row(architecture, path))
-    assert encoder.weights == network.weights_digest(model)
+    assert encoder.weights == frozen.weights_digest(model)
     np.testing.assert_allclose(
         encoder.encode_texts(TEXTS), load_encoder("tiny", row(architecture)).encode_texts(TEXTS), atol=1e-6
     )

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from mmsrec.encoder_rows import TransformersEncoder
 from mmsrec.errors import FeatureError
-from mmsrec.features.encoders import encoder_digest, load_encoder, network
+from mmsrec.features.encoders import encoder_digest, frozen, load_encoder
+from mmsrec.settings.encoding import TransformersEncoder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "soap", "brush", "for", "hair"]
 TEXTS = ["red soap", "a blue brush for hair", "hair " * 90, "soap"]
@@ -58,7 +58,7 @@ def stored(folder, tmp_path, *, modes=("mean_tokens",), modules=("Transformer", 
 
 @pytest.fixture(autouse=True)
 def in_full_precision(monkeypatch):
-    monkeypatch.setattr(network, "precision", lambda where: torch.float32)
+    monkeypatch.setattr(frozen, "precision", lambda where: torch.float32)
 
 
 def slow(folder, pool, max_tokens):

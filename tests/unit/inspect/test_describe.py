@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mmsrec.errors import ArtifactError, FeatureError
-from mmsrec.features.store import Provenance, write_features
+from mmsrec.features.feature_file import Provenance, write_features
 from mmsrec.inspect.describe import describe
 from mmsrec.inspect.nearest import nearest
 from mmsrec.inspect.sheet import CELL, LABEL, write_sheet

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.experiments import Retrieval, cores_of, experiments_of, retrievals_of
 from mmsrec.files import write_json
-from mmsrec.params import Params, parse_params, read_params
 from mmsrec.report.inputs import Inputs, metric_names
+from mmsrec.settings.params import Params, parse_params, read_params
+from mmsrec.settings.plan import Retrieval, cores_of, experiments_of, retrievals_of
 
 ROOT = Path(__file__).parents[3]
 TITLE = "Planted <script>alert('1')</script> & numbers"

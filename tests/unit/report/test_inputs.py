@@ -3,9 +3,9 @@
 import pytest
 
 from mmsrec.errors import ArtifactError
-from mmsrec.experiments import Core, Experiment
 from mmsrec.files import read_json, write_json
 from mmsrec.report.inputs import metric_names
+from mmsrec.settings.plan import Core, Experiment
 from tests.unit.report.conftest import inputs_at
 
 EXPERIMENT = Experiment("sports", 5, "mmsrec-text", 1)

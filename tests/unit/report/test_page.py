@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 
 from mmsrec.errors import ArtifactError, ParamsError
-from mmsrec.experiment_rows import Report
-from mmsrec.experiments import Experiment
 from mmsrec.report.page import EXHIBITS, write_report
+from mmsrec.settings.experiments import Report
+from mmsrec.settings.plan import Experiment
 from tests.unit.report.conftest import inputs_at
 
 FILES = {"table1.csv", "table1.md", "table2.csv", "table2.md", "table3.csv", "table3.md", "learning.csv", "report.html"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsrec.experiments import cores_of, experiments_of, retrievals_of
+from mmsrec.settings.plan import cores_of, experiments_of, retrievals_of
 
 ROOT = Path(__file__).parents[3]
 

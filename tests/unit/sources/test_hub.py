@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmsrec.errors import ArtifactError, ChecksumError, DownloadError
-from mmsrec.sources import hub as module
+from mmsrec.sources import hub as hub_module
 from mmsrec.sources.hub import PARTIAL, PENDING, download_shards
 from mmsrec.sources.listing import LISTING, Wanted, read_listing
 from tests.servers import Reply
@@ -180,7 +180,7 @@ def test_nothing_that_matches_and_too_much_are_errors(served, tmp_path):
 
 
 def test_a_hub_that_does_not_answer_is_given_up(served, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(hub_module, "WAIT_SECONDS", 0.1)
     server = served({tree(FOLDER): Reply(delay=0.6)})
     with pytest.raises(DownloadError, match="cannot serve"):
         download_shards(WANTED, tmp_path, endpoint=server.base)

@@ -11,8 +11,8 @@ import pytest
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import ArtifactError, ParseError
-from mmsrec.experiment_rows import Domain
 from mmsrec.files import read_json
+from mmsrec.settings.experiments import Domain
 from mmsrec.sources.ingest import SOURCES, ingest
 
 ROOT = Path(__file__).parents[3]

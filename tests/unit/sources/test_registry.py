@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mmsrec.errors import RegistryError
-from mmsrec.params import read_params
+from mmsrec.settings.params import read_params
 from mmsrec.sources.registry import COLUMNS, SourceFile, find, read_registry
 
 ROOT = Path(__file__).parents[3]

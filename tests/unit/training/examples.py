@@ -2,9 +2,9 @@
 
 import torch
 
-from mmsrec.experiment_rows import Training
-from mmsrec.model.sequences import Sequences
-from mmsrec.pretrain_rows import Pretraining, Weights
+from mmsrec.nn.user_sequences import Sequences
+from mmsrec.settings.experiments import Training
+from mmsrec.settings.pretraining import Pretraining, Weights
 
 SETTINGS = Training(
     dim=16,

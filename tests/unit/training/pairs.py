@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mmsrec.features.pairs import PairBatch, Pairs
-from mmsrec.features.pairs_write import write_pairs
-from mmsrec.features.store import Provenance
+from mmsrec.features.feature_file import Provenance
+from mmsrec.pairs.read import PairBatch, Pairs
+from mmsrec.pairs.write import write_pairs
 
 DIGEST = "right"
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from mmsrec.errors import CatalogueError
-from mmsrec.model.recommender import TrainedRecommender
+from mmsrec.models.recommender import TrainedRecommender
 from mmsrec.training.batches import Batches, examples
 from mmsrec.training.runtime import generator_of
-from tests.unit.model.test_sequences import make
+from tests.unit.nn.test_user_sequences import make
 from tests.unit.training.examples import SETTINGS, walks
 
 

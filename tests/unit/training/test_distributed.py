@@ -8,11 +8,11 @@ from unittest import mock
 import pytest
 import torch
 
-from mmsrec.features.pairs import Pairs
-from mmsrec.model.contrastive import TERMS, compared, contrastive_terms, views_of
-from mmsrec.model.item_encoder import ItemEncoder
-from mmsrec.model.pretraining import Items, encode_views
-from mmsrec.training import contrast
+from mmsrec.nn.contrastive_loss import TERMS, compared, contrastive_terms, views_of
+from mmsrec.nn.item_encoder import ItemEncoder
+from mmsrec.nn.views import Items, encode_views
+from mmsrec.pairs.read import Pairs
+from mmsrec.training import pretrain_step
 from mmsrec.training.distributed import World
 from mmsrec.training.runtime import seed_everything
 from mmsrec.training.weights import read_weights
@@ -33,7 +33,7 @@ def losses(folder: Path, name: str) -> dict[int, dict[str, float]]:
 def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
     corpus(folder / "pairs", batch())
-    with mock.patch.dict(contrast.CHUNK):
+    with mock.patch.dict(pretrain_step.CHUNK):
         for name in ("even", "uneven"):
             worker.run(name, folder, ALONE)
     return folder
@@ -87,7 +87,7 @@ def test_local_negatives_are_those_of_a_process_and_means_are_over_all_anchors(a
 
 def test_a_run_whose_processes_were_killed_goes_on_in_one(alone, two):
     assert sorted(losses(two, "killed")) == list(range(1, worker.KILLED_AT))
-    with mock.patch.dict(contrast.CHUNK):
+    with mock.patch.dict(pretrain_step.CHUNK):
         worker.run("killed", two, ALONE)
     one, resumed = losses(alone, "even"), losses(two, "killed")
     assert len(one) == len(resumed) == 20

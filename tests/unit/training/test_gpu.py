@@ -8,14 +8,14 @@ import torch
 from torch.nn import functional as F
 
 from mmsrec.evaluation.ranks import rank
-from mmsrec.model.losses import catalogue_cross_entropy
-from mmsrec.model.mmsrec import MMSRec
-from mmsrec.model.recommender import Features
-from mmsrec.model.sequences import Sequences
-from mmsrec.training import finetune as finetune_module
+from mmsrec.models.mmsrec import MMSRec
+from mmsrec.models.recommender import Features
+from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
+from mmsrec.nn.user_sequences import Sequences
+from mmsrec.training import next_item
 from mmsrec.training.batches import Batches
 from mmsrec.training.distributed import World
-from mmsrec.training.finetune import adamw, finetune, train_step
+from mmsrec.training.next_item import adamw, finetune, train_step
 from mmsrec.training.runtime import seed_everything, start
 from tests.unit.training.examples import SETTINGS, walks
 
@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_history_and_weights(gpu, tmp_path, setting
 @WAYS
 def test_a_killed_training_ends_as_an_unbroken_one(gpu, tmp_path, monkeypatch, settings):
     unbroken = finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "unbroken", {})
-    step, done = finetune_module.train_step, []
+    step, done = next_item.train_step, []
 
     def dies(*arguments):
         done.append(1)
@@ -112,7 +112,7 @@ def test_a_killed_training_ends_as_an_unbroken_one(gpu, tmp_path, monkeypatch, s
         return step(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(finetune_module, "train_step", dies)
+        patch.setattr(next_item, "train_step", dies)
         with pytest.raises(InterruptedError):
             finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "killed", {}, save_minutes=0.0)
     resumed = finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "killed", {})

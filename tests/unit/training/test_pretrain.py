@@ -5,12 +5,12 @@ import torch
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import ArtifactError, CheckpointError, FeatureError
-from mmsrec.features.pairs import Pairs
-from mmsrec.model.pretraining import Items, encode_views
-from mmsrec.pretrain_rows import PretrainingRow, Weights
+from mmsrec.nn.views import Items, encode_views
+from mmsrec.pairs.read import Pairs
+from mmsrec.settings.pretraining import PretrainingRow, Weights
 from mmsrec.training.distributed import World
+from mmsrec.training.encoder_folder import load_encoder, read_pretrained_config
 from mmsrec.training.pretrain import pretrain
-from mmsrec.training.pretrained import load_encoder, read_pretrained_config
 from mmsrec.training.weights import read_weights
 from tests.unit.training.examples import PRETRAINING
 from tests.unit.training.pairs import batch, corpus

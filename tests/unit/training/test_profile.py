@@ -3,10 +3,10 @@ import re
 import pytest
 import torch
 
-from mmsrec.baselines.pop import Pop
 from mmsrec.errors import TrainingError
-from mmsrec.model.mmsrec import MMSRec
-from mmsrec.model.recommender import Features
+from mmsrec.models.mmsrec import MMSRec
+from mmsrec.models.pop import Pop
+from mmsrec.models.recommender import Features
 from mmsrec.training import profile
 from mmsrec.training.profile import PARTS, profile_steps
 from tests.unit.training.examples import SETTINGS, walks

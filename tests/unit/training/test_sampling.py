@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from mmsrec.model import losses
-from mmsrec.model.losses import catalogue_cross_entropy, sampled_cross_entropy
-from mmsrec.model.recommender import Negatives, Predictions
+from mmsrec.nn import catalogue_loss
+from mmsrec.nn.catalogue_loss import catalogue_cross_entropy, sampled_cross_entropy
+from mmsrec.nn.predictions import Negatives, Predictions
 from mmsrec.training.runtime import generator_of
 from mmsrec.training.sampling import NegativeSampler, own_items
-from tests.unit.model.test_sequences import make
+from tests.unit.nn.test_user_sequences import make
 from tests.unit.training.examples import walks
 
 ITEMS = 12
@@ -69,7 +69,7 @@ def slow_loss(queries, items, targets, negatives):
 
 @pytest.mark.parametrize("tile", [1, 20, 1 << 22])
 def test_value_and_gradients_equal_the_plain_loss(monkeypatch, tile):
-    monkeypatch.setitem(losses.TILE_ELEMENTS, "cpu", tile)
+    monkeypatch.setitem(catalogue_loss.TILE_ELEMENTS, "cpu", tile)
     torch.manual_seed(0)
     leaves = [torch.randn(7, 4, requires_grad=True), torch.randn(ITEMS, 4, requires_grad=True)]
     targets, draws = torch.randint(ITEMS, (7,)), sampler(9).draw(generator_of(3))

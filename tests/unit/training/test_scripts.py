@@ -11,13 +11,13 @@ from ruamel.yaml import YAML
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.features.encoders import encoder_digest
-from mmsrec.features.pairs import PairBatch
-from mmsrec.features.pairs_write import write_pairs
-from mmsrec.features.store import Provenance
+from mmsrec.features.feature_file import Provenance
 from mmsrec.files import read_json
-from mmsrec.params import read_params
+from mmsrec.pairs.read import PairBatch
+from mmsrec.pairs.write import write_pairs
+from mmsrec.settings.params import read_params
 from tests.unit.training.examples import PRETRAINING, SETTINGS
-from tests.unit.training.test_run import write_shop, write_text
+from tests.unit.training.test_model_folder import write_shop, write_text
 
 ROOT = Path(__file__).parents[3]
 PAIRS = 60

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 import torch._dynamo  # the first step of an optimiser imports it, in each process for seconds
 
-from mmsrec.features.pairs import Pairs
-from mmsrec.pretrain_rows import Pretraining, PretrainingRow
-from mmsrec.training.contrast import CHUNK
+from mmsrec.pairs.read import Pairs
+from mmsrec.settings.pretraining import Pretraining, PretrainingRow
 from mmsrec.training.distributed import World, world
 from mmsrec.training.pretrain import pretrain
+from mmsrec.training.pretrain_step import CHUNK
 from tests.unit.training.examples import PRETRAINING
 from tests.unit.training.pairs import DIGEST
 

@@ -1,0 +1,133 @@
+"""The media of a demo world: the pictures and trailers that its server hands out, and the notes that it goes by."""
+
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
+from importlib import metadata
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from mmsrec.demo import drawings, looks, trailer_films
+from mmsrec.demo.clip_world import VIDEO_SECONDS, video_path
+from mmsrec.demo.faults import ANSWERS
+from mmsrec.demo.films import trailer_path
+from mmsrec.demo.looks import Look
+from mmsrec.demo.mirror import World
+from mmsrec.demo.shop import picture_path
+from mmsrec.demo.taste_world import stream
+from mmsrec.files import read_json, write_json
+from mmsrec.workers import cores
+
+FOLDER = "media"  # below the mirror
+FAULTS = "faults.json"  # the fault of each path that has one
+SEARCH = "search.json"  # the pages that a search finds, by the words of its query
+STAMP = "made.json"  # what the files were made from, and their sizes
+# What decides the bytes of a file besides its own row.
+SOURCES = (looks, drawings, trailer_films)
+ARTICLES = {"the", "a", "an"}
+PACKAGES = ("av", "numpy", "pillow")
+
+
+class Medium(NamedTuple):
+    """A file to be made: the names of its random stream, what it shows, and of a film for how long."""
+
+    seed: int
+    names: tuple[str, ...]
+    look: Look
+    seconds: int | None = None
+
+    def make(self) -> bytes:
+        """The file's content."""
+        random = stream(self.seed, *self.names)
+        if self.seconds is None:
+            return drawings.picture(self.look, random)
+        return trailer_films.trailer(self.look, random, self.seconds)
+
+
+def media_of(world: World) -> dict[str, Medium]:
+    """Every file of a world's media by its path below the media's base."""
+    films, corpus = world.films, world.corpus
+    media = {
+        picture_path(product): Medium(shop.seed, (shop.name, "picture", product.asin), product.look)
+        for shop in world.shops.values()
+        for product in shop.products
+    }
+    media |= {
+        trailer_path(film): Medium(
+            films.seed, (films.name, "trailer", film.trailer), film.look, film.trailer_fault.seconds
+        )
+        for film in films.films
+    }
+    media |= {
+        video_path(video): Medium(corpus.seed, (corpus.name, "video", video.video_id), video.look, VIDEO_SECONDS)
+        for video in corpus.videos
+    }
+    return media
+
+
+def faults_of(world: World) -> dict[str, str]:
+    """The paths that the server does not answer as it should, with the names of their faults."""
+    found = {picture_path(product): product.fault for shop in world.shops.values() for product in shop.products}
+    found |= {trailer_path(film): film.fault for film in world.films.films}
+    found |= {video_path(video): video.fault for video in world.corpus.videos}
+    return {path: fault for path, fault in found.items() if fault in ANSWERS}
+
+
+def searches_of(world: World) -> dict[str, list[str]]:
+    """Where a search finds trailers, by the words of a film's title; without a host, on the same one."""
+    found = {film.title: (film.trailer_fault.found_at, trailer_path(film)) for film in world.films.films}
+    return {search_key(title): [f"{host}/{path}"] for title, (host, path) in found.items() if host is not None}
+
+
+def search_key(query: str) -> str:
+    """The words of a query without articles and in one spelling, so that `Sea, The` and `The Sea` are the same."""
+    return " ".join(word for word in re.findall(r"\w+", query.casefold()) if word not in ARTICLES)
+
+
+def write_media(mirror: Path, world: World) -> int:
+    """Makes the media of a world in a folder of the mirror, unless they are there already.
+
+    Returns:
+        How many files were made.
+    """
+    folder = mirror / FOLDER
+    write_json(folder / FAULTS, faults_of(world))
+    write_json(folder / SEARCH, searches_of(world))
+    media = media_of(world)
+    made_from = digest_of(media)
+    stale = _stale(folder, list(media), made_from)
+    if stale:
+        (folder / STAMP).unlink(missing_ok=True)
+        _make(folder, {path: media[path] for path in stale})
+        sizes = {path: (folder / path).stat().st_size for path in media}
+        write_json(folder / STAMP, {"made_from": made_from, "sizes": sizes})
+    return len(stale)
+
+
+def _stale(folder: Path, paths: Sequence[str], made_from: str) -> list[str]:
+    stamp = read_json(folder / STAMP) if (folder / STAMP).is_file() else {}
+    sizes = stamp["sizes"] if stamp.get("made_from") == made_from else {}
+    return [path for path in paths if not _has_size(folder / path, sizes.get(path))]
+
+
+def _has_size(path: Path, size: int | None) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def digest_of(rows: object) -> str:
+    """Changes with whatever could change what is drawn from some rows: they themselves, the code and its packages."""
+    code = [Path(module.__file__).read_text("utf-8") for module in SOURCES]
+    versions = [metadata.version(package) for package in PACKAGES]
+    return sha256(repr([rows, code, versions]).encode()).hexdigest()
+
+
+def _make(folder: Path, media: Mapping[str, Medium]) -> None:
+    # Processes that start afresh: a copy of one with threads may hang.
+    with ProcessPoolExecutor(cores(), get_context("spawn")) as workers:
+        bodies = workers.map(Medium.make, media.values(), chunksize=8)
+        # Files that a killed run leaves cut short have no stamp yet, and are made again.
+        for path, body in zip(media, bodies, strict=True):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(body)

@@ -1,0 +1,127 @@
+"""Frame sampling: the videos of a ledger into one table of JPEG frames."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from mmsrec.artifacts import SCHEMAS, open_table, read_table, write_batches, write_table
+from mmsrec.errors import FeatureError
+from mmsrec.features.frame_sampler import Frame, sample_video
+from mmsrec.features.partial_results import Parts, parts_of
+from mmsrec.features.pictures_on_disk import MediaFile, ledger_files
+from mmsrec.progress import progress
+from mmsrec.settings.encoding import Frames
+from mmsrec.workers import WorkerLost, Workers, ahead, cores
+
+logger = logging.getLogger(__name__)
+
+VIDEO_TIMEOUT_S = 300.0
+VIDEOS_A_PART = 64
+# A row group is the least that can be read at once.
+VIDEOS_A_ROW_GROUP = 4
+
+SAMPLING = "sampling"
+UNDECODABLE = "undecodable"
+
+
+def sample_frames(media: Path, settings: Frames, output: Path) -> None:
+    """Samples the frames of every video that a ledger marks as ok; an undecodable one gets no rows.
+
+    The output's metadata hold the settings (`sampling`) and each undecodable item with its reason (`undecodable`). Each
+    video is decoded in another process, so that one that crashes the decoder costs its own frames only.
+
+    Args:
+        media: folder of the crawl, with its ledger.parquet.
+        settings: which frames are kept, and how.
+        output: the table of frames.
+
+    Raises:
+        ArtifactError: the ledger is missing or damaged.
+        FeatureError: it holds no video, or none that can be decoded.
+    """
+    files = ledger_files(media)
+    chunks = [files[start : start + VIDEOS_A_PART] for start in range(0, len(files), VIDEOS_A_PART)]
+    sampling = settings.model_dump_json()
+    identity = [sampling, [[file.item_id, file.sha256] for file in files]]
+    with parts_of(output, identity, ".parquet") as parts:
+        _sample_parts(chunks, settings, parts)
+        paths = [parts.path(number) for number in range(len(chunks))]
+        undecodable = {item: reason for path in paths for item, reason in read_undecodable(path).items()}
+        if len(undecodable) == len(files):
+            raise FeatureError(
+                "No video of the ledger can be decoded.",
+                where=media / "ledger.parquet",
+                expected="at least one video in the state ok",
+                found=next(iter(undecodable.items()), "none"),
+                fix="Look at the ledger's states and errors; then run the crawl again.",
+            )
+        metadata = {SAMPLING: sampling, UNDECODABLE: json.dumps(undecodable)}
+        write_batches(output, _row_groups(paths), SCHEMAS["frames"], metadata)
+    logger.info("%d of %d videos have frames", len(files) - len(undecodable), len(files))
+
+
+def read_undecodable(path: Path) -> dict[str, str]:
+    """The items of a table of frames whose video could not be decoded, with the reason."""
+    with open_table(path, SCHEMAS["frames"]) as file:
+        return json.loads(file.schema_arrow.metadata[UNDECODABLE.encode()])
+
+
+def _sample_parts(chunks: Sequence[Sequence[MediaFile]], settings: Frames, parts: Parts) -> None:
+    missing = parts.missing(len(chunks))
+    jobs = ((number, file) for number in missing for file in chunks[number])
+    with (
+        Workers(_attempt, cores(), VIDEO_TIMEOUT_S) as workers,
+        progress("sample frames", sum(len(chunks[number]) for number in missing), "videos") as bar,
+    ):
+
+        def outcome(job: tuple[int, MediaFile]) -> tuple[int, str, list[Frame] | str]:
+            number, file = job
+            try:
+                return number, file.item_id, workers((file.path, settings))
+            except WorkerLost as error:
+                return number, file.item_id, f"the decoder failed: {error}"
+
+        for number, results in groupby(ahead(outcome, jobs, cores()), key=itemgetter(0)):
+            sampled = {item: frames for _, item, frames in results}
+            _write_part(parts.path(number), sampled)
+            bar.update(len(sampled))
+
+
+def _attempt(job: tuple[Path, Frames]) -> list[Frame] | str:
+    try:
+        return sample_video(*job)
+    except FeatureError as error:
+        return str(error.details["found"])
+
+
+def _write_part(path: Path, sampled: Mapping[str, list[Frame] | str]) -> None:
+    undecodable = {item: frames for item, frames in sampled.items() if isinstance(frames, str)}
+    rows = [
+        {"item_id": item, "frame_index": frame.index, "seconds": frame.seconds, "jpeg": frame.jpeg}
+        for item, frames in sampled.items()
+        if item not in undecodable
+        for frame in frames
+    ]
+    schema = SCHEMAS["frames"]
+    write_table(path, pa.Table.from_pylist(rows, schema), schema, {UNDECODABLE: json.dumps(undecodable)})
+
+
+def _row_groups(paths: Sequence[Path]) -> Iterator[pa.Table]:
+    """Tables of a few whole videos each."""
+    for path in paths:
+        table = read_table(path, SCHEMAS["frames"])
+        starts = video_starts(table)[::VIDEOS_A_ROW_GROUP]
+        for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
+            yield table.slice(start, end - start)
+
+
+def video_starts(table: pa.Table) -> np.ndarray:
+    """The rows of a table of frames where another video begins."""
+    items = table.column("item_id").to_numpy()
+    return np.flatnonzero(np.concatenate([[True] * min(len(items), 1), items[1:] != items[:-1]])).astype(np.int64)

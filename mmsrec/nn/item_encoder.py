@@ -1,0 +1,112 @@
+"""The item encoder (Section 3.2 of the paper): what pre-training trains, and what a recommender's towers are."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsrec.nn.transformer import Dropout, Transformer, attention_mask, initialise
+from mmsrec.nn.whitening import Whitening
+from mmsrec.settings.item_encoders import ItemEncoderSettings
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class TokenEmbedding(nn.Module):
+    """Feature, modality and position embeddings of items (Sections 3.2.1 and 3.3.1).
+
+    Args:
+        widths: of the features, by modality.
+        settings: of the encoder.
+        positions: length of the longest sequence; 0 for an encoder of single items.
+    """
+
+    def __init__(self, widths: Mapping[str, int], settings: ItemEncoderSettings, positions: int = 0) -> None:
+        super().__init__()
+        dim = settings.dim
+        self.whiten = nn.ModuleDict({name: Whitening(width) for name, width in widths.items() if settings.whiten})
+        self.project = nn.ModuleDict({name: nn.Linear(width, dim) for name, width in widths.items()})
+        self.project_norm = nn.ModuleDict({name: nn.LayerNorm(dim) for name in widths})
+        self.mask = nn.Embedding(1, dim)
+        self.modality = nn.ParameterDict({name: nn.Parameter(torch.empty(dim)) for name in widths})
+        self.position = nn.Embedding(positions, dim) if positions else None
+        self.norm = nn.LayerNorm(dim)
+        self.dropout = Dropout(settings.embedding_dropout)
+
+    def features(self, vectors: Mapping[str, Tensor]) -> list[Tensor]:
+        """Feature embeddings [N, D] of N items, one tensor a modality, whose features [N, F] are given by modality."""
+        whitened = {name: layer(vectors[name]) for name, layer in self.whiten.items()}
+        return [
+            self.project_norm[name](layer(whitened.get(name, vectors[name]))) for name, layer in self.project.items()
+        ]
+
+    def tokens(self, features: Sequence[Tensor], shown_NM: Tensor) -> Tensor:
+        """Tokens [N, M, D]: the feature embeddings, and the [mask] where a modality is not shown."""
+        columns = zip(features, shown_NM.unbind(1), strict=True)
+        return torch.stack([torch.where(shown_N[:, None], x_ND, self.mask.weight) for x_ND, shown_N in columns], dim=1)
+
+    def forward(self, tokens_XMD: Tensor, positions_X: Tensor | None = None) -> Tensor:
+        """The sum of the embeddings, normalised: [X, M, D].
+
+        Args:
+            tokens_XMD: of items, in one axis or several.
+            positions_X: of the items in their sequences; None for single items, which have none.
+        """
+        summed = tokens_XMD + torch.stack([self.modality[name] for name in self.project])
+        if positions_X is not None:
+            summed = summed + self.position(positions_X)[..., None, :]
+        return self.dropout(self.norm(summed))
+
+
+class ItemEncoder(nn.Module):
+    """Tokens of items and of sequences, the transformer, and the pooling of an item's tokens to one vector.
+
+    Args:
+        widths, settings, positions: as those of `TokenEmbedding`.
+        own_tower: single items pass a transformer of their own, and not that of the sequences.
+    """
+
+    def __init__(
+        self, widths: Mapping[str, int], settings: ItemEncoderSettings, positions: int = 0, *, own_tower: bool = False
+    ) -> None:
+        super().__init__()
+        self.missing = settings.missing
+        self.embedding = TokenEmbedding(widths, settings, positions)
+        sizes = (settings.dim, settings.layers, settings.heads, settings.feedforward, settings.hidden_dropout)
+        self.transformer = Transformer(*sizes)
+        self.item_transformer = Transformer(*sizes) if own_tower else None
+        self.output = nn.ModuleDict({name: nn.Linear(settings.dim, settings.dim) for name in widths})
+        self.output_norm = nn.LayerNorm(settings.dim)
+        initialise(self)
+        for parameter in self.embedding.modality.values():
+            nn.init.normal_(parameter, std=0.02)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(self.embedding.project)
+
+    def read_tokens(self, shown_NM: Tensor) -> Tensor | None:
+        """Which tokens take part in attention and pooling [N, M]; None when all do.
+
+        Under `drop` the tokens of modalities that are not shown do not, but for an item that shows none at all.
+        """
+        if self.missing == "mask_token" or shown_NM.all():
+            return None
+        return shown_NM | ~shown_NM.any(1, keepdim=True)
+
+    def items(self, tokens_NMD: Tensor, read_NM: Tensor | None) -> Tensor:
+        """The vectors [N, D] of single items, without positions (equation 4), of length one."""
+        transformer = self.item_transformer or self.transformer
+        mask = attention_mask(read_NM, tokens_NMD.shape[1], 0, tokens_NMD.device)
+        hidden_NMD = transformer(self.embedding(tokens_NMD), mask)
+        return self.pooled(hidden_NMD, read_NM)
+
+    def pooled(self, hidden_NMD: Tensor, read_NM: Tensor | None) -> Tensor:
+        """A projection per modality, normalisation, the maximum over modalities (equation 4), and length one."""
+        projected_NMD = torch.stack(
+            [self.output_norm(layer(hidden_NMD[:, index])) for index, layer in enumerate(self.output.values())], dim=1
+        )
+        if read_NM is not None:
+            projected_NMD = projected_NMD.masked_fill(~read_NM[..., None], -torch.inf)
+        return F.normalize(projected_NMD.amax(1).float(), dim=1)

@@ -1,0 +1,1 @@
+"""One file an exhibit: a table or a figure of a report."""

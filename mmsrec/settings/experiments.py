@@ -1,0 +1,130 @@
+"""The rows of params.yaml that say what is trained, how it is judged, and what is reported."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from mmsrec.settings.crawling import CrawlOverrides, Vision
+from mmsrec.settings.item_encoders import ItemEncoderSettings
+from mmsrec.settings.row import Frozen, Name, Positive, RawPath, Share, overrides
+
+Ties = Literal["source", "item", "shuffle"]
+Modality = Literal["vision", "text"]
+
+# Models whose item representation is made of features, and so need an encoder; the others know item ids only.
+FEATURE_MODELS = frozenset({"mmsrec"})
+
+
+class Training(ItemEncoderSettings):
+    """Settings of one model and of its training on a domain (Section 4.2.4 of the paper)."""
+
+    max_length: Annotated[int, Field(ge=2)] = Field(description="N: the last N items of a sequence, the mask included")
+    objective: Literal["masked", "causal"] = Field(
+        description="hidden items are predicted (Section 3.3.3), or at every item the next one"
+    )
+    mask_probability: Share = Field(description="of a position that is not the last; for the masked objective")
+    positions: Literal["end", "start"] = Field(
+        description="position embeddings count from the window's end, or from the sequence's first item in it"
+    )
+    item_tower: Literal["shared", "own"] = Field(description="the sequences' transformer, or another one of its own")
+    item_embedding: bool = Field(description="a trained vector of each item is added to its tokens")
+    augment: Literal["prefixes", "windows", "none"] = Field(
+        description="every prefix of a sequence, windows that hold every action once as a target, or its end alone"
+    )
+    sampled_items: Annotated[int, Field(ge=0)] = Field(
+        description="items drawn a step for a softmax with logQ correction; 0: the softmax runs over all items"
+    )
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    clip_norm: Annotated[float, Field(gt=0)]
+    batch_size: Positive = Field(description="sequences a step")
+    max_epochs: Positive
+    patience: Positive = Field(description="epochs without a better validation Recall@10 before training stops")
+    precision: Literal["float32", "bfloat16"] = Field(description="of the matrix products")
+
+
+Overrides = overrides("Overrides", Training)
+
+
+class Prepare(Frozen):
+    """How sequences are made."""
+
+    tie_seed: Annotated[int, Field(ge=0)] = Field(description="seed of the `shuffle` rule")
+
+
+class Domain(Frozen):
+    """A catalogue with its users' actions."""
+
+    source: Literal["amazon", "movielens", "table"] = Field(description="format of the raw files")
+    interactions: RawPath
+    items: RawPath
+    text_fields: Annotated[list[str], Field(min_length=1)] = Field(description="item fields joined into its text")
+    vision: Vision | None = Field(None, description="absent: the domain has no pictures")
+    k_core: Positive = Field(description="lowest k studied; features are kept for the items of this core")
+    ties: Ties = Field(description="order of a user's actions that share a timestamp")
+    published: str | None = Field(None, description="name of this domain in the paper's tables")
+    training: Overrides = Field(description="what differs from the common settings; {} for nothing")
+    crawl: CrawlOverrides = CrawlOverrides()
+
+
+class Variant(Frozen):
+    """A model or an ablation of one."""
+
+    model: Literal["pop", "sasrec", "mmsrec"]
+    encoders: dict[Modality, Name] = Field({}, description="what made the features of each modality that is read")
+    pretrained: Name | None = Field(None, description="row of `pretrainings` whose weights training starts from")
+    training: Overrides = Overrides()
+    by_domain: dict[Name, Overrides] = Field({}, description="further overrides in a domain")
+
+    @model_validator(mode="after")
+    def _features_where_needed(self) -> "Variant":
+        needed = self.model in FEATURE_MODELS
+        if needed and not self.encoders:
+            raise ValueError(f"the model {self.model} needs an encoder of at least one of the modalities vision, text")
+        if not needed and (self.encoders or self.pretrained):
+            raise ValueError(f"the model {self.model} knows item ids only: leave out encoders and pretrained")
+        return self
+
+    @property
+    def modalities(self) -> list[Modality]:
+        """The modalities that the model reads, in one order whatever that of the row."""
+        return [modality for modality in get_args(Modality) if modality in self.encoders]
+
+
+class Evaluation(Frozen):
+    """How a ranking is judged."""
+
+    candidates: Literal["all", "unseen"] = Field(description="rank among all items, or leave out the user's history")
+    cutoffs: Annotated[list[Positive], Field(min_length=1)] = Field(description="k of Recall@k and NDCG@k")
+    top: Positive = Field(description="best items kept for each user")
+
+
+class Cores(Frozen):
+    """Every pair of these domains and k."""
+
+    domains: Annotated[list[Name], Field(min_length=1)]
+    k_cores: Annotated[list[Positive], Field(min_length=1)]
+
+
+class Experiments(Cores):
+    """Every combination of these domains, k, variants and seeds."""
+
+    variants: Annotated[list[Name], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+
+class Retrievals(Frozen):
+    """Every pair of these pre-trainings and test corpora."""
+
+    pretrainings: Annotated[list[Name], Field(min_length=1)]
+    corpora: Annotated[list[Name], Field(min_length=1)]
+
+
+class Report(Frozen):
+    """A page of tables over the rows it names."""
+
+    title: str
+    tables: Annotated[list[Literal["retrieval", "statistics", "comparison", "learning"]], Field(min_length=1)]
+    retrievals: list[Retrievals] = Field([])
+    statistics: list[Cores] = Field([], description="further rows of the statistics beside those of the experiments")
+    experiments: list[Experiments] = Field([])

@@ -1,0 +1,194 @@
+"""The only reader of params.yaml: typed, frozen, validated before anything runs.
+
+Every row (domain, encoder, variant, report) is data. A row that overrides training settings names only what it changes:
+the settings of one experiment are those of `training`, then the domain's, then the variant's, then the variant's for
+that domain.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from mmsrec.errors import ParamsError
+from mmsrec.settings.corpora import Corpus
+from mmsrec.settings.crawling import Crawl, crawl_policy
+from mmsrec.settings.encoding import Encoder, Frames
+from mmsrec.settings.experiments import Cores, Domain, Evaluation, Overrides, Prepare, Report, Ties, Training, Variant
+from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
+from mmsrec.settings.row import Frozen, Name
+
+Row = TypeVar("Row")
+
+
+class Params(Frozen):
+    """The whole of params.yaml."""
+
+    prepare: Prepare
+    crawl: Crawl
+    pretraining: Pretraining
+    training: Training
+    evaluation: Evaluation
+    frames: Frames
+    encoders: dict[Name, Encoder]
+    corpora: dict[Name, Corpus]
+    pretrainings: dict[Name, PretrainingRow]
+    domains: dict[Name, Domain]
+    variants: dict[Name, Variant]
+    reports: dict[Name, Report]
+
+    @model_validator(mode="after")
+    def _rows_that_are_named_exist(self) -> "Params":
+        for name, row in self.pretrainings.items():
+            _known(row.corpus, self.corpora, f"pretrainings.{name}.corpus")
+            _known(row.encoder, self.encoders, f"pretrainings.{name}.encoder")
+            _fit(f"pretrainings.{name}", pretraining_settings, self.pretraining, row)
+        for name, variant in self.variants.items():
+            self._check_variant(variant, f"variants.{name}")
+        for name, report in self.reports.items():
+            for field in ("statistics", "experiments"):
+                for index, grid in enumerate(getattr(report, field)):
+                    self._check_grid(grid, f"reports.{name}.{field}.{index}")
+            for index, grid in enumerate(report.retrievals):
+                for pretraining in grid.pretrainings:
+                    _known(pretraining, self.pretrainings, f"reports.{name}.retrievals.{index}.pretrainings")
+                for corpus in grid.corpora:
+                    _known(corpus, self.corpora, f"reports.{name}.retrievals.{index}.corpora")
+        for domain in self.domains:
+            for variant in self.variants:
+                self.training_of(domain, variant)
+        return self
+
+    @model_validator(mode="after")
+    def _domains_and_corpora_differ(self) -> "Params":
+        if both := sorted(self.domains.keys() & self.corpora.keys()):
+            raise ValueError(f"corpora: {', '.join(both)} is a domain too, and their files would meet")
+        return self
+
+    def _check_variant(self, variant: Variant, key: str) -> None:
+        for modality, encoder in variant.encoders.items():
+            _known(encoder, self.encoders, f"{key}.encoders.{modality}")
+        for domain in variant.by_domain:
+            _known(domain, self.domains, f"{key}.by_domain")
+        if variant.pretrained:
+            _known(variant.pretrained, self.pretrainings, f"{key}.pretrained")
+            known = self.pretrainings[variant.pretrained].encoder
+            if others := sorted(set(variant.encoders.values()) - {known}):
+                raise ValueError(f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} saw those of {known}")
+
+    def _check_grid(self, grid: Cores, key: str) -> None:
+        for domain in grid.domains:
+            _known(domain, self.domains, f"{key}.domains")
+            lowest = self.domains[domain].k_core
+            if min(grid.k_cores) < lowest:
+                raise ValueError(f"{key}.k_cores: {min(grid.k_cores)} is below domains.{domain}.k_core, {lowest}")
+        for variant in getattr(grid, "variants", []):
+            _known(variant, self.variants, f"{key}.variants")
+
+    def training_of(self, domain: str, variant: str) -> Training:
+        """The settings of one experiment: `training`, then the domain's row, the variant's, the variant's for it."""
+        row = self.variants[variant]
+        layers = (self.domains[domain].training, row.training, row.by_domain.get(domain, Overrides()))
+        merged = self.training.model_dump()
+        for layer in layers:
+            merged |= layer.model_dump(exclude_none=True)
+        return _fit(f"variants.{variant} in the domain {domain}", Training, **merged)
+
+    def pretraining_of(self, name: str) -> Pretraining:
+        """The settings of one pre-training: `pretraining`, then the row's."""
+        return pretraining_settings(self.pretraining, row_of(self.pretrainings, name, "pretrainings"))
+
+    def crawl_of(self, name: str) -> Crawl:
+        """The fetch policy of a domain or a corpus: `crawl`, then its row."""
+        return crawl_policy(self.crawl, row_of(self.domains | self.corpora, name, "domains, corpora").crawl)
+
+    def ties_of(self, domain: str) -> Ties:
+        """The tie rule of a domain."""
+        return self.domains[domain].ties
+
+
+def _fit(key: str, make: Callable[..., Row], *arguments: Any, **settings: Any) -> Row:
+    """Settings that are put together from several rows; together they may contradict each other."""
+    try:
+        return make(*arguments, **settings)
+    except ValidationError as error:
+        reason = "; ".join(_describe(detail) for detail in error.errors())
+        raise ValueError(f"{key}: {reason}") from error
+
+
+def _known(name: str, rows: dict[str, Any], key: str) -> None:
+    if name not in rows:
+        raise ValueError(f"{key}: unknown name {name!r}; known: {', '.join(sorted(rows))}")
+
+
+def row_of(rows: Mapping[str, Row], name: str, key: str) -> Row:
+    """The row `name` of the table `key` of params.yaml.
+
+    Raises:
+        ParamsError: there is no such row.
+    """
+    if name not in rows:
+        raise ParamsError("The parameters have no such row.", where=key, expected=", ".join(sorted(rows)), found=name)
+    return rows[name]
+
+
+def read_params(path: Path) -> Params:
+    """Reads and validates params.yaml.
+
+    Raises:
+        ParamsError: with every offending key's path, the expected type and the value found.
+    """
+    try:
+        raw = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(
+            "The parameter file is missing.", where=path, fix="Name one with --params, or run from the repository root."
+        ) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError("The parameter file is not YAML.", where=path, found=error) from error
+    return parse_params(raw, path)
+
+
+def parse_params(raw: object, where: object = "params") -> Params:
+    """Validates parameters that are already plain dictionaries, lists and scalars; errors as in `read_params`."""
+    try:
+        plain = json.dumps(raw)
+    except (TypeError, ValueError) as error:
+        raise ParamsError(
+            "A parameter is neither text, a number, true, false, null, a list nor a mapping.",
+            where=where,
+            found=error,
+            fix="Put text that looks like a date in quotes; an anchor must not hold itself.",
+        ) from error
+    try:
+        # Through JSON, because pydantic's strict mode takes a list for a tuple or an enum's value there only.
+        return Params.model_validate_json(plain)
+    except ValidationError as error:
+        raise ParamsError(
+            "The parameters are not valid.",
+            where=where,
+            found="".join(f"\n    {_describe(detail)}" for detail in error.errors()),
+            fix="Correct these keys; params.schema.json lists every key with its type and meaning.",
+        ) from error
+
+
+def _describe(detail: dict[str, Any]) -> str:
+    match detail["type"]:
+        case "value_error":
+            message = detail["msg"].removeprefix("Value error, ")
+        case "extra_forbidden":
+            message = "unknown key"
+        case "missing":
+            message = "missing"
+        case _:
+            message = f"{detail['msg']}, found {detail['input']!r}"
+    return ": ".join(filter(None, [".".join(map(str, detail["loc"])), message]))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of params.yaml."""
+    return Params.model_json_schema()

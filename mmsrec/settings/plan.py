@@ -1,0 +1,193 @@
+"""An experiment is one row: (domain, k_core, variant, seed). A report is a list of such rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, get_args
+
+from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
+from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
+from mmsrec.settings.experiments import Modality
+from mmsrec.settings.params import Params
+
+
+@dataclass(frozen=True, order=True)
+class Core:
+    """A domain filtered to its k-core."""
+
+    domain: str
+    k_core: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.domain}-k{self.k_core}"
+
+
+@dataclass(frozen=True, order=True)
+class Experiment:
+    """One training and one evaluation."""
+
+    domain: str
+    k_core: int
+    variant: str
+    seed: int
+
+    @property
+    def core(self) -> Core:
+        return Core(self.domain, self.k_core)
+
+    @property
+    def name(self) -> str:
+        return f"{self.core.name}-{self.variant}-seed{self.seed}"
+
+
+def experiments_of(params: Params, report: str) -> list[Experiment]:
+    """The experiments of a report, in the order of its rows, each once."""
+    rows = (
+        Experiment(*row)
+        for grid in params.reports[report].experiments
+        for row in product(grid.domains, grid.k_cores, grid.variants, grid.seeds)
+    )
+    return list(dict.fromkeys(rows))
+
+
+def cores_of(params: Params, report: str) -> list[Core]:
+    """The k-cores whose statistics a report shows: those of its experiments, then those it names besides."""
+    named = (Core(*row) for grid in params.reports[report].statistics for row in product(grid.domains, grid.k_cores))
+    return list(dict.fromkeys([*(row.core for row in experiments_of(params, report)), *named]))
+
+
+@dataclass(frozen=True, order=True)
+class Retrieval:
+    """One zero-shot evaluation of a pre-trained item encoder."""
+
+    pretraining: str
+    corpus: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.pretraining}-{self.corpus}"
+
+
+@dataclass(frozen=True, order=True)
+class PairFolder:
+    """The pairs of one corpus by one encoder."""
+
+    corpus: str
+    encoder: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.corpus}-{self.encoder}"
+
+
+def retrievals_of(params: Params, report: str) -> list[Retrieval]:
+    """The retrievals of a report, in the order of its rows, each once."""
+    rows = (
+        Retrieval(*row)
+        for grid in params.reports[report].retrievals
+        for row in product(grid.pretrainings, grid.corpora)
+    )
+    return list(dict.fromkeys(rows))
+
+
+def all_retrievals(params: Params) -> list[Retrieval]:
+    """The retrievals of every report, each once."""
+    return _union(retrievals_of(params, report) for report in params.reports)
+
+
+def pairs_of(params: Params, retrieval: Retrieval) -> PairFolder:
+    """The pairs that a retrieval is measured on: by the encoder that the pre-training knows."""
+    return PairFolder(retrieval.corpus, params.pretrainings[retrieval.pretraining].encoder)
+
+
+def all_pairs(params: Params) -> list[PairFolder]:
+    """The pairs of every pre-training and of every retrieval, each once."""
+    trained = [PairFolder(row.corpus, row.encoder) for row in params.pretrainings.values()]
+    return _union([trained, [pairs_of(params, row) for row in all_retrievals(params)]])
+
+
+def all_experiments(params: Params) -> list[Experiment]:
+    """The experiments of every report, each once."""
+    return _union(experiments_of(params, report) for report in params.reports)
+
+
+def all_cores(params: Params) -> list[Core]:
+    """The k-cores that any stage reads: those of every report and, for the features, every domain's lowest."""
+    lowest = [Core(name, domain.k_core) for name, domain in params.domains.items()]
+    return _union([lowest, *(cores_of(params, report) for report in params.reports)])
+
+
+@dataclass(frozen=True, order=True)
+class FeatureFile:
+    """The features of one domain, or corpus of clips, by one encoder for one modality."""
+
+    domain: str
+    encoder: str
+    modality: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.domain}-{self.encoder}-{self.modality}"
+
+
+def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
+    """The feature files that an experiment reads; none for a model of item ids."""
+    variant = params.variants[experiment.variant]
+    return [FeatureFile(experiment.domain, variant.encoders[modality], modality) for modality in variant.modalities]
+
+
+def all_features(params: Params) -> list[FeatureFile]:
+    """The feature files of every experiment and of the pairs of every corpus of clips, each once."""
+    clips = [
+        [FeatureFile(row.corpus, row.encoder, modality) for modality in get_args(Modality)]
+        for row in all_pairs(params)
+        if row.corpus in clip_corpora(params)
+    ]
+    return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *clips])
+
+
+def picture_domains(params: Params) -> list[str]:
+    """The domains whose items have a picture each."""
+    return [name for name, row in params.domains.items() if row.vision and row.vision.kind != "trailer"]
+
+
+def trailer_domains(params: Params) -> list[str]:
+    """The domains whose items have a video each."""
+    return [name for name, row in params.domains.items() if row.vision and row.vision.kind == "trailer"]
+
+
+def shard_corpora(params: Params) -> list[str]:
+    """The corpora that come as shards of features."""
+    return [name for name, row in params.corpora.items() if isinstance(row, ShardCorpus)]
+
+
+def clip_corpora(params: Params) -> list[str]:
+    """The corpora that come as videos with captions."""
+    return [name for name, row in params.corpora.items() if isinstance(row, ClipCorpus)]
+
+
+def clip_settings(params: Params, corpus: str) -> dict[str, Any]:
+    """The settings that decide which videos of a corpus are found."""
+    row = params.corpora[corpus].model_dump(mode="json", include={"videos", "max_bytes"})
+    return params.crawl_of(corpus).model_dump(mode="json", include=PICTURE_RULES) | row
+
+
+def pretraining_run(params: Params, name: str) -> dict[str, Any]:
+    """All the settings of a pre-training."""
+    row = params.pretrainings[name].model_dump(mode="json", exclude={"training"})
+    return params.pretraining_of(name).model_dump(mode="json") | row
+
+
+def crawl_settings(params: Params, domain: str) -> dict[str, Any]:
+    """The settings that decide which media a crawl of the domain finds."""
+    vision, crawl = params.domains[domain].vision, params.crawl_of(domain)
+    if vision.kind == "trailer":
+        rules = crawl.trailers.model_dump(mode="json", include=TRAILER_RULES)
+    else:
+        rules = crawl.model_dump(mode="json", include=PICTURE_RULES)
+    return vision.model_dump(mode="json") | rules
+
+
+def _union(lists: Iterable[Iterable]) -> list:
+    return list(dict.fromkeys(row for rows in lists for row in rows))

@@ -1,0 +1,60 @@
+"""The rows of params.yaml that say how the item encoder is pre-trained (Sections 3.2 and 4.1 of the paper)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mmsrec.settings.item_encoders import ItemEncoderSettings
+from mmsrec.settings.row import Frozen, Name, Positive, overrides
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class Weights(Frozen):
+    """Coefficients of the terms of the loss (equation 5); a term of weight 0 is not computed."""
+
+    vv: Weight = Field(description="of (v, v'): two views of an item's vision")
+    tt: Weight = Field(description="of (t, t'): two views of its text")
+    vt: Weight = Field(description="of (v, t): its vision and its text")
+    both: Weight = Field(description="of (vt, vt'): two views of both together")
+
+    @model_validator(mode="after")
+    def _one_is_positive(self) -> "Weights":
+        if not any(self.model_dump().values()):
+            raise ValueError("at least one weight must be positive")
+        return self
+
+
+class Pretraining(ItemEncoderSettings):
+    """Settings of a pre-training (Section 4.1.3 of the paper)."""
+
+    weights: Weights
+    negatives: Literal["global", "local"] = Field(
+        description="an item is told apart from those of the whole batch, or of its process's share of it"
+    )
+    learning_rate: Annotated[float, Field(gt=0)]
+    decay: Annotated[float, Field(gt=0, le=1)] = Field(description="factor of the learning rate, each epoch")
+    weight_decay: Annotated[float, Field(ge=0)]
+    clip_norm: Annotated[float, Field(gt=0)]
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="pairs a step, over all processes")
+    max_epochs: Positive
+    precision: Literal["float32", "bfloat16"] = Field(description="of matrix products")
+
+
+PretrainingOverrides = overrides("PretrainingOverrides", Pretraining)
+
+
+class PretrainingRow(Frozen):
+    """A pre-trained item encoder."""
+
+    corpus: Name = Field(description="row of `corpora`")
+    encoder: Name = Field(description="row of `encoders`: what made the features of the pairs")
+    seed: Annotated[int, Field(ge=0)] = Field(description="of weights, dropout and the order of the pairs")
+    training: PretrainingOverrides = Field(
+        PretrainingOverrides(), description="what differs from `pretraining`; {} for nothing"
+    )
+
+
+def pretraining_settings(common: Pretraining, row: PretrainingRow) -> Pretraining:
+    """The settings of one pre-training: the common ones, then the row's."""
+    return Pretraining(**common.model_dump() | row.training.model_dump(exclude_none=True))

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from mmsrec.crawl.media_store import Store, media_path
+from mmsrec.crawl.outcome import Rejected
+from mmsrec.files import sha256
+from tests.unit.crawl.examples import files, picture
+
+ODD = [
+    "",
+    ".",
+    "..",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "a/b",
+    "a\\b",
+    "a\x00b",
+    ".hidden",
+    "\u00e9",
+    "x" * 65,
+    "a b",
+    "-rf\n",
+]
+
+
+def test_plain_ids_name_their_files() -> None:
+    for item in ("B000142FVW", "1", "video12", "a-b_c.d", "-x"):
+        assert media_path(item, ".jpg").split("/")[2] == f"{item}.jpg"
+
+
+@pytest.mark.parametrize("item", ODD)
+def test_any_other_id_is_named_by_its_digest(item: str) -> None:
+    folder, shard, name = media_path(item, ".jpg").split("/")
+
+    assert folder == "files"
+    assert len(shard) == 2
+    assert name[0] == "="
+    assert len(name) == 1 + 32 + 4
+
+
+def test_no_two_ids_share_a_path() -> None:
+    items = [*ODD, *(item.upper() for item in ODD), "a", "b"]
+
+    assert len({media_path(item, "") for item in items}) == len(set(items))
+
+
+def test_a_picture_is_kept_whole_with_its_digest(tmp_path: Path) -> None:
+    body = picture()
+    with Store(tmp_path) as store:
+        entry = store.keep_picture("../x", body, 10**6)
+
+    assert files(tmp_path) == {entry.path: body}
+    assert (entry.state, entry.bytes, entry.sha256) == ("ok", len(body), sha256(tmp_path / entry.path))
+
+
+def test_a_picture_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path) as store, pytest.raises(Rejected):
+        store.keep_picture("x", picture()[:-100], 10**6)
+
+    assert files(tmp_path) == {}
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial/x.jpg").write_bytes(b"half")
+    with Store(tmp_path):
+        assert files(tmp_path) == {}
+
+
+def test_a_finished_file_moves_to_its_place(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        (store.partial / "trailer.mp4").write_bytes(b"video")
+        entry = store.keep_file("7", store.partial / "trailer.mp4")
+
+    assert files(tmp_path) == {entry.path: b"video"}
+    assert entry.path == media_path("7", ".mp4")

@@ -1,0 +1,50 @@
+"""Table 1 from planted metrics."""
+
+import pytest
+
+from mmsrec.errors import ArtifactError
+from mmsrec.files import write_json
+from mmsrec.report.exhibits.retrieval import retrieval_table
+from mmsrec.settings.plan import retrievals_of
+from tests.unit.report.conftest import planted_retrieval
+
+
+def row_of(table, corpus, direction, model):
+    key = (corpus, direction, model)
+    return next(row for row in table.frame.to_dicts() if (row["corpus"], row["direction"], row["model"]) == key)
+
+
+def test_measured_stands_beside_the_papers_row(inputs):
+    row = row_of(retrieval_table(inputs), "msrvtt-test", "text to video", "pretrained")
+    assert (row["recall@10"], row["recall@10_reported"], row["pairs"]) == (0.5, 0.597, 476)
+    assert row["recall@10_difference"] == pytest.approx(-0.097)
+
+
+def test_the_frozen_encoder_is_the_papers_clip(inputs):
+    assert row_of(retrieval_table(inputs), "msrvtt-test", "text to video", "encoder")["recall@5_reported"] == 0.421
+
+
+@pytest.mark.parametrize(
+    ("corpus", "direction", "model"),
+    [
+        ("msrvtt-test", "video to text", "pretrained"),
+        ("msrvtt-test", "text to video", "untrained"),
+        ("own-clips", "text to video", "pretrained"),
+    ],
+)
+def test_what_the_paper_does_not_report_has_nothing_beside_it(inputs, corpus, direction, model):
+    row = row_of(retrieval_table(inputs), corpus, direction, model)
+    assert row["recall@10_reported"] is None
+    assert row["recall@10_difference"] is None
+
+
+def test_chance_stands_in_every_group(inputs):
+    for direction in ("text to video", "video to text"):
+        assert row_of(retrieval_table(inputs), "own-clips", direction, "chance")["median_rank"] == 238.5
+
+
+def test_metrics_of_another_corpus_are_refused(inputs):
+    retrieval = retrievals_of(inputs.params, inputs.report)[0]
+    write_json(inputs.retrieval_path(retrieval), planted_retrieval(retrieval) | {"corpus": "another"})
+    with pytest.raises(ArtifactError, match="other parameters"):
+        retrieval_table(inputs)

@@ -1,0 +1,189 @@
+"""params.yaml: what is refused, by which message, and how the settings of an experiment come together."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from mmsrec.errors import ParamsError
+from mmsrec.settings.params import parse_params, read_params, schema
+
+ROOT = Path(__file__).parents[3]
+RAW = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+DELETED = object()
+GRID = {"domains": ["beauty"], "k_cores": [5], "variants": ["pop"], "seeds": [0]}
+
+
+def report(**grid: Any) -> dict[str, Any]:
+    """The table of reports with one row, whose only experiments are GRID with these values instead."""
+    return {"r": {"title": "R", "tables": ["comparison"], "experiments": [GRID | grid]}}
+
+
+def edited(*edits: tuple[str, Any]) -> dict[str, Any]:
+    """The repository's parameters after edits of dotted keys."""
+    raw = deepcopy(RAW)
+    for path, value in edits:
+        *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
+        place = raw
+        for parent in parents:
+            place = place[parent]
+        if value is DELETED:
+            del place[last]
+        else:
+            place[last] = value
+    return raw
+
+
+def message_of(*edits: tuple[str, Any]) -> str:
+    with pytest.raises(ParamsError) as caught:
+        parse_params(edited(*edits), "params.yaml")
+    return str(caught.value)
+
+
+def test_the_repositorys_parameters_are_valid_and_cannot_change():
+    params = read_params(ROOT / "params.yaml")
+
+    assert params == parse_params(RAW)
+    with pytest.raises(ValueError, match="frozen"):
+        params.training.dim = 1
+
+
+def test_the_schema_file_is_in_step():
+    assert json.loads((ROOT / "params.schema.json").read_text()) == schema(), "run: make schema"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("trainig", {}, "trainig: unknown key"),
+        ("training.learning_rat", 0.1, "training.learning_rat: unknown key"),
+        ("domains.beauty.training", {"dims": 8}, "domains.beauty.training.dims: unknown key"),
+        ("training.dim", DELETED, "training.dim: missing"),
+        ("domains.beauty.ties", DELETED, "domains.beauty.ties: missing"),
+        ("training.dim", "512", "training.dim: Input should be a valid integer, found '512'"),
+        ("training.dim", 512.5, "training.dim: Input should be a valid integer"),
+        ("training.dim", True, "training.dim: Input should be a valid integer, found True"),
+        ("training.patience", 0, "training.patience: Input should be greater than or equal to 1, found 0"),
+        ("training.hidden_dropout", 1.0, "training.hidden_dropout: Input should be less than 1, found 1.0"),
+        ("training.temperature", 0, "training.temperature: Input should be greater than 0, found 0"),
+        ("training.weight_decay", float("inf"), "training.weight_decay: Input should be a finite number"),
+        ("training.learning_rate", float("nan"), "training.learning_rate: Input should be"),
+        ("training.precision", "float16", "training.precision: Input should be 'float32' or 'bfloat16'"),
+        ("domains.beauty.ties", "random", "domains.beauty.ties: Input should be 'source', 'item' or 'shuffle'"),
+        ("domains.beauty.text_fields", [], "domains.beauty.text_fields: List should have at least 1 item"),
+        ("domains.beauty.items", "../secret", "domains.beauty.items: String should match pattern"),
+        ("domains.beauty.items", "/etc/passwd", "domains.beauty.items: String should match pattern"),
+        ("domains.beauty.items", "amazon/../../secret", "domains.beauty.items: String should match pattern"),
+        ("domains", {"a/b": {}}, "domains.a/b.[key]: String should match pattern"),
+        ("domains", {"a.b": {}}, "domains.a.b.[key]: String should match pattern"),
+        ("reports", report(domains=["beuty"]), "reports.r.experiments.0.domains: unknown name 'beuty'; known: beauty"),
+        ("reports", report(variants=["sasrek"]), "reports.r.experiments.0.variants: unknown name 'sasrek'"),
+        ("reports", report(seeds=[]), "reports.r.experiments.0.seeds: List should have at least 1 item"),
+        ("reports", report(seeds=[-1]), "reports.r.experiments.0.seeds.0: Input should be greater than or equal to 0"),
+        ("reports", report(k_cores=[7, 4]), "reports.r.experiments.0.k_cores: 4 is below domains.beauty.k_core, 5"),
+        (
+            "variants.mmsrec-text.encoders",
+            {"text": "clipp"},
+            "variants.mmsrec-text.encoders.text: unknown name 'clipp'",
+        ),
+        ("variants.mmsrec-text.by_domain", {"moon": {}}, "variants.mmsrec-text.by_domain: unknown name 'moon'"),
+        ("variants.mmsrec-text.encoders", {}, "variants.mmsrec-text: the model mmsrec needs an encoder"),
+        (
+            "variants.mmsrec-text.encoders",
+            {"sound": "lsa"},
+            "variants.mmsrec-text.encoders.sound.[key]: Input should be",
+        ),
+        ("variants.pop.encoders", {"text": "lsa"}, "variants.pop: the model pop knows item ids only"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(path, value, expected):
+    message = message_of((path, value))
+
+    assert expected in message
+    assert "params.yaml" in message
+
+
+def test_every_wrong_key_is_named_at_once():
+    message = message_of(("training.dim", "512"), ("evaluation.tops", 3), ("prepare.tie_seed", -1))
+
+    assert all(key in message for key in ("training.dim", "evaluation.tops", "prepare.tie_seed"))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("training.heads", 7),
+        ("domains.ml-1m.training", {"dim": 100}),
+        ("variants.mmsrec-text.training", {"heads": 3}),
+        ("variants.mmsrec-text.by_domain", {"ml-1m": {"heads": 3}}),
+    ],
+)
+def test_heads_divide_the_width_in_every_experiment_that_can_be_asked_for(edit):
+    assert "heads must divide dim" in message_of(edit)
+
+
+def test_the_nearest_override_wins():
+    params = parse_params(
+        edited(
+            ("training.max_epochs", 1),
+            ("domains.ml-1m.training", {"max_epochs": 2, "patience": 2, "batch_size": 2}),
+            ("variants.mmsrec-text.training", {"max_epochs": 3, "patience": 3, "dim": 128, "heads": 4}),
+            ("variants.mmsrec-text.by_domain", {"ml-1m": {"max_epochs": 4}}),
+        )
+    )
+
+    ours = params.training_of("ml-1m", "mmsrec-text")
+    elsewhere = params.training_of("beauty", "mmsrec-text")
+    assert (ours.max_epochs, ours.patience, ours.batch_size, ours.dim) == (4, 3, 2, 128)
+    assert (elsewhere.max_epochs, elsewhere.batch_size) == (3, params.training.batch_size)
+
+
+def test_a_domains_crawl_changes_only_what_its_row_names():
+    row = {"allow_private": True, "trailers": {"pause": 0.5}}
+    params = parse_params(edited(("domains.beauty.crawl", row)))
+
+    ours, common = params.crawl_of("beauty"), params.crawl
+    assert ours.allow_private
+    assert ours.trailers == common.trailers.model_copy(update={"pause": 0.5})
+    assert ours.model_copy(update={"allow_private": False, "trailers": common.trailers}) == common
+
+
+def test_an_override_obeys_the_bounds_of_what_it_overrides():
+    assert "domains.ml-1m.training.hidden_dropout" in message_of(("domains.ml-1m.training", {"hidden_dropout": 1.5}))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("training: {dim: 1, dim: 2}", 'duplicate key "dim"'),
+        ("training: [", "not YAML"),
+        ("training: !!python/object/apply:os.system [echo]", "not YAML"),
+        ("training: 2023-01-01", "neither text, a number"),
+        ("training: &self [*self]", "neither text, a number"),
+        ("", "Input should be an object, found None"),
+    ],
+)
+def test_a_file_that_is_no_parameter_file_is_refused(tmp_path, text, expected):
+    path = tmp_path / "other.yaml"
+    path.write_text(text)
+
+    with pytest.raises(ParamsError) as caught:
+        read_params(path)
+    assert expected in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_of_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("title: café".encode("latin-1"))
+
+    with pytest.raises(ParamsError, match="not YAML"):
+        read_params(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ParamsError, match=r"missing(.|\n)*nowhere\.yaml"):
+        read_params(tmp_path / "nowhere.yaml")

@@ -1,0 +1,110 @@
+"""Reports as lists of rows, each row once and in the order of params.yaml."""
+
+from pathlib import Path
+
+import pytest
+
+from mmsrec.settings.params import Params, read_params
+from mmsrec.settings.plan import (
+    Core,
+    Experiment,
+    FeatureFile,
+    all_cores,
+    all_experiments,
+    all_features,
+    cores_of,
+    experiments_of,
+    features_of,
+)
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    """Two domains (lowest k 5 and 3), and two reports that share an experiment."""
+    repository = read_params(Path(__file__).parents[3] / "params.yaml")
+    shop = repository.domains["beauty"]
+    raw = repository.model_dump(exclude_none=True) | {
+        "domains": {
+            "shop": shop.model_dump(exclude_none=True),
+            "films": shop.model_dump(exclude_none=True) | {"k_core": 3},
+        },
+        "variants": {
+            "pop": {"model": "pop"},
+            "text": {"model": "mmsrec", "encoders": {"text": "lsa"}},
+            "both": {"model": "mmsrec", "encoders": {"vision": "lsa", "text": "lsa"}},
+        },
+        "reports": {
+            "first": {
+                "title": "First",
+                "tables": ["statistics"],
+                "statistics": [{"domains": ["shop"], "k_cores": [7, 5]}],
+                "experiments": [
+                    {"domains": ["films", "shop"], "k_cores": [5], "variants": ["text", "pop"], "seeds": [0]},
+                    {"domains": ["shop"], "k_cores": [5, 6], "variants": ["pop"], "seeds": [0, 1]},
+                ],
+            },
+            "second": {
+                "title": "Second",
+                "tables": ["comparison"],
+                "experiments": [{"domains": ["shop"], "k_cores": [5], "variants": ["both", "pop"], "seeds": [0]}],
+            },
+        },
+    }
+    return Params.model_validate(raw)
+
+
+def test_the_experiments_of_a_report_keep_their_order_and_come_once(params):
+    assert experiments_of(params, "first") == [
+        Experiment("films", 5, "text", 0),
+        Experiment("films", 5, "pop", 0),
+        Experiment("shop", 5, "text", 0),
+        Experiment("shop", 5, "pop", 0),
+        Experiment("shop", 5, "pop", 1),
+        Experiment("shop", 6, "pop", 0),
+        Experiment("shop", 6, "pop", 1),
+    ]
+
+
+def test_the_cores_of_a_report_are_those_of_its_experiments_then_those_it_names(params):
+    assert cores_of(params, "first") == [Core("films", 5), Core("shop", 5), Core("shop", 6), Core("shop", 7)]
+
+
+def test_an_experiment_that_two_reports_share_is_one_experiment(params):
+    rows = all_experiments(params)
+
+    assert len(rows) == len(set(rows)) == 8
+    assert rows[-1] == Experiment("shop", 5, "both", 0)
+
+
+def test_every_domain_is_prepared_at_its_lowest_k(params):
+    assert set(all_cores(params)) == {
+        Core("shop", 5),
+        Core("films", 3),
+        Core("films", 5),
+        Core("shop", 6),
+        Core("shop", 7),
+    }
+
+
+def test_a_model_reads_the_features_of_its_modalities(params):
+    assert features_of(params, Experiment("shop", 9, "both", 4)) == [
+        FeatureFile("shop", "lsa", "vision"),
+        FeatureFile("shop", "lsa", "text"),
+    ]
+    assert features_of(params, Experiment("shop", 5, "pop", 0)) == []
+
+
+def test_a_feature_file_that_many_experiments_read_is_made_once(params):
+    assert set(all_features(params)) == {
+        FeatureFile("films", "lsa", "text"),
+        FeatureFile("shop", "lsa", "text"),
+        FeatureFile("shop", "lsa", "vision"),
+    }
+    assert len(all_features(params)) == 3
+
+
+def test_names_tell_rows_apart(params):
+    rows = [*all_experiments(params), *all_cores(params), *all_features(params)]
+
+    assert len({row.name for row in rows}) == len(rows)
+    assert Experiment("ml-1m", 5, "pop", 2).name == "ml-1m-k5-pop-seed2"

@@ -1,0 +1,78 @@
+"""One process of a training on a domain, for tests; it finds the others as one of torchrun's does."""
+
+import os
+import signal
+from pathlib import Path
+from unittest import mock
+
+import torch
+import torch._dynamo  # the first step of an optimiser imports it, in each process for seconds
+
+from mmsrec.models.recommender import Features
+from mmsrec.settings.plan import Experiment
+from mmsrec.training import next_item
+from mmsrec.training.batches import GROUP_POSITIONS
+from mmsrec.training.dataset import Catalogue
+from mmsrec.training.distributed import World, world
+from mmsrec.training.model_folder import train
+from tests.unit.training.examples import SETTINGS, walks
+
+ITEMS, WIDTH = 12, 8
+# Small steps: where a gradient is zero but for rounding, AdamW makes a whole step of it.
+COMMON = SETTINGS.model_copy(update={"learning_rate": 5e-5, "max_epochs": 3, "patience": 3})
+SCENARIOS = {
+    "masked": COMMON,
+    "causal": COMMON.model_copy(
+        update={
+            "objective": "causal",
+            "augment": "windows",
+            "missing": "drop",
+            "item_tower": "own",
+            "item_embedding": True,
+            "sampled_items": 6,
+            "batch_size": 16,
+        }
+    ),
+    "killed": COMMON,
+}
+KILLED_AT = 7
+# So small that four processes share some steps unevenly, and that the last step of an epoch has fewer groups than that.
+GROUPS = (8, 24)
+
+
+def catalogue() -> Catalogue:
+    """Walks over items of two modalities, of which some items lack one."""
+    generator = torch.Generator().manual_seed(0)
+    vectors = {name: torch.randn(ITEMS, WIDTH, generator=generator) for name in ("vision", "text")}
+    present = {"vision": torch.arange(ITEMS) % 3 > 0, "text": torch.arange(ITEMS) % 5 > 0}
+    return Catalogue(
+        item_ids=[str(item) for item in range(ITEMS)],
+        users=[str(user) for user in range(40)],
+        sequences=walks(),
+        features={name: Features(vectors[name], present[name]) for name in vectors},
+        inputs={},
+    )
+
+
+def run(name: str, folder: Path, processes: World, *, dies: bool = False) -> None:
+    """Trains into FOLDER/NAME, with a checkpoint after each step."""
+    train_step, done = next_item.train_step, []
+
+    def step(*arguments: object) -> float:
+        done.append(1)
+        if dies and len(done) == KILLED_AT and processes.leads:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return train_step(*arguments)
+
+    with mock.patch.dict(GROUP_POSITIONS, cpu=GROUPS), mock.patch.object(next_item, "train_step", step):
+        settings = SCENARIOS[name]
+        experiment = Experiment("shop", 3, name, 3)
+        train(experiment, "mmsrec", settings, catalogue(), folder / name, None, processes, save_minutes=0)
+
+
+def main(folder: Path, scenarios: tuple[str, ...], environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    with world(torch.device("cpu")) as processes:
+        for name in scenarios:
+            run(name, folder, processes, dies=name == "killed")

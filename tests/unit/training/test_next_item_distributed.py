@@ -1,0 +1,78 @@
+"""Several processes train on a domain what one process trains."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.training.batches import GROUP_POSITIONS, Batches
+from mmsrec.training.distributed import World
+from mmsrec.training.model_folder import untrained
+from tests.unit.training import next_item_worker
+from tests.unit.training.processes import launch
+
+ALONE = World(torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    for name in ("masked", "causal"):
+        next_item_worker.run(name, folder, ALONE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory, forks):
+    folder = tmp_path_factory.mktemp("two")
+    assert all(launch(forks, next_item_worker.main, folder, 2, "masked", "causal", "killed")), (
+        "the last scenario kills them"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory, forks):
+    folder = tmp_path_factory.mktemp("four")
+    assert launch(forks, next_item_worker.main, folder, 4, "masked", "causal") == [0, 0, 0, 0]
+    return folder
+
+
+def assert_same(one, other):
+    """Two folders of trained models: all but the time is the same, to rounding."""
+    histories = [read_table(folder / "history.parquet", SCHEMAS["history"]).to_pylist() for folder in (one, other)]
+    for rows in histories:
+        for row in rows:
+            del row["seconds"]
+    for first, second in zip(*histories, strict=True):
+        assert second == pytest.approx(first, rel=1e-5, abs=1e-5)
+    for name in ("weights.safetensors", "last.safetensors"):
+        expected = load_file(one / name)
+        for tensor, value in load_file(other / name).items():
+            torch.testing.assert_close(value, expected[tensor], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["masked", "causal"])
+@pytest.mark.parametrize("processes", ["two", "four"])
+def test_processes_that_share_steps_equal_one_process(request, alone, processes, name):
+    assert_same(alone / name, request.getfixturevalue(processes) / name)
+
+
+def test_the_scenarios_move_the_weights_and_leave_processes_without_a_group(alone, monkeypatch):
+    monkeypatch.setitem(GROUP_POSITIONS, "cpu", next_item_worker.GROUPS)
+    for name in ("masked", "causal"):
+        settings, data = next_item_worker.SCENARIOS[name], next_item_worker.catalogue()
+        model, _ = untrained(3, "mmsrec", settings, data, None)
+        groups = {len(step.groups) for step in Batches(data.sequences, model, settings).steps(3, 1)}
+        assert min(groups) < 4 <= max(groups)
+        start, end = model.state_dict(), load_file(alone / name / "last.safetensors")
+        assert max((end[tensor] - start[tensor]).abs().max() for tensor in end) > 5e-4
+
+
+def test_a_run_whose_processes_were_killed_goes_on_in_one(alone, two):
+    [checkpoint] = (two / "killed").glob("checkpoint-*.pt")
+    saved = torch.load(checkpoint, weights_only=True)
+    assert (saved["epoch"], saved["step"]) == (2, 1)
+    next_item_worker.run("killed", two, ALONE)
+    assert_same(alone / "masked", two / "killed")
+    assert not list((two / "killed").glob("checkpoint-*"))
