@@ -60,7 +60,7 @@ def stub(monkeypatch, request):
     encoder = Stub()
     encoder.on_host = request.param
     monkeypatch.setitem(encoders.base.KINDS, "open_clip", "stub")
-    monkeypatch.setattr(encoders.base, "import_module", lambda name: encoder)
+    monkeypatch.setattr("mmsrec.features.encoders.encoder.import_module", lambda name: encoder)
     monkeypatch.setattr(extract, "BATCHES_A_PART", 2)
     return encoder
 
