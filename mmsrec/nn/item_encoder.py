@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsrec.models.mmsrec_settings import ItemEncoderSettings
 from mmsrec.nn.transformer import Dropout, Transformer, attention_mask, initialise
 from mmsrec.nn.whitening import Whitening
-from mmsrec.settings.item_encoders import ItemEncoderSettings
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

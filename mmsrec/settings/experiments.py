@@ -4,9 +4,10 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.settings.crawling import CrawlOverrides, Vision
-from mmsrec.settings.item_encoders import ItemEncoderSettings
-from mmsrec.settings.row import Frozen, Name, Positive, RawPath, Share, overrides
+from mmsrec.settings.row import Frozen, Name, Positive, RawPath, overrides
+from mmsrec.settings.trainer import Trainer
 
 Ties = Literal["source", "item", "shuffle"]
 Modality = Literal["vision", "text"]
@@ -15,32 +16,8 @@ Modality = Literal["vision", "text"]
 FEATURE_MODELS = frozenset({"mmsrec"})
 
 
-class Training(ItemEncoderSettings):
+class Training(MMSRecSettings, Trainer):
     """Settings of one model and of its training on a domain (Section 4.2.4 of the paper)."""
-
-    max_length: Annotated[int, Field(ge=2)] = Field(description="N: the last N items of a sequence, the mask included")
-    objective: Literal["masked", "causal"] = Field(
-        description="hidden items are predicted (Section 3.3.3), or at every item the next one"
-    )
-    mask_probability: Share = Field(description="of a position that is not the last; for the masked objective")
-    positions: Literal["end", "start"] = Field(
-        description="position embeddings count from the window's end, or from the sequence's first item in it"
-    )
-    item_tower: Literal["shared", "own"] = Field(description="the sequences' transformer, or another one of its own")
-    item_embedding: bool = Field(description="a trained vector of each item is added to its tokens")
-    augment: Literal["prefixes", "windows", "none"] = Field(
-        description="every prefix of a sequence, windows that hold every action once as a target, or its end alone"
-    )
-    sampled_items: Annotated[int, Field(ge=0)] = Field(
-        description="items drawn a step for a softmax with logQ correction; 0: the softmax runs over all items"
-    )
-    learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    clip_norm: Annotated[float, Field(gt=0)]
-    batch_size: Positive = Field(description="sequences a step")
-    max_epochs: Positive
-    patience: Positive = Field(description="epochs without a better validation Recall@10 before training stops")
-    precision: Literal["float32", "bfloat16"] = Field(description="of the matrix products")
 
 
 Overrides = overrides("Overrides", Training)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mmsrec.settings.item_encoders import ItemEncoderSettings
+from mmsrec.models.mmsrec_settings import ItemEncoderSettings
 from mmsrec.settings.row import Frozen, Name, Positive, overrides
 
 Weight = Annotated[float, Field(ge=0)]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mmsrec.errors import CheckpointError
 from mmsrec.files import sha256
+from mmsrec.models.mmsrec_settings import ItemEncoderSettings
 from mmsrec.nn.item_encoder import ItemEncoder
-from mmsrec.settings.item_encoders import ItemEncoderSettings
 from mmsrec.training.encoder_folder import PretrainedConfig, read_pretrained_config
 from mmsrec.training.weights import NAME, read_weights
 

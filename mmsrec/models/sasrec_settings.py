@@ -1,14 +1,12 @@
-"""The settings of the item encoder, which pre-training and the training on a domain share."""
-
-from typing import Annotated, Literal
+"""The settings of SASRec."""
 
 from pydantic import Field, model_validator
 
 from mmsrec.settings.row import Frozen, Positive, Share
 
 
-class ItemEncoderSettings(Frozen):
-    """The transformer of both towers (Sections 3.2.2, 4.1.3 and 4.2.4 of the paper)."""
+class SASRecSettings(Frozen):
+    """A causal transformer over item embeddings (Kang and McAuley, 2018)."""
 
     dim: Positive = Field(description="width of the model")
     layers: Positive = Field(description="transformer blocks")
@@ -16,12 +14,9 @@ class ItemEncoderSettings(Frozen):
     feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
     embedding_dropout: Share
     hidden_dropout: Share
-    whiten: bool = Field(description="features are decorrelated, to unit variance, before they are projected")
-    missing: Literal["mask_token", "drop"] = Field(description="what stands for an absent modality")
-    temperature: Annotated[float, Field(gt=0)]
 
     @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> "ItemEncoderSettings":
+    def _heads_divide_the_width(self) -> "SASRecSettings":
         if self.dim % self.heads:
             raise ValueError(f"heads must divide dim: {self.heads} does not divide {self.dim}")
         return self
