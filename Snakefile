@@ -15,11 +15,11 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 
 
-# Every report of the paper.
+# All reports except the demo's.
 rule all:
     default_target: True
     input:
-        [f"results/reports/{report}" for report in PARAMS.reports if not report.startswith("demo")],
+        [layout.path(layout.REPORT, report=name) for name in PARAMS.reports if not name.startswith("demo")],
 
 
 # Each report by its name alone: `snakemake demo`.
@@ -29,4 +29,4 @@ for report in PARAMS.reports:
         name:
             report
         input:
-            f"results/reports/{report}",
+            layout.path(layout.REPORT, report=report),

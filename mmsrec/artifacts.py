@@ -2,10 +2,9 @@
 
 | kind | columns |
 | --- | --- |
-| raw_interactions | user, item, timestamp (seconds since 1970), in the order of the source file |
+| interactions | user, item, timestamp (seconds since 1970), in the order of the source file |
 | raw_items | item_id, title, text, media_url: one row an item that the source describes |
-| interactions | user, item, timestamp, position (0-based place in the user's sequence) |
-| sequences | user_index, user, items (item_index values in time order) |
+| sequences | user_index, user, items (item_index values in time order), timestamps (of the items) |
 | items | item_index (the row number), item_id, title, text, media_url |
 | ledger | item_id, state, url, status (HTTP), bytes, sha256, attempts, error, path (below the ledger's folder) |
 | frames | item_id, frame_index (in display order), seconds, jpeg: the frames of a video follow each other |
@@ -30,7 +29,7 @@ from mmsrec.files import atomic_path
 COMPACT = {"compression": "zstd"}
 
 SCHEMAS: dict[str, pa.Schema] = {
-    "raw_interactions": pa.schema(
+    "interactions": pa.schema(
         [
             pa.field("user", pa.string(), nullable=False),
             pa.field("item", pa.string(), nullable=False),
@@ -45,19 +44,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("media_url", pa.string()),
         ]
     ),
-    "interactions": pa.schema(
-        [
-            pa.field("user", pa.string(), nullable=False),
-            pa.field("item", pa.string(), nullable=False),
-            pa.field("timestamp", pa.int64(), nullable=False),
-            pa.field("position", pa.uint32(), nullable=False),
-        ]
-    ),
     "sequences": pa.schema(
         [
             pa.field("user_index", pa.uint32(), nullable=False),
             pa.field("user", pa.string(), nullable=False),
             pa.field("items", pa.list_(pa.uint32()), nullable=False),
+            pa.field("timestamps", pa.list_(pa.int64()), nullable=False),
         ]
     ),
     "items": pa.schema(

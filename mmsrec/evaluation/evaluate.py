@@ -13,7 +13,7 @@ from mmsrec.evaluation.ranks import rank
 from mmsrec.files import write_json
 from mmsrec.models.recommender import Recommender
 from mmsrec.nn.user_sequences import Sequences
-from mmsrec.settings.experiments import Evaluation
+from mmsrec.settings.evaluation import Evaluation
 from mmsrec.settings.plan import Experiment
 
 TEST = 1  # place of the test item, counted from the end of a sequence

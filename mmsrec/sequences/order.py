@@ -13,11 +13,11 @@ part of the experiment.
 import numpy as np
 import polars as pl
 
-from mmsrec.settings.experiments import Ties
+from mmsrec.settings.data import Ties
 
 
 def order(interactions: pl.DataFrame, ties: Ties, seed: int) -> pl.DataFrame:
-    """Sorts interactions by user and time and numbers them.
+    """Sorts interactions by user, time and the rule for equal timestamps.
 
     Args:
         interactions: columns user, item, timestamp, in the order of the source file.
@@ -25,7 +25,7 @@ def order(interactions: pl.DataFrame, ties: Ties, seed: int) -> pl.DataFrame:
         seed: of the rule `shuffle`.
 
     Returns:
-        The same rows, sorted, with the column position: 0, 1, ... within each user.
+        The same rows and columns, sorted.
     """
     match ties:
         case "source":
@@ -35,8 +35,4 @@ def order(interactions: pl.DataFrame, ties: Ties, seed: int) -> pl.DataFrame:
         case "shuffle":
             canonical = interactions.sort("user", "timestamp", "item")
             keyed = canonical.with_columns(tie=np.random.default_rng(seed).random(canonical.height))
-    return (
-        keyed.sort("user", "timestamp", "tie", maintain_order=True)
-        .drop("tie")
-        .with_columns(position=pl.int_range(pl.len(), dtype=pl.UInt32).over("user"))
-    )
+    return keyed.sort("user", "timestamp", "tie", maintain_order=True).drop("tie")

@@ -1,4 +1,4 @@
-"""From a source's interactions and items to the tables that models read."""
+"""The k-core of a domain: its interactions, its items and its statistics."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,8 +9,6 @@ from mmsrec.artifacts import SCHEMAS, read_table, write_table
 from mmsrec.errors import CatalogueError
 from mmsrec.files import write_json
 from mmsrec.sequences.kcore import k_core
-from mmsrec.sequences.order import order
-from mmsrec.settings.experiments import Ties
 
 
 @dataclass(frozen=True)
@@ -19,7 +17,6 @@ class Statistics:
 
     domain: str
     k_core: int
-    ties: str
     users: int
     items: int
     actions: int
@@ -27,22 +24,20 @@ class Statistics:
     mean_length: float
 
 
-def prepare(ingested: Path, output: Path, *, domain: str, k: int, ties: Ties, tie_seed: int) -> Statistics:
-    """Filters to the k-core, orders, and writes interactions, sequences, items and statistics into `output`.
+def prepare(ingested: Path, output: Path, *, domain: str, k: int) -> Statistics:
+    """Filters a domain to its k-core and writes interactions, items and statistics into `output`.
 
     Args:
         ingested: folder with interactions.parquet and items.parquet as a source's parser writes them.
         output: folder of the k-core.
         domain: name of the domain, for the statistics.
         k: least number of interactions of a user and of an item.
-        ties: the rule for equal timestamps of a user.
-        tie_seed: seed of the rule `shuffle`.
 
     Raises:
         ArtifactError: an ingested table is missing or damaged.
         CatalogueError: the k-core is empty.
     """
-    interactions = _filtered(_read(ingested / "interactions.parquet", "raw_interactions"), k)
+    interactions = _filtered(_read(ingested / "interactions.parquet", "interactions"), k)
     if interactions.is_empty():
         raise CatalogueError(
             "The k-core is empty.",
@@ -51,12 +46,10 @@ def prepare(ingested: Path, output: Path, *, domain: str, k: int, ties: Ties, ti
             found="none",
             fix="Choose a smaller k_core, or check that the source file holds the whole domain.",
         )
-    ordered = order(interactions, ties, tie_seed)
-    items = _catalogue(ordered, _read(ingested / "items.parquet", "raw_items"))
-    sequences = _sequences(ordered, items)
-    statistics = _statistics(domain, k, ties, sequences.height, items.height, ordered.height)
+    items = _items(interactions, _read(ingested / "items.parquet", "raw_items"))
+    statistics = _statistics(domain, k, interactions["user"].n_unique(), items.height, interactions.height)
 
-    for name, table in {"interactions": ordered, "items": items, "sequences": sequences}.items():
+    for name, table in {"interactions": interactions, "items": items}.items():
         write_table(output / f"{name}.parquet", table.to_arrow(), SCHEMAS[name])
     write_json(output / "statistics.json", asdict(statistics))
     return statistics
@@ -71,8 +64,8 @@ def _filtered(interactions: pl.DataFrame, k: int) -> pl.DataFrame:
     return interactions.filter(k_core(codes["user"].to_numpy(), codes["item"].to_numpy(), k))
 
 
-def _catalogue(interactions: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
-    """Items in the order of their ids; one that the source does not describe has no title, text or media."""
+def _items(interactions: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
+    """Items in the order of their ids; an item that the source does not describe has no title, text or media."""
     return (
         interactions.select(item_id="item")
         .unique()
@@ -82,22 +75,10 @@ def _catalogue(interactions: pl.DataFrame, described: pl.DataFrame) -> pl.DataFr
     )
 
 
-def _sequences(interactions: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    return (
-        interactions.join(
-            items.select(item="item_id", items="item_index"), on="item", how="left", maintain_order="left"
-        )
-        .group_by("user", maintain_order=True)
-        .agg("items")
-        .with_row_index("user_index")
-    )
-
-
-def _statistics(domain: str, k: int, ties: Ties, users: int, items: int, actions: int) -> Statistics:
+def _statistics(domain: str, k: int, users: int, items: int, actions: int) -> Statistics:
     return Statistics(
         domain=domain,
         k_core=k,
-        ties=ties,
         users=users,
         items=items,
         actions=actions,

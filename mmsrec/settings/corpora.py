@@ -37,14 +37,14 @@ class ShardCorpus(Frozen):
         return []
 
 
-class Split(Frozen):
+class CaptionSplit(Frozen):
     """A choice of clips by a table that lists some."""
 
     include: RawPath | None = Field(None, description="only these")
     exclude: RawPath | None = Field(None, description="all but these")
 
     @model_validator(mode="after")
-    def _one_list_at_least(self) -> "Split":
+    def _one_list_at_least(self) -> "CaptionSplit":
         if not (self.include or self.exclude):
             raise ValueError("a split needs include or exclude")
         return self
@@ -57,7 +57,7 @@ class ClipCorpus(Frozen):
     captions: RawPath = Field(
         description="MSR-VTT's JSON, or a CSV or Parquet table of item_id or video_id and caption or sentence"
     )
-    split: Split | None = None
+    split: CaptionSplit | None = None
     videos: str = Field(description="an http(s) URL, or a path below data/raw, that holds {item_id}")
     crawl: CrawlOverrides = CrawlOverrides()
     max_bytes: Positive = Field(50_000_000, description="larger videos are oversize")

@@ -1,12 +1,13 @@
 """The only reader of params.yaml: typed, frozen, validated before anything runs.
 
-Every row (domain, encoder, variant, report) is data. A row that overrides training settings names only what it changes:
-the settings of one experiment are those of `training`, then the domain's, then the variant's, then the variant's for
-that domain.
+Every row (domain, split, encoder, model, variant, report) is data. A row that overrides settings names only what it
+changes. The settings of one experiment come from four layers, each over the one before it: `trainer` and
+`models.MODEL`, that row's `by_domain`, the variant, and the variant's `by_domain`.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,30 +16,61 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from mmsrec.errors import ParamsError
+from mmsrec.models.registry import MODELS
 from mmsrec.settings.corpora import Corpus
 from mmsrec.settings.crawling import Crawl, crawl_policy
+from mmsrec.settings.data import Domain, Split
 from mmsrec.settings.encoding import Encoder, Frames
-from mmsrec.settings.experiments import Cores, Domain, Evaluation, Overrides, Prepare, Report, Ties, Training, Variant
+from mmsrec.settings.evaluation import Evaluation
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
+from mmsrec.settings.reports import Cores, Report
 from mmsrec.settings.row import Frozen, Name
+from mmsrec.settings.trainer import Trainer
+from mmsrec.settings.variants import AnyVariant, Models, Variant
 
 Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """All the settings that decide a model's weights, besides its data and its seed.
+
+    Attributes:
+        model: name in the registry of models.
+        settings: of the model's own class.
+        trainer: of its training; a model that is not trained by steps does not read it.
+    """
+
+    model: str
+    settings: Frozen
+    trainer: Trainer
+
+    def dump(self) -> dict[str, Any]:
+        """The settings as plain data, without those that have their default.
+
+        So a new setting with a default changes no record of an earlier training.
+        """
+        dumped = {"model": self.model, "settings": self.settings.model_dump(mode="json", exclude_defaults=True)}
+        if MODELS[self.model].trained:
+            dumped["trainer"] = self.trainer.model_dump(mode="json", exclude_defaults=True)
+        return dumped
 
 
 class Params(Frozen):
     """The whole of params.yaml."""
 
-    prepare: Prepare
     crawl: Crawl
-    pretraining: Pretraining
-    training: Training
-    evaluation: Evaluation
     frames: Frames
     encoders: dict[Name, Encoder]
     corpora: dict[Name, Corpus]
+    pretraining: Pretraining
     pretrainings: dict[Name, PretrainingRow]
     domains: dict[Name, Domain]
-    variants: dict[Name, Variant]
+    splits: dict[Name, Split]
+    trainer: Trainer
+    models: Models
+    variants: dict[Name, AnyVariant]
+    evaluation: Evaluation
     reports: dict[Name, Report]
 
     @model_validator(mode="after")
@@ -47,26 +79,22 @@ class Params(Frozen):
             _known(row.corpus, self.corpora, f"pretrainings.{name}.corpus")
             _known(row.encoder, self.encoders, f"pretrainings.{name}.encoder")
             _fit(f"pretrainings.{name}", pretraining_settings, self.pretraining, row)
+        for name in MODELS:
+            for domain in getattr(self.models, name).by_domain:
+                _known(domain, self.domains, f"models.{name}.by_domain")
         for name, variant in self.variants.items():
             self._check_variant(variant, f"variants.{name}")
         for name, report in self.reports.items():
-            for field in ("statistics", "experiments"):
-                for index, grid in enumerate(getattr(report, field)):
-                    self._check_grid(grid, f"reports.{name}.{field}.{index}")
-            for index, grid in enumerate(report.retrievals):
-                for pretraining in grid.pretrainings:
-                    _known(pretraining, self.pretrainings, f"reports.{name}.retrievals.{index}.pretrainings")
-                for corpus in grid.corpora:
-                    _known(corpus, self.corpora, f"reports.{name}.retrievals.{index}.corpora")
+            self._check_report(report, f"reports.{name}")
         for domain in self.domains:
             for variant in self.variants:
-                self.training_of(domain, variant)
+                self.settings_of(domain, variant)
         return self
 
     @model_validator(mode="after")
     def _domains_and_corpora_differ(self) -> "Params":
         if both := sorted(self.domains.keys() & self.corpora.keys()):
-            raise ValueError(f"corpora: {', '.join(both)} is a domain too, and their files would meet")
+            raise ValueError(f"corpora: {', '.join(both)} is a domain too, and their files would share a path")
         return self
 
     def _check_variant(self, variant: Variant, key: str) -> None:
@@ -78,7 +106,19 @@ class Params(Frozen):
             _known(variant.pretrained, self.pretrainings, f"{key}.pretrained")
             known = self.pretrainings[variant.pretrained].encoder
             if others := sorted(set(variant.encoders.values()) - {known}):
-                raise ValueError(f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} saw those of {known}")
+                raise ValueError(
+                    f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} was trained on {known}"
+                )
+
+    def _check_report(self, report: Report, key: str) -> None:
+        for field in ("statistics", "experiments"):
+            for index, grid in enumerate(getattr(report, field)):
+                self._check_grid(grid, f"{key}.{field}.{index}")
+        for index, grid in enumerate(report.retrievals):
+            for pretraining in grid.pretrainings:
+                _known(pretraining, self.pretrainings, f"{key}.retrievals.{index}.pretrainings")
+            for corpus in grid.corpora:
+                _known(corpus, self.corpora, f"{key}.retrievals.{index}.corpora")
 
     def _check_grid(self, grid: Cores, key: str) -> None:
         for domain in grid.domains:
@@ -86,17 +126,25 @@ class Params(Frozen):
             lowest = self.domains[domain].k_core
             if min(grid.k_cores) < lowest:
                 raise ValueError(f"{key}.k_cores: {min(grid.k_cores)} is below domains.{domain}.k_core, {lowest}")
-        for variant in getattr(grid, "variants", []):
-            _known(variant, self.variants, f"{key}.variants")
+        for table in ("splits", "variants"):
+            for name in getattr(grid, table, []):
+                _known(name, getattr(self, table), f"{key}.{table}")
 
-    def training_of(self, domain: str, variant: str) -> Training:
-        """The settings of one experiment: `training`, then the domain's row, the variant's, the variant's for it."""
+    def settings_of(self, domain: str, variant: str) -> ModelSettings:
+        """The settings of a variant in a domain, merged from their layers."""
         row = self.variants[variant]
-        layers = (self.domains[domain].training, row.training, row.by_domain.get(domain, Overrides()))
-        merged = self.training.model_dump()
+        layers = [*getattr(self.models, row.model).layers(domain), *row.layers(domain)]
+        settings: dict[str, Any] = {}
+        trainer = self.trainer.model_dump()
         for layer in layers:
-            merged |= layer.model_dump(exclude_none=True)
-        return _fit(f"variants.{variant} in the domain {domain}", Training, **merged)
+            settings |= layer.settings.model_dump(exclude_unset=True)
+            trainer |= layer.trainer.model_dump(exclude_unset=True)
+        key = f"variants.{variant} in the domain {domain}"
+        return ModelSettings(
+            row.model,
+            _fit(f"{key}: settings", MODELS[row.model].settings, **settings),
+            _fit(f"{key}: trainer", Trainer, **trainer),
+        )
 
     def pretraining_of(self, name: str) -> Pretraining:
         """The settings of one pre-training: `pretraining`, then the row's."""
@@ -105,10 +153,6 @@ class Params(Frozen):
     def crawl_of(self, name: str) -> Crawl:
         """The fetch policy of a domain or a corpus: `crawl`, then its row."""
         return crawl_policy(self.crawl, row_of(self.domains | self.corpora, name, "domains, corpora").crawl)
-
-    def ties_of(self, domain: str) -> Ties:
-        """The tie rule of a domain."""
-        return self.domains[domain].ties
 
 
 def _fit(key: str, make: Callable[..., Row], *arguments: Any, **settings: Any) -> Row:
@@ -186,7 +230,13 @@ def _describe(detail: dict[str, Any]) -> str:
             message = "missing"
         case _:
             message = f"{detail['msg']}, found {detail['input']!r}"
-    return ": ".join(filter(None, [".".join(map(str, detail["loc"])), message]))
+    return ": ".join(filter(None, [".".join(map(str, _path(detail["loc"]))), message]))
+
+
+def _path(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The keys of a place in params.yaml; pydantic adds the discriminating value of a union after a row's name."""
+    unions = {"variants", "encoders", "corpora"}
+    return location[:2] + location[3:] if location[:1] and location[0] in unions else location
 
 
 def schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An experiment is one row: (domain, k_core, variant, seed). A report is a list of such rows."""
+"""An experiment is one row: (domain, k_core, split, variant, seed). A report is a list of such rows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
-from mmsrec.settings.experiments import Modality
+from mmsrec.settings.data import Domain, Modality
 from mmsrec.settings.params import Params
 
 
@@ -24,11 +24,25 @@ class Core:
 
 
 @dataclass(frozen=True, order=True)
+class Cut:
+    """The sequences that a split makes from a k-core."""
+
+    domain: str
+    k_core: int
+    split: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.domain}-k{self.k_core}-{self.split}"
+
+
+@dataclass(frozen=True, order=True)
 class Experiment:
     """One training and one evaluation."""
 
     domain: str
     k_core: int
+    split: str
     variant: str
     seed: int
 
@@ -37,8 +51,12 @@ class Experiment:
         return Core(self.domain, self.k_core)
 
     @property
+    def cut(self) -> Cut:
+        return Cut(self.domain, self.k_core, self.split)
+
+    @property
     def name(self) -> str:
-        return f"{self.core.name}-{self.variant}-seed{self.seed}"
+        return f"{self.cut.name}-{self.variant}-seed{self.seed}"
 
 
 def experiments_of(params: Params, report: str) -> list[Experiment]:
@@ -46,7 +64,7 @@ def experiments_of(params: Params, report: str) -> list[Experiment]:
     rows = (
         Experiment(*row)
         for grid in params.reports[report].experiments
-        for row in product(grid.domains, grid.k_cores, grid.variants, grid.seeds)
+        for row in product(grid.domains, grid.k_cores, grid.splits, grid.variants, grid.seeds)
     )
     return list(dict.fromkeys(rows))
 
@@ -112,6 +130,11 @@ def all_experiments(params: Params) -> list[Experiment]:
     return _union(experiments_of(params, report) for report in params.reports)
 
 
+def all_cuts(params: Params) -> list[Cut]:
+    """The sequences that the experiments of every report are trained on, each once."""
+    return _union([[experiment.cut for experiment in all_experiments(params)]])
+
+
 def all_cores(params: Params) -> list[Core]:
     """The k-cores that any stage reads: those of every report and, for the features, every domain's lowest."""
     lowest = [Core(name, domain.k_core) for name, domain in params.domains.items()]
@@ -120,15 +143,15 @@ def all_cores(params: Params) -> list[Core]:
 
 @dataclass(frozen=True, order=True)
 class FeatureFile:
-    """The features of one domain, or corpus of clips, by one encoder for one modality."""
+    """The features of one collection, a domain or a corpus of clips, by one encoder for one modality."""
 
-    domain: str
+    collection: str
     encoder: str
     modality: str
 
     @property
     def name(self) -> str:
-        return f"{self.domain}-{self.encoder}-{self.modality}"
+        return f"{self.collection}-{self.encoder}-{self.modality}"
 
 
 def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
@@ -147,6 +170,11 @@ def all_features(params: Params) -> list[FeatureFile]:
     return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *clips])
 
 
+def domain_files(domain: Domain) -> list[str]:
+    """The raw files of a domain's tables, each once."""
+    return list(dict.fromkeys([domain.interactions, domain.items]))
+
+
 def picture_domains(params: Params) -> list[str]:
     """The domains whose items have a picture each."""
     return [name for name, row in params.domains.items() if row.vision and row.vision.kind != "trailer"]
@@ -155,6 +183,11 @@ def picture_domains(params: Params) -> list[str]:
 def trailer_domains(params: Params) -> list[str]:
     """The domains whose items have a video each."""
     return [name for name, row in params.domains.items() if row.vision and row.vision.kind == "trailer"]
+
+
+def has_videos(params: Params, collection: str) -> bool:
+    """Whether the items of a domain or a corpus have videos, whose frames are encoded; otherwise pictures."""
+    return collection in trailer_domains(params) or collection in clip_corpora(params)
 
 
 def shard_corpora(params: Params) -> list[str]:
@@ -175,8 +208,14 @@ def clip_settings(params: Params, corpus: str) -> dict[str, Any]:
 
 def pretraining_run(params: Params, name: str) -> dict[str, Any]:
     """All the settings of a pre-training."""
-    row = params.pretrainings[name].model_dump(mode="json", exclude={"training"})
-    return params.pretraining_of(name).model_dump(mode="json") | row
+    row = params.pretrainings[name].model_dump(mode="json", exclude={"settings"})
+    return params.pretraining_of(name).model_dump(mode="json", exclude_defaults=True) | row
+
+
+def experiment_settings(params: Params, experiment: Experiment) -> dict[str, Any]:
+    """The settings that decide the weights of an experiment's model, its data and its seed aside."""
+    row = params.variants[experiment.variant].model_dump(include={"encoders", "pretrained"})
+    return row | params.settings_of(experiment.domain, experiment.variant).dump()
 
 
 def crawl_settings(params: Params, domain: str) -> dict[str, Any]:

@@ -50,11 +50,11 @@ class PretrainingRow(Frozen):
     corpus: Name = Field(description="row of `corpora`")
     encoder: Name = Field(description="row of `encoders`: what made the features of the pairs")
     seed: Annotated[int, Field(ge=0)] = Field(description="of weights, dropout and the order of the pairs")
-    training: PretrainingOverrides = Field(
+    settings: PretrainingOverrides = Field(
         PretrainingOverrides(), description="what differs from `pretraining`; {} for nothing"
     )
 
 
 def pretraining_settings(common: Pretraining, row: PretrainingRow) -> Pretraining:
     """The settings of one pre-training: the common ones, then the row's."""
-    return Pretraining(**common.model_dump() | row.training.model_dump(exclude_none=True))
+    return Pretraining(**common.model_dump() | row.settings.model_dump(exclude_unset=True))

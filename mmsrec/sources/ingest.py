@@ -39,7 +39,7 @@ SOURCES = {
 def ingest(
     source: str, interactions_path: Path, items_path: Path, text_fields: Sequence[str], output_folder: Path
 ) -> None:
-    """Writes items.parquet (`raw_items`) and interactions.parquet (`raw_interactions`) to `output_folder`.
+    """Writes items.parquet (`raw_items`) and interactions.parquet (`interactions`) to `output_folder`.
 
     An item that is described more than once keeps its first description.
 
@@ -61,7 +61,7 @@ def ingest(
     readers = SOURCES[source]
     items = _first_descriptions(readers.items(items_path, text_fields), items_path)
     _write(items, "raw_items", output_folder / "items.parquet")
-    _write(readers.interactions(interactions_path), "raw_interactions", output_folder / "interactions.parquet")
+    _write(readers.interactions(interactions_path), "interactions", output_folder / "interactions.parquet")
 
 
 def _write(frames: Iterable[pl.DataFrame], schema: str, path: Path) -> None:

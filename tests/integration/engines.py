@@ -21,7 +21,7 @@ from snakemake.jobs import Job as SnakemakeJob
 from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "workflow" / "scripts"))
+sys.path += [str(ROOT / "workflow"), str(ROOT / "workflow" / "scripts")]
 WORKFLOW = (
     "Snakefile",
     "dvc.yaml",
@@ -96,6 +96,7 @@ def snakemake_graph(targets: Iterable[str]) -> Graph:
 
 
 def _of_snakemake(job: SnakemakeJob) -> Job:
+    """A job without its log, which DVC does not write."""
     command, redirected, log = job.shellcmd.partition(" > ")
     assert redirected
     assert log == f"{job.log} 2>&1", "the log is where the rule says"

@@ -17,36 +17,40 @@ STAGE = """
 import sys
 from pathlib import Path
 
-stage, flags = Path(sys.argv[0]).stem, sys.argv[1:]
-output = Path(flags[flags.index("--output") + 1])
-files = {
-    "ingest": ["interactions.parquet", "items.parquet"],
-    "prepare": ["interactions.parquet", "sequences.parquet", "items.parquet", "statistics.json"],
-    "train": ["weights.safetensors", "last.safetensors", "config.json", "history.parquet"],
-    "evaluate": ["ranks.parquet", "metrics.json"],
-    "collect": flags[: flags.index("--output")],
-    "report": ["report.html"],
+stage = Path(sys.argv[0]).stem
+experiment = "own/k5/source/ids/seed0"
+outputs = {
+    "ingest": ["data/ingested/own/interactions.parquet", "data/ingested/own/items.parquet"],
+    "prepare": [
+        f"data/processed/own/k5/{file}" for file in ("interactions.parquet", "items.parquet", "statistics.json")
+    ],
+    "split": ["data/processed/own/k5/source/sequences.parquet"],
+    "train": [
+        f"models/{experiment}/{file}"
+        for file in ("weights.safetensors", "last.safetensors", "config.json", "history.parquet")
+    ],
+    "evaluate": [f"results/{experiment}/ranks.parquet", f"results/{experiment}/metrics.json"],
+    "report": ["results/reports/small/report.html"],
 }[stage]
 reads = {
     "train": "params.yaml",
-    "evaluate": "models/own/k5/pop/seed0/weights.safetensors",
-    "collect": "results/own/k5/pop/seed0/metrics.json",
-    "report": "results/collected/small/results/own/k5/pop/seed0/metrics.json",
+    "evaluate": f"models/{experiment}/weights.safetensors",
+    "report": f"results/collected/small/results/{experiment}/metrics.json",
 }
-text = Path(reads[stage]).read_text() if Path(reads.get(stage, "")).is_file() else ""
-for file in files:
-    (output / file).parent.mkdir(parents=True, exist_ok=True)
-    (output / file).write_text(text)
+text = Path(reads[stage]).read_text() if stage in reads else ""
+for output in map(Path, outputs):
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text)
 with open("runs.txt", "a") as runs:
     runs.write(stage + " ")
 if stage == "train":
-    with open(output / "checkpoint", "a") as checkpoint:
+    with open(f"models/{experiment}/checkpoint", "a") as checkpoint:
         checkpoint.write("an epoch ")
 """
 TARGET = "report@small"
-TRAINING = ["train", "evaluate", "collect", "report"]
-ALL = ["ingest", "prepare", "collect", *TRAINING]
-CHECKPOINT = Path("models/own/k5/pop/seed0/checkpoint")
+TRAINING = ["train", "evaluate", "report"]
+ALL = ["ingest", "prepare", "split", *TRAINING]
+CHECKPOINT = Path("models/own/k5/source/ids/seed0/checkpoint")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -57,15 +61,17 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy_workflow(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    for stage in set(ALL):
+    for stage in ALL:
         Path(f"workflow/scripts/{stage}.py").write_text(STAGE)
     own = {"source": "table", "interactions": "own/sales.csv", "items": "own/articles.csv", "text_fields": ["title"]}
-    grid = {"domains": ["own"], "k_cores": [5], "variants": ["pop"], "seeds": [0]}
+    grid = {"domains": ["own"], "k_cores": [5], "splits": ["source"], "variants": ["ids"], "seeds": [0]}
     edit(
         {
-            "domains": {"own": {**own, "k_core": 5, "ties": "source", "training": {}}},
-            "variants": {"pop": {"model": "pop"}},
-            "reports": {"small": {"title": "Small", "tables": ["statistics"], "experiments": [grid]}},
+            "models.sasrec.by_domain": {},
+            "models.mmsrec.by_domain": {},
+            "domains": {"own": {**own, "k_core": 5}},
+            "variants": {"ids": {"model": "sasrec"}},
+            "reports": {"small": {"title": "Small", "exhibits": ["statistics"], "experiments": [grid]}},
         }
     )
     Path("data/raw/own").mkdir(parents=True)
@@ -107,7 +113,7 @@ def test_dvc_takes_over_from_snakemake():
         repo.commit(TARGET, with_deps=True, force=True)
     assert not dvc_status()
 
-    edit({"training.learning_rate": 0.5})
+    edit({"trainer.learning_rate": 0.5})
     dvc_repro()
     assert runs() == sorted(TRAINING)
     assert CHECKPOINT.read_text().split() == ["an", "epoch"] * 2, "DVC keeps what a killed training can continue from"
@@ -123,7 +129,7 @@ def test_snakemake_takes_over_from_dvc():
     assert not dvc_status()
     assert not runs()
 
-    edit({"training.learning_rate": 0.5})
+    edit({"trainer.learning_rate": 0.5})
     snakemake()
     assert runs() == sorted(TRAINING)
     assert CHECKPOINT.read_text().split() == ["an", "epoch"] * 2, "and so does Snakemake"

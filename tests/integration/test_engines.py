@@ -1,12 +1,16 @@
 """Snakemake and DVC: the same files, by the same commands, from the same inputs and parameters."""
 
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import create_model
 from snakemake.exceptions import MissingRuleException
 
+from mmsrec.models.registry import MODELS
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
+from mmsrec.settings.params import read_params
 from tests.integration.engines import (
     ROOT,
     Graph,
@@ -30,8 +34,6 @@ SHOP = {
     "text_fields": ["title"],
     "vision": {"kind": "image"},
     "k_core": 5,
-    "ties": "source",
-    "training": {},
 }
 FILMS = {
     "source": "movielens",
@@ -40,8 +42,6 @@ FILMS = {
     "text_fields": ["title"],
     "vision": {"kind": "trailer", "trailer_ids": "ml-1m/ml-20m-youtube.zip"},
     "k_core": 3,
-    "ties": "shuffle",
-    "training": {"hidden_dropout": 0.2},
 }
 CLIPS = {
     "kind": "clips",
@@ -57,18 +57,22 @@ FEATURES = {
     "count": 3,
     "keep": "mean",
 }
-# Two domains, four models, a pre-trained encoder, and a report of sixteen experiments on cores of two k.
+# Two domains, two splits, five variants, a pre-trained encoder, and a report on cores of two k.
 WORLD = {
     "corpora": {"shards": FEATURES, "clips": CLIPS},
     "pretrainings": {"small": {"corpus": "shards", "encoder": "clip", "seed": 0}},
     "domains": {"shop": SHOP, "films": FILMS},
+    "splits": {"late": {"ties": "source"}, "mixed": {"ties": "shuffle", "seed": 3}},
+    "models.mmsrec.by_domain": {"films": {"settings": {"hidden_dropout": 0.2}}},
+    "models.sasrec.by_domain": {},
     "variants": {
         "pop": {"model": "pop"},
+        "ids": {"model": "sasrec"},
         "text": {
             "model": "mmsrec",
             "encoders": {"text": "lsa"},
-            "training": {"dim": 128},
-            "by_domain": {"films": {"augment": "none"}},
+            "settings": {"dim": 128},
+            "by_domain": {"films": {"trainer": {"augment": "none"}}},
         },
         "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         "tuned": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "clip"}, "pretrained": "small"},
@@ -76,23 +80,31 @@ WORLD = {
     "reports": {
         "small": {
             "title": "Small",
-            "tables": ["statistics", "comparison"],
+            "exhibits": ["statistics", "comparison"],
             "retrievals": [{"pretrainings": ["small"], "corpora": ["clips"]}],
             "statistics": [{"domains": ["films"], "k_cores": [4]}],
             "experiments": [
                 {
                     "domains": ["shop", "films"],
                     "k_cores": [5],
-                    "variants": ["pop", "text", "both", "tuned"],
+                    "splits": ["mixed"],
+                    "variants": ["pop", "ids", "text", "both", "tuned"],
                     "seeds": [0, 7],
+                },
+                {
+                    "domains": ["shop"],
+                    "k_cores": [5],
+                    "splits": ["late"],
+                    "variants": ["pop"],
+                    "seeds": [0],
                 },
             ],
         },
     },
 }
-TRAINING = {"train", "evaluate", "collect_results", "report"}
+TRAINING = {"train", "evaluate", "collect", "report"}
 PICTURES = {"extract_picture_features"} | TRAINING
-RETRIEVAL = {"evaluate_retrieval", "collect_retrieval"}
+RETRIEVAL = {"evaluate_retrieval", "collect"}
 PRETRAINING = {"pretrain"} | RETRIEVAL | TRAINING
 FRAMES = {"sample_frames", "extract_frame_features"} | TRAINING
 ENCODING = {
@@ -103,7 +115,7 @@ ENCODING = {
     "pair_features",
 }
 VIDEOS = {"collect_clips", "sample_frames", "extract_frame_features", "pair_features", "report"} | RETRIEVAL
-PREPARING = {"prepare", "collect_statistics", "extract_text_features", "crawl_images", "crawl_trailers"} | FRAMES
+PREPARING = {"prepare", "split", "collect", "extract_text_features", "crawl_images", "crawl_trailers"} | FRAMES
 
 
 @pytest.fixture(autouse=True)
@@ -146,11 +158,43 @@ def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
     assert {
         "data/features/shop/clip/vision.parquet",
         "data/features/shop/lsa/text.parquet",
-    } <= dvc["models/shop/k5/both/seed7/config.json"].inputs
+    } <= dvc["models/shop/k5/mixed/both/seed7/config.json"].inputs
     assert "data/media/shop/ledger.parquet" in dvc["data/features/shop/clip/vision.parquet"].inputs
     assert "data/frames/films.parquet" in dvc["data/features/films/clip/vision.parquet"].inputs
-    assert not any("features" in path for path in dvc["models/shop/k5/pop/seed7/config.json"].inputs)
+    assert not any("features" in path for path in dvc["models/shop/k5/mixed/pop/seed7/config.json"].inputs)
     assert "results/collected/small/data/processed/films/k4/statistics.json" in dvc["results/reports/small"].inputs
+
+
+def test_a_key_of_one_model_redoes_that_model_alone(before):
+    edit(WORLD | {"models.sasrec.settings.layers": 3})
+    after = graphs("small")
+
+    by_snakemake, by_dvc = map(redone, before, after)
+    assert by_snakemake == by_dvc
+    trained = {output for output in by_snakemake if after[0][output].stage == "train"}
+    assert trained
+    assert all("/ids/" in output for output in trained)
+
+
+def test_a_new_setting_with_a_default_redoes_nothing(before, monkeypatch):
+    edit(WORLD)
+    old = MODELS["sasrec"].settings
+    new = create_model(old.__name__, __base__=old, bias=(bool, True))
+    monkeypatch.setitem(MODELS, "sasrec", replace(MODELS["sasrec"], settings=new))
+    assert read_params(Path("params.yaml")).settings_of("shop", "ids").settings.bias
+
+    assert list(map(redone, before, graphs("small"))) == [set(), set()]
+
+
+def test_another_split_crawls_and_extracts_nothing_again(before):
+    edit(WORLD | {"splits.other": {"ties": "item"}})
+    grid = {"domains": ["shop"], "k_cores": [5], "splits": ["other"], "variants": ["both"], "seeds": [0]}
+    params = read_yaml(Path("params.yaml"))
+    edit({"reports.small.experiments": [*params["reports"]["small"]["experiments"], grid]})
+    after = graphs("small")
+
+    for was, graph in zip(before, after, strict=True):
+        assert {graph[output].stage for output in redone(was, graph)} == {"split"} | TRAINING
 
 
 def test_the_plan_is_in_step():
@@ -162,11 +206,10 @@ def test_the_plan_is_in_step():
 @pytest.mark.parametrize(
     ("path", "value", "stages"),
     [
-        ("training.learning_rate", 0.5, TRAINING),
-        ("domains.shop.training", {"hidden_dropout": 0.4}, TRAINING),
-        ("domains.films.training.hidden_dropout", 0.4, TRAINING),
-        ("variants.text.training.dim", 256, TRAINING),
-        ("evaluation.cutoffs", [5], {"evaluate", "collect_results", "report"}),
+        ("trainer.learning_rate", 0.5, TRAINING),
+        ("models.sasrec.settings.dim", 256, TRAINING),
+        ("variants.text.settings.dim", 256, TRAINING),
+        ("evaluation.cutoffs", [5], {"evaluate", "collect", "report"}),
         ("encoders.lsa.dim", 8, {"extract_text_features"} | TRAINING),
         ("encoders.clip.weights", "laion2b_e16", ENCODING | PRETRAINING),
         ("frames.count", 3, FRAMES | {"pair_features"} | RETRIEVAL),
@@ -176,15 +219,15 @@ def test_the_plan_is_in_step():
         ("corpora.clips.max_bytes", 9, VIDEOS),
         ("corpora.clips.missing", "keep", {"pair_features"} | RETRIEVAL | {"report"}),
         ("pretraining.learning_rate", 0.5, PRETRAINING),
-        ("pretrainings.small.training", {"max_epochs": 2}, PRETRAINING),
+        ("pretrainings.small.settings", {"max_epochs": 2}, PRETRAINING),
         ("crawl.respect_robots", False, {"crawl_images"} | PICTURES | VIDEOS),
         ("domains.shop.crawl", {"max_bytes": 10}, {"crawl_images"} | PICTURES),
         ("crawl.trailers.max_height", 720, {"crawl_trailers"} | FRAMES),
         ("crawl.host_rate", 1, set()),
         ("reports.small.title", "Another title", {"report"}),
         ("domains.shop.published", "beauty", {"report"}),
-        ("prepare.tie_seed", 1, PREPARING | PICTURES),
-        ("domains.films.ties", "item", PREPARING - {"crawl_images"}),
+        ("splits.mixed.seed", 1, {"split"} | TRAINING),
+        ("splits.late.ties", "item", {"split"} | TRAINING),
         (
             "domains.shop.text_fields",
             ["title", "brand"],
@@ -236,7 +279,8 @@ def test_dvc_knows_every_rule_of_a_crawl(stage, prefix, rules):
 # A value that nearer rows override, and an override for one domain. Snakemake compares the settings that a job uses,
 # DVC the rows that they come from.
 @pytest.mark.parametrize(
-    ("path", "value"), [("training.dim", 64), ("variants.text.by_domain.films.augment", "prefixes")]
+    ("path", "value"),
+    [("models.mmsrec.settings.dim", 64), ("variants.text.by_domain.films.trainer.augment", "prefixes")],
 )
 def test_dvc_redoes_at_least_what_snakemake_redoes(before, path, value):
     edit(WORLD | {path: value})
@@ -265,15 +309,24 @@ def test_a_new_checksum_fetches_the_file_again_and_a_new_address_does_not(before
 def test_any_combination_can_be_asked_for():
     edit(WORLD)
 
-    graph = snakemake_graph(["results/films/k9/text/seed3/metrics.json"])
-    assert "data/processed/films/k9/sequences.parquet" in graph
+    graph = snakemake_graph(["results/films/k9/late/text/seed3/metrics.json"])
+    assert "data/processed/films/k9/late/sequences.parquet" in graph
     assert graph["data/features/films/lsa/text.parquet"].inputs == {"data/processed/films/k3/items.parquet"}
 
 
 def test_pictures_need_no_domain_with_trailers():
-    edit({"domains": {"shop": SHOP}, "variants": {"both": WORLD["variants"]["both"]}, "reports": {}})
+    edit(
+        {
+            "splits": WORLD["splits"],
+            "models.mmsrec.by_domain": {},
+            "models.sasrec.by_domain": {},
+            "domains": {"shop": SHOP},
+            "variants": {"both": WORLD["variants"]["both"]},
+            "reports": {},
+        }
+    )
 
-    graph = snakemake_graph(["models/shop/k5/both/seed0/config.json"])
+    graph = snakemake_graph(["models/shop/k5/mixed/both/seed0/config.json"])
     assert graph["data/features/shop/clip/vision.parquet"].stage == "extract_picture_features"
 
 
@@ -283,14 +336,14 @@ def test_a_domain_of_ones_own_needs_a_row_and_its_files():
     for file in ("sales.csv", "articles.csv"):
         Path("data/raw/own", file).touch()
 
-    graph = snakemake_graph(["results/own/k5/pop/seed0/metrics.json"])
-    assert {job.stage for job in graph.values()} == {"ingest", "prepare", "train", "evaluate"}
+    graph = snakemake_graph(["results/own/k5/source/pop/seed0/metrics.json"])
+    assert {job.stage for job in graph.values()} == {"ingest", "prepare", "split", "train", "evaluate"}
 
 
 @pytest.mark.parametrize(
     "target",
     [
-        "models/beauty/k5/unknown/seed0/config.json",
+        "models/beauty/k5/source/unknown/seed0/config.json",
         "data/raw/unknown/file.csv",
         "data/processed/unknown/k5/items.parquet",
     ],

@@ -1,7 +1,13 @@
 """Parameters, wildcards and every function that a rule calls; the other files hold rules only."""
 
+import os
 import re
+import sys
 from pathlib import Path
+
+sys.path.append(str(Path(workflow.basedir) / "workflow"))
+
+import layout
 
 from mmsrec.errors import ParamsError
 from mmsrec.settings.plan import (
@@ -10,6 +16,8 @@ from mmsrec.settings.plan import (
     clip_settings,
     cores_of,
     crawl_settings,
+    domain_files,
+    experiment_settings,
     experiments_of,
     features_of,
     picture_domains,
@@ -21,8 +29,9 @@ from mmsrec.settings.plan import (
 from mmsrec.settings.params import read_params
 from mmsrec.sources.registry import read_registry
 
-PARAMS = read_params(Path("params.yaml"))
-REGISTRY = read_registry(Path("workflow/sources.csv"))
+PARAMS = read_params(layout.params_file())
+REGISTRY = read_registry(layout.registry_file())
+SCRIPTS = os.path.relpath(Path(workflow.basedir) / "workflow" / "scripts")
 
 if config:
     raise ParamsError(
@@ -40,11 +49,12 @@ def any_of(names):
 
 # A raw file that the registry does not know is the user's own: an input that no rule makes.
 wildcard_constraints:
-    raw=any_of(REGISTRY),
+    file=any_of(REGISTRY),
     domain=any_of(PARAMS.domains),
-    k="[1-9][0-9]*",
+    k_core="[1-9][0-9]*",
+    split=any_of(PARAMS.splits),
     corpus=any_of(PARAMS.corpora),
-    catalogue=any_of([*PARAMS.domains, *clip_corpora(PARAMS)]),
+    collection=any_of([*PARAMS.domains, *clip_corpora(PARAMS)]),
     encoder=any_of(PARAMS.encoders),
     modality="vision|text",
     pretraining=any_of(PARAMS.pretrainings),
@@ -53,92 +63,90 @@ wildcard_constraints:
     report=any_of(PARAMS.reports),
 
 
+def raw(*files):
+    return [layout.path(layout.RAW_FILE, file=file) for file in files]
+
+
 def raw_files(wildcards):
-    domain = PARAMS.domains[wildcards.domain]
-    return {"interactions": f"data/raw/{domain.interactions}", "catalogue": f"data/raw/{domain.items}"}
+    return raw(*domain_files(PARAMS.domains[wildcards.domain]))
 
 
-# What has items with texts and media is a catalogue: a domain at its lowest k, or a corpus of clips.
+# A collection has items with texts and media: a domain at its lowest k, or a corpus of clips.
 
 
 def items(wildcards):
-    name = wildcards.get("domain") or wildcards.catalogue
+    name = wildcards.collection
     if name in PARAMS.corpora:
-        return f"data/corpora/{name}/items.parquet"
-    return f"data/processed/{name}/k{PARAMS.domains[name].k_core}/items.parquet"
+        return layout.path(layout.CLIP_ITEMS, corpus=name)
+    return layout.path(layout.ITEMS, domain=name, k_core=PARAMS.domains[name].k_core)
 
 
 def texts(wildcards):
-    corpus = wildcards.catalogue in PARAMS.corpora
-    return f"data/corpora/{wildcards.catalogue}/captions.parquet" if corpus else items(wildcards)
+    name = wildcards.collection
+    return layout.path(layout.CAPTIONS, corpus=name) if name in PARAMS.corpora else items(wildcards)
 
 
 def clip_tables(wildcards):
-    return [f"data/raw/{file}" for file in PARAMS.corpora[wildcards.corpus].tables]
+    return raw(*PARAMS.corpora[wildcards.corpus].tables)
 
 
 def clip_archive(wildcards):
     archive = PARAMS.corpora[wildcards.corpus].archive
-    return f"data/raw/{archive}" if archive else []
+    return raw(archive) if archive else []
+
+
+def clip_features(wildcards):
+    return [
+        layout.path(layout.FEATURES, collection=wildcards.corpus, encoder=wildcards.encoder, modality=modality)
+        for modality in ("vision", "text")
+    ]
 
 
 def pretraining_pairs(wildcards):
-    row = PARAMS.pretrainings[wildcards.pretraining]
-    return f"data/pairs/{row.corpus}/{row.encoder}/index.json"
+    return layout.path(layout.PAIR_INDEX, PARAMS.pretrainings[wildcards.pretraining])
 
 
 def test_pairs(wildcards):
     encoder = PARAMS.pretrainings[wildcards.pretraining].encoder
-    return f"data/pairs/{wildcards.corpus}/{encoder}/index.json"
+    return layout.path(layout.PAIR_INDEX, corpus=wildcards.corpus, encoder=encoder)
 
 
 def pretrained(wildcards):
     name = PARAMS.variants[wildcards.variant].pretrained
-    return f"models/pretrain/{name}/weights.safetensors" if name else []
+    return layout.path(layout.PRETRAINED_WEIGHTS, pretraining=name) if name else []
 
 
 def trailer_ids(wildcards):
-    return f"data/raw/{PARAMS.domains[wildcards.domain].vision.trailer_ids}"
+    return raw(PARAMS.domains[wildcards.collection].vision.trailer_ids)
+
+
+def experiment_of(wildcards):
+    return Experiment(wildcards.domain, int(wildcards.k_core), wildcards.split, wildcards.variant, int(wildcards.seed))
 
 
 def features(wildcards):
-    experiment = Experiment(wildcards.domain, int(wildcards.k), wildcards.variant, int(wildcards.seed))
-    return [
-        f"data/features/{row.domain}/{row.encoder}/{row.modality}.parquet" for row in features_of(PARAMS, experiment)
-    ]
+    return [layout.path(layout.FEATURES, row) for row in features_of(PARAMS, experiment_of(wildcards))]
 
 
 def collected(wildcards):
-    return [
-        *(
-            f"results/collected/{wildcards.report}/results/retrieval/{row.pretraining}/{row.corpus}/metrics.json"
-            for row in retrievals_of(PARAMS, wildcards.report)
-        ),
-        *(
-            f"results/collected/{wildcards.report}/data/processed/{core.domain}/k{core.k_core}/statistics.json"
-            for core in cores_of(PARAMS, wildcards.report)
-        ),
-        *(
-            f"results/collected/{wildcards.report}/{root}/{row.domain}/k{row.k_core}/{row.variant}/seed{row.seed}/{file}"
-            for row in experiments_of(PARAMS, wildcards.report)
-            for root, file in (("models", "history.parquet"), ("results", "metrics.json"))
-        ),
-    ]
+    name = wildcards.report
+    files = layout.collected_files(cores_of(PARAMS, name), experiments_of(PARAMS, name), retrievals_of(PARAMS, name))
+    return [f"{layout.path(layout.COLLECTED, report=name)}/{file}" for file in files]
 
 
-# What a stage reads from params.yaml, resolved: a job runs again when this changes.
+# The settings that a stage reads, resolved: a job runs again when they change.
 
 
 def ingest_settings(wildcards):
     return PARAMS.domains[wildcards.domain].model_dump(include={"source", "text_fields"})
 
 
-def prepare_settings(wildcards):
-    return {"ties": PARAMS.ties_of(wildcards.domain), "tie_seed": PARAMS.prepare.tie_seed}
+def split_settings(wildcards):
+    return PARAMS.splits[wildcards.split].model_dump()
 
 
 def media_settings(wildcards):
-    return crawl_settings(PARAMS, wildcards.domain)
+    return crawl_settings(PARAMS, wildcards.collection)
 
 
 def encoder_settings(wildcards):
@@ -171,8 +179,7 @@ def pretrain_settings(wildcards):
 
 
 def train_settings(wildcards):
-    variant = PARAMS.variants[wildcards.variant].model_dump(include={"model", "encoders", "pretrained"})
-    return variant | PARAMS.training_of(wildcards.domain, wildcards.variant).model_dump()
+    return experiment_settings(PARAMS, experiment_of(wildcards))
 
 
 def report_settings(wildcards):

@@ -1,13 +1,13 @@
-# The shards lie beside their list, and the pairs beside their index, outside the outputs: a run that was killed goes on.
+# The shards lie beside their list, and the pairs beside their index, outside the outputs: a killed run continues.
 
 
 rule download_corpus:
     output:
-        "data/raw/corpora/{corpus}/shards.json",
+        layout.SHARD_LIST,
     log:
-        "logs/download_corpus/{corpus}.log",
+        layout.log("download_corpus", "{corpus}"),
     benchmark:
-        "logs/download_corpus/{corpus}.tsv"
+        layout.cost("download_corpus", "{corpus}")
     wildcard_constraints:
         corpus=any_of(shard_corpora(PARAMS)),
     conda:
@@ -17,20 +17,18 @@ rule download_corpus:
     message:
         "Fetching the shards of {wildcards.corpus}"
     shell:
-        "python workflow/scripts/download_corpus.py --corpus {wildcards.corpus}"
-        " --output data/raw/corpora/{wildcards.corpus}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/download_corpus.py --corpus {wildcards.corpus}" " > {log} 2>&1"
 
 
 rule encode_pairs:
     input:
-        "data/raw/corpora/{corpus}/shards.json",
+        layout.SHARD_LIST,
     output:
-        "data/pairs/{corpus}/{encoder}/index.json",
+        layout.PAIR_INDEX,
     log:
-        "logs/encode_pairs/{corpus}/{encoder}.log",
+        layout.log("encode_pairs", "{corpus}/{encoder}"),
     benchmark:
-        "logs/encode_pairs/{corpus}/{encoder}.tsv"
+        layout.cost("encode_pairs", "{corpus}/{encoder}")
     wildcard_constraints:
         corpus=any_of(shard_corpora(PARAMS)),
     conda:
@@ -43,22 +41,19 @@ rule encode_pairs:
     message:
         "Encoding the captions of {wildcards.corpus} by {wildcards.encoder}"
     shell:
-        "python workflow/scripts/encode_pairs.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}"
-        " --raw data/raw/corpora/{wildcards.corpus}"
-        " --output data/pairs/{wildcards.corpus}/{wildcards.encoder}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/encode_pairs.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}" " > {log} 2>&1"
 
 
 rule ingest_clips:
     input:
         clip_tables,
     output:
-        "data/corpora/{corpus}/items.parquet",
-        "data/corpora/{corpus}/captions.parquet",
+        layout.CLIP_ITEMS,
+        layout.CAPTIONS,
     log:
-        "logs/ingest_clips/{corpus}.log",
+        layout.log("ingest_clips", "{corpus}"),
     benchmark:
-        "logs/ingest_clips/{corpus}.tsv"
+        layout.cost("ingest_clips", "{corpus}")
     wildcard_constraints:
         corpus=any_of(clip_corpora(PARAMS)),
     conda:
@@ -68,21 +63,19 @@ rule ingest_clips:
     message:
         "Reading the captions of {wildcards.corpus}"
     shell:
-        "python workflow/scripts/ingest_clips.py --corpus {wildcards.corpus}"
-        " --output data/corpora/{wildcards.corpus}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/ingest_clips.py --corpus {wildcards.corpus}" " > {log} 2>&1"
 
 
 rule collect_clips:
     input:
         clip_archive,
-        catalogue="data/corpora/{corpus}/items.parquet",
+        layout.CLIP_ITEMS,
     output:
-        "data/media/{corpus}/ledger.parquet",
+        layout.LEDGER.replace("{collection}", "{corpus}"),
     log:
-        "logs/collect_clips/{corpus}.log",
+        layout.log("collect_clips", "{corpus}"),
     benchmark:
-        "logs/collect_clips/{corpus}.tsv"
+        layout.cost("collect_clips", "{corpus}")
     wildcard_constraints:
         corpus=any_of(clip_corpora(PARAMS)),
     conda:
@@ -92,23 +85,19 @@ rule collect_clips:
     message:
         "Collecting the videos of {wildcards.corpus}"
     shell:
-        "python workflow/scripts/collect_clips.py --corpus {wildcards.corpus}"
-        " --items {input.catalogue}"
-        " --output data/media/{wildcards.corpus}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/collect_clips.py --corpus {wildcards.corpus}" " > {log} 2>&1"
 
 
 rule pair_features:
     input:
-        captions="data/corpora/{corpus}/captions.parquet",
-        vision="data/features/{corpus}/{encoder}/vision.parquet",
-        text="data/features/{corpus}/{encoder}/text.parquet",
+        layout.CAPTIONS,
+        clip_features,
     output:
-        "data/pairs/{corpus}/{encoder}/index.json",
+        layout.PAIR_INDEX,
     log:
-        "logs/pair_features/{corpus}/{encoder}.log",
+        layout.log("pair_features", "{corpus}/{encoder}"),
     benchmark:
-        "logs/pair_features/{corpus}/{encoder}.tsv"
+        layout.cost("pair_features", "{corpus}/{encoder}")
     wildcard_constraints:
         corpus=any_of(clip_corpora(PARAMS)),
     conda:
@@ -118,9 +107,4 @@ rule pair_features:
     message:
         "Pairing the videos and captions of {wildcards.corpus} by {wildcards.encoder}"
     shell:
-        "python workflow/scripts/pair_features.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}"
-        " --captions {input.captions}"
-        " --vision {input.vision}"
-        " --text {input.text}"
-        " --output data/pairs/{wildcards.corpus}/{wildcards.encoder}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/pair_features.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}" " > {log} 2>&1"

@@ -1,51 +1,44 @@
-# The media and the log of a crawl lie beside its ledger, outside the outputs: a run that was killed goes on from them.
+# The media and the log of a crawl lie beside its ledger, outside the outputs: a killed run continues from them.
 
 
 rule crawl_images:
     input:
         items,
     output:
-        "data/media/{domain}/ledger.parquet",
+        layout.LEDGER,
     log:
-        "logs/crawl_images/{domain}.log",
+        layout.log("crawl_images", "{collection}"),
     benchmark:
-        "logs/crawl_images/{domain}.tsv"
+        layout.cost("crawl_images", "{collection}")
     wildcard_constraints:
-        domain=any_of(picture_domains(PARAMS)),
+        collection=any_of(picture_domains(PARAMS)),
     conda:
         "../../environment.yml"
     params:
         settings=media_settings,
     message:
-        "Crawling the pictures of {wildcards.domain}"
+        "Crawling the pictures of {wildcards.collection}"
     shell:
-        "python workflow/scripts/crawl_images.py --domain {wildcards.domain}"
-        " --items {input}"
-        " --output data/media/{wildcards.domain}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/crawl_images.py --domain {wildcards.collection}" " > {log} 2>&1"
 
 
 rule crawl_trailers:
     input:
-        catalogue=items,
-        trailer_ids=trailer_ids,
+        items,
+        trailer_ids,
     output:
-        "data/media/{domain}/ledger.parquet",
+        layout.LEDGER,
     log:
-        "logs/crawl_trailers/{domain}.log",
+        layout.log("crawl_trailers", "{collection}"),
     benchmark:
-        "logs/crawl_trailers/{domain}.tsv"
+        layout.cost("crawl_trailers", "{collection}")
     wildcard_constraints:
-        domain=any_of(trailer_domains(PARAMS)),
+        collection=any_of(trailer_domains(PARAMS)),
     conda:
         "../../environment.yml"
     params:
         settings=media_settings,
     message:
-        "Crawling the trailers of {wildcards.domain}"
+        "Crawling the trailers of {wildcards.collection}"
     shell:
-        "python workflow/scripts/crawl_trailers.py --domain {wildcards.domain}"
-        " --items {input.catalogue}"
-        " --trailer-ids {input.trailer_ids}"
-        " --output data/media/{wildcards.domain}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/crawl_trailers.py --domain {wildcards.collection}" " > {log} 2>&1"

@@ -1,19 +1,16 @@
 rule download:
     output:
-        file="data/raw/{raw}",
-        facts="data/raw/{raw}.json",
+        file=layout.RAW_FILE,
+        facts=layout.RAW_FACTS,
     log:
-        "logs/download/{raw}.log",
+        layout.log("download", "{file}"),
     benchmark:
-        "logs/download/{raw}.tsv"
+        layout.cost("download", "{file}")
     conda:
         "../../environment.yml"
     params:
-        sha256=lambda wildcards: REGISTRY[wildcards.raw].sha256,
+        sha256=lambda wildcards: REGISTRY[wildcards.file].sha256,
     message:
-        "Fetching {wildcards.raw}"
+        "Fetching {wildcards.file}"
     shell:
-        "python workflow/scripts/download.py {wildcards.raw}"
-        " --registry workflow/sources.csv"
-        " --output {output.file}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/download.py {wildcards.file}" " > {log} 2>&1"

@@ -1,17 +1,17 @@
 rule evaluate:
     input:
-        "data/processed/{domain}/k{k}/sequences.parquet",
-        "data/processed/{domain}/k{k}/items.parquet",
+        layout.SEQUENCES,
+        layout.ITEMS,
         features,
-        "models/{domain}/k{k}/{variant}/seed{seed}/weights.safetensors",
-        "models/{domain}/k{k}/{variant}/seed{seed}/config.json",
+        layout.MODEL + "/weights.safetensors",
+        layout.MODEL + "/config.json",
     output:
-        "results/{domain}/k{k}/{variant}/seed{seed}/ranks.parquet",
-        "results/{domain}/k{k}/{variant}/seed{seed}/metrics.json",
+        layout.RANKS,
+        layout.METRICS,
     log:
-        "logs/evaluate/{domain}/k{k}/{variant}/seed{seed}.log",
+        layout.log("evaluate", layout.EXPERIMENT),
     benchmark:
-        "logs/evaluate/{domain}/k{k}/{variant}/seed{seed}.tsv"
+        layout.cost("evaluate", layout.EXPERIMENT)
     conda:
         "../../environment.yml"
     threads: 8
@@ -20,12 +20,9 @@ rule evaluate:
     params:
         settings=PARAMS.evaluation.model_dump(),
     message:
-        "Ranking by {wildcards.variant} on {wildcards.domain} (k={wildcards.k}, seed {wildcards.seed})"
+        "Ranking by {wildcards.variant} on {wildcards.domain} (k={wildcards.k_core}, {wildcards.split}, seed {wildcards.seed})"
     shell:
-        "python workflow/scripts/evaluate.py"
-        " --domain {wildcards.domain} --k-core {wildcards.k} --variant {wildcards.variant} --seed {wildcards.seed}"
-        " --data data/processed/{wildcards.domain}/k{wildcards.k}"
-        " --features data/features/{wildcards.domain}"
-        " --model models/{wildcards.domain}/k{wildcards.k}/{wildcards.variant}/seed{wildcards.seed}"
-        " --output results/{wildcards.domain}/k{wildcards.k}/{wildcards.variant}/seed{wildcards.seed}"
+        "python {SCRIPTS}/evaluate.py"
+        " --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
+        " --variant {wildcards.variant} --seed {wildcards.seed}"
         " > {log} 2>&1"

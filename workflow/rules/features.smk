@@ -1,35 +1,32 @@
 rule sample_frames:
     input:
-        "data/media/{catalogue}/ledger.parquet",
+        layout.LEDGER,
     output:
-        "data/frames/{catalogue}.parquet",
+        layout.FRAMES,
     log:
-        "logs/sample_frames/{catalogue}.log",
+        layout.log("sample_frames", "{collection}"),
     benchmark:
-        "logs/sample_frames/{catalogue}.tsv"
+        layout.cost("sample_frames", "{collection}")
     conda:
         "../../environment.yml"
     threads: 8
     params:
         settings=PARAMS.frames.model_dump(),
     message:
-        "Sampling the frames of {wildcards.catalogue}"
+        "Sampling the frames of {wildcards.collection}"
     shell:
-        "python workflow/scripts/sample_frames.py"
-        " --media data/media/{wildcards.catalogue}"
-        " --output {output}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/sample_frames.py --collection {wildcards.collection}" " > {log} 2>&1"
 
 
 rule extract_text_features:
     input:
         texts,
     output:
-        "data/features/{catalogue}/{encoder}/text.parquet",
+        layout.FEATURES.replace("{modality}", "text"),
     log:
-        "logs/extract_text_features/{catalogue}/{encoder}.log",
+        layout.log("extract_text_features", "{collection}/{encoder}"),
     benchmark:
-        "logs/extract_text_features/{catalogue}/{encoder}.tsv"
+        layout.cost("extract_text_features", "{collection}/{encoder}")
     conda:
         "../../environment.yml"
     threads: 8
@@ -38,27 +35,25 @@ rule extract_text_features:
     params:
         settings=encoder_settings,
     message:
-        "Encoding the texts of {wildcards.catalogue} by {wildcards.encoder}"
+        "Encoding the texts of {wildcards.collection} by {wildcards.encoder}"
     shell:
-        "python workflow/scripts/extract_features.py --domain {wildcards.catalogue}"
+        "python {SCRIPTS}/extract_features.py --collection {wildcards.collection}"
         " --encoder {wildcards.encoder} --modality text"
-        " --items {input}"
-        " --output {output}"
         " > {log} 2>&1"
 
 
 rule extract_picture_features:
     input:
-        catalogue=items,
-        ledger="data/media/{catalogue}/ledger.parquet",
+        items,
+        layout.LEDGER,
     output:
-        "data/features/{catalogue}/{encoder}/vision.parquet",
+        layout.FEATURES.replace("{modality}", "vision"),
     log:
-        "logs/extract_picture_features/{catalogue}/{encoder}.log",
+        layout.log("extract_picture_features", "{collection}/{encoder}"),
     benchmark:
-        "logs/extract_picture_features/{catalogue}/{encoder}.tsv"
+        layout.cost("extract_picture_features", "{collection}/{encoder}")
     wildcard_constraints:
-        catalogue=any_of(picture_domains(PARAMS)),
+        collection=any_of(picture_domains(PARAMS)),
     conda:
         "../../environment.yml"
     threads: 8
@@ -67,28 +62,25 @@ rule extract_picture_features:
     params:
         settings=encoder_settings,
     message:
-        "Encoding the pictures of {wildcards.catalogue} by {wildcards.encoder}"
+        "Encoding the pictures of {wildcards.collection} by {wildcards.encoder}"
     shell:
-        "python workflow/scripts/extract_features.py --domain {wildcards.catalogue}"
+        "python {SCRIPTS}/extract_features.py --collection {wildcards.collection}"
         " --encoder {wildcards.encoder} --modality vision"
-        " --items {input.catalogue}"
-        " --media data/media/{wildcards.catalogue}"
-        " --output {output}"
         " > {log} 2>&1"
 
 
 rule extract_frame_features:
     input:
-        catalogue=items,
-        frames="data/frames/{catalogue}.parquet",
+        items,
+        layout.FRAMES,
     output:
-        "data/features/{catalogue}/{encoder}/vision.parquet",
+        layout.FEATURES.replace("{modality}", "vision"),
     log:
-        "logs/extract_frame_features/{catalogue}/{encoder}.log",
+        layout.log("extract_frame_features", "{collection}/{encoder}"),
     benchmark:
-        "logs/extract_frame_features/{catalogue}/{encoder}.tsv"
+        layout.cost("extract_frame_features", "{collection}/{encoder}")
     wildcard_constraints:
-        catalogue=any_of([*trailer_domains(PARAMS), *clip_corpora(PARAMS)]),
+        collection=any_of([*trailer_domains(PARAMS), *clip_corpora(PARAMS)]),
     conda:
         "../../environment.yml"
     threads: 8
@@ -97,11 +89,8 @@ rule extract_frame_features:
     params:
         settings=encoder_settings,
     message:
-        "Encoding the frames of {wildcards.catalogue} by {wildcards.encoder}"
+        "Encoding the frames of {wildcards.collection} by {wildcards.encoder}"
     shell:
-        "python workflow/scripts/extract_features.py --domain {wildcards.catalogue}"
+        "python {SCRIPTS}/extract_features.py --collection {wildcards.collection}"
         " --encoder {wildcards.encoder} --modality vision"
-        " --items {input.catalogue}"
-        " --frames {input.frames}"
-        " --output {output}"
         " > {log} 2>&1"

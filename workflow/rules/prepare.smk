@@ -1,13 +1,13 @@
 rule ingest:
     input:
-        unpack(raw_files),
+        raw_files,
     output:
-        "data/ingested/{domain}/interactions.parquet",
-        "data/ingested/{domain}/items.parquet",
+        layout.INGESTED + "/interactions.parquet",
+        layout.INGESTED + "/items.parquet",
     log:
-        "logs/ingest/{domain}.log",
+        layout.log("ingest", "{domain}"),
     benchmark:
-        "logs/ingest/{domain}.tsv"
+        layout.cost("ingest", "{domain}")
     conda:
         "../../environment.yml"
     params:
@@ -15,34 +15,45 @@ rule ingest:
     message:
         "Reading the raw files of {wildcards.domain}"
     shell:
-        "python workflow/scripts/ingest.py --domain {wildcards.domain}"
-        " --interactions {input.interactions}"
-        " --items {input.catalogue}"
-        " --output data/ingested/{wildcards.domain}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/ingest.py --domain {wildcards.domain}" " > {log} 2>&1"
 
 
 rule prepare:
     input:
-        "data/ingested/{domain}/interactions.parquet",
-        "data/ingested/{domain}/items.parquet",
+        layout.INGESTED + "/interactions.parquet",
+        layout.INGESTED + "/items.parquet",
     output:
-        "data/processed/{domain}/k{k}/interactions.parquet",
-        "data/processed/{domain}/k{k}/sequences.parquet",
-        "data/processed/{domain}/k{k}/items.parquet",
-        "data/processed/{domain}/k{k}/statistics.json",
+        layout.CORE + "/interactions.parquet",
+        layout.ITEMS,
+        layout.STATISTICS,
     log:
-        "logs/prepare/{domain}/k{k}.log",
+        layout.log("prepare", "{domain}/k{k_core}"),
     benchmark:
-        "logs/prepare/{domain}/k{k}.tsv"
+        layout.cost("prepare", "{domain}/k{k_core}")
+    conda:
+        "../../environment.yml"
+    message:
+        "Filtering {wildcards.domain} to its {wildcards.k_core}-core"
+    shell:
+        "python {SCRIPTS}/prepare.py --domain {wildcards.domain} --k-core {wildcards.k_core}" " > {log} 2>&1"
+
+
+rule split:
+    input:
+        layout.CORE + "/interactions.parquet",
+        layout.ITEMS,
+    output:
+        layout.SEQUENCES,
+    log:
+        layout.log("split", "{domain}/k{k_core}/{split}"),
+    benchmark:
+        layout.cost("split", "{domain}/k{k_core}/{split}")
     conda:
         "../../environment.yml"
     params:
-        settings=prepare_settings,
+        settings=split_settings,
     message:
-        "Filtering {wildcards.domain} to its {wildcards.k}-core"
+        "Ordering the sequences of {wildcards.domain} (k={wildcards.k_core}, {wildcards.split})"
     shell:
-        "python workflow/scripts/prepare.py --domain {wildcards.domain} --k-core {wildcards.k}"
-        " --ingested data/ingested/{wildcards.domain}"
-        " --output data/processed/{wildcards.domain}/k{wildcards.k}"
+        "python {SCRIPTS}/split.py --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
         " > {log} 2>&1"

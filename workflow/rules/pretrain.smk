@@ -2,13 +2,13 @@ rule pretrain:
     input:
         pretraining_pairs,
     output:
-        "models/pretrain/{pretraining}/weights.safetensors",
-        "models/pretrain/{pretraining}/config.json",
-        "models/pretrain/{pretraining}/history.parquet",
+        layout.PRETRAINED_WEIGHTS,
+        layout.PRETRAINED + "/config.json",
+        layout.PRETRAINED + "/history.parquet",
     log:
-        "logs/pretrain/{pretraining}.log",
+        layout.log("pretrain", "{pretraining}"),
     benchmark:
-        "logs/pretrain/{pretraining}.tsv"
+        layout.cost("pretrain", "{pretraining}")
     conda:
         "../../environment.yml"
     threads: 8
@@ -16,40 +16,31 @@ rule pretrain:
         gpu=1,
     params:
         settings=pretrain_settings,
-        pairs=lambda wildcards, input: str(Path(input[0]).parent),
     message:
         "Pre-training {wildcards.pretraining}"
     shell:
-        "python workflow/scripts/pretrain.py --name {wildcards.pretraining}"
-        " --pairs {params.pairs}"
-        " --output models/pretrain/{wildcards.pretraining}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/pretrain.py --pretraining {wildcards.pretraining}" " > {log} 2>&1"
 
 
 rule evaluate_retrieval:
     input:
         test_pairs,
-        "models/pretrain/{pretraining}/weights.safetensors",
-        "models/pretrain/{pretraining}/config.json",
+        layout.PRETRAINED_WEIGHTS,
+        layout.PRETRAINED + "/config.json",
     output:
-        "results/retrieval/{pretraining}/{corpus}/metrics.json",
-        "results/retrieval/{pretraining}/{corpus}/ranks.parquet",
+        layout.RETRIEVAL_METRICS,
+        layout.RETRIEVAL + "/ranks.parquet",
     log:
-        "logs/evaluate_retrieval/{pretraining}/{corpus}.log",
+        layout.log("evaluate_retrieval", "{pretraining}/{corpus}"),
     benchmark:
-        "logs/evaluate_retrieval/{pretraining}/{corpus}.tsv"
+        layout.cost("evaluate_retrieval", "{pretraining}/{corpus}")
     conda:
         "../../environment.yml"
     threads: 8
     resources:
         gpu=1,
-    params:
-        pairs=lambda wildcards, input: str(Path(input[0]).parent),
     message:
         "Retrieving the clips of {wildcards.corpus} by {wildcards.pretraining}"
     shell:
-        "python workflow/scripts/evaluate_retrieval.py --corpus {wildcards.corpus}"
-        " --pairs {params.pairs}"
-        " --model models/pretrain/{wildcards.pretraining}"
-        " --output results/retrieval/{wildcards.pretraining}/{wildcards.corpus}"
+        "python {SCRIPTS}/evaluate_retrieval.py --pretraining {wildcards.pretraining} --corpus {wildcards.corpus}"
         " > {log} 2>&1"

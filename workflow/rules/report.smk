@@ -1,66 +1,31 @@
-rule collect_statistics:
+# A DVC stage can depend on a folder, but not on a list of files that grows with the parameters: the files of a report
+# are copied into a folder of its own.
+rule collect:
     input:
-        "data/processed/{domain}/k{k}/statistics.json",
+        "{file}",
     output:
-        "results/collected/{report}/data/processed/{domain}/k{k}/statistics.json",
+        layout.COLLECTED + "/{file}",
     log:
-        "logs/collect_statistics/{report}/{domain}/k{k}.log",
-    benchmark:
-        "logs/collect_statistics/{report}/{domain}/k{k}.tsv"
+        layout.log("collect", "{report}/{file}"),
+    wildcard_constraints:
+        file=r"(data/processed|models|results)/(?!collected/).+\.(json|parquet)",
     conda:
         "../../environment.yml"
     message:
-        "Collecting the statistics of {wildcards.domain} (k={wildcards.k}) for {wildcards.report}"
+        "Collecting {input} for {wildcards.report}"
     shell:
-        "python workflow/scripts/collect.py {input}" " --output results/collected/{wildcards.report}" " > {log} 2>&1"
-
-
-rule collect_results:
-    input:
-        "models/{domain}/k{k}/{variant}/seed{seed}/history.parquet",
-        "results/{domain}/k{k}/{variant}/seed{seed}/metrics.json",
-    output:
-        "results/collected/{report}/models/{domain}/k{k}/{variant}/seed{seed}/history.parquet",
-        "results/collected/{report}/results/{domain}/k{k}/{variant}/seed{seed}/metrics.json",
-    log:
-        "logs/collect_results/{report}/{domain}/k{k}/{variant}/seed{seed}.log",
-    benchmark:
-        "logs/collect_results/{report}/{domain}/k{k}/{variant}/seed{seed}.tsv"
-    conda:
-        "../../environment.yml"
-    message:
-        "Collecting {wildcards.variant} on {wildcards.domain} (k={wildcards.k}, seed {wildcards.seed})"
-        " for {wildcards.report}"
-    shell:
-        "python workflow/scripts/collect.py {input}" " --output results/collected/{wildcards.report}" " > {log} 2>&1"
-
-
-rule collect_retrieval:
-    input:
-        "results/retrieval/{pretraining}/{corpus}/metrics.json",
-    output:
-        "results/collected/{report}/results/retrieval/{pretraining}/{corpus}/metrics.json",
-    log:
-        "logs/collect_retrieval/{report}/{pretraining}/{corpus}.log",
-    benchmark:
-        "logs/collect_retrieval/{report}/{pretraining}/{corpus}.tsv"
-    conda:
-        "../../environment.yml"
-    message:
-        "Collecting the retrieval of {wildcards.corpus} by {wildcards.pretraining} for {wildcards.report}"
-    shell:
-        "python workflow/scripts/collect.py {input}" " --output results/collected/{wildcards.report}" " > {log} 2>&1"
+        "cp {input} {output}" " > {log} 2>&1"
 
 
 rule report:
     input:
         collected,
     output:
-        directory("results/reports/{report}"),
+        directory(layout.REPORT),
     log:
-        "logs/report/{report}.log",
+        layout.log("report", "{report}"),
     benchmark:
-        "logs/report/{report}.tsv"
+        layout.cost("report", "{report}")
     conda:
         "../../environment.yml"
     params:
@@ -68,9 +33,4 @@ rule report:
     message:
         "Writing the report {wildcards.report}"
     shell:
-        "python workflow/scripts/report.py --report {wildcards.report}"
-        " --data results/collected/{wildcards.report}/data/processed"
-        " --models results/collected/{wildcards.report}/models"
-        " --results results/collected/{wildcards.report}/results"
-        " --output {output}"
-        " > {log} 2>&1"
+        "python {SCRIPTS}/report.py --report {wildcards.report}" " > {log} 2>&1"

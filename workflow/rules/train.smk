@@ -1,18 +1,18 @@
 rule train:
     input:
-        "data/processed/{domain}/k{k}/sequences.parquet",
-        "data/processed/{domain}/k{k}/items.parquet",
+        layout.SEQUENCES,
+        layout.ITEMS,
         features,
         pretrained,
     output:
-        "models/{domain}/k{k}/{variant}/seed{seed}/weights.safetensors",
-        "models/{domain}/k{k}/{variant}/seed{seed}/last.safetensors",
-        "models/{domain}/k{k}/{variant}/seed{seed}/config.json",
-        "models/{domain}/k{k}/{variant}/seed{seed}/history.parquet",
+        layout.MODEL + "/weights.safetensors",
+        layout.MODEL + "/last.safetensors",
+        layout.MODEL + "/config.json",
+        layout.HISTORY,
     log:
-        "logs/train/{domain}/k{k}/{variant}/seed{seed}.log",
+        layout.log("train", layout.EXPERIMENT),
     benchmark:
-        "logs/train/{domain}/k{k}/{variant}/seed{seed}.tsv"
+        layout.cost("train", layout.EXPERIMENT)
     conda:
         "../../environment.yml"
     threads: 8
@@ -21,12 +21,9 @@ rule train:
     params:
         settings=train_settings,
     message:
-        "Training {wildcards.variant} on {wildcards.domain} (k={wildcards.k}, seed {wildcards.seed})"
+        "Training {wildcards.variant} on {wildcards.domain} (k={wildcards.k_core}, {wildcards.split}, seed {wildcards.seed})"
     shell:
-        "python workflow/scripts/train.py"
-        " --domain {wildcards.domain} --k-core {wildcards.k} --variant {wildcards.variant} --seed {wildcards.seed}"
-        " --data data/processed/{wildcards.domain}/k{wildcards.k}"
-        " --features data/features/{wildcards.domain}"
-        " --pretrained models/pretrain"
-        " --output models/{wildcards.domain}/k{wildcards.k}/{wildcards.variant}/seed{wildcards.seed}"
+        "python {SCRIPTS}/train.py"
+        " --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
+        " --variant {wildcards.variant} --seed {wildcards.seed}"
         " > {log} 2>&1"

@@ -1,9 +1,9 @@
 """Stage collect_clips: the videos of a corpus of clips, from a folder, an archive or the web, and their ledger."""
 
 from argparse import Namespace
-from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.crawl.clips import collect_clips
@@ -22,8 +22,10 @@ def main(flags: Namespace) -> None:
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind clips")
-    arguments.add_argument("--items", type=Path, required=True, help="items.parquet of the corpus")
-    arguments.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder that the videos' paths are below")
+    arguments.path("--items", layout.CLIP_ITEMS, "items of the corpus")
+    arguments.path("--raw", layout.RAW, "folder that the videos' paths are below")
     arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
-    arguments.add_argument("--output", type=Path, required=True, help="folder of ledger.parquet and the videos")
+    arguments.path(
+        "--output", layout.MEDIA.replace("{collection}", "{corpus}"), "folder of ledger.parquet and the videos"
+    )
     stage.run(main, arguments)

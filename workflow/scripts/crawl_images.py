@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.crawl.images import CONNECTIONS, collect_images, crawl_images, is_web, media_urls
@@ -22,7 +23,7 @@ def main(flags: Namespace) -> None:
             found=vision,
         )
     policy = params.crawl_of(flags.domain)
-    items = media_urls(read_table(flags.items, SCHEMAS["items"]), vision)
+    items = media_urls(read_table(flags.items or stage.items_file(params, flags.domain), SCHEMAS["items"]), vision)
     if is_web(vision):
         crawl_images(items, flags.output, policy, connections=flags.connections)
     else:
@@ -32,8 +33,10 @@ def main(flags: Namespace) -> None:
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
-    arguments.add_argument("--items", type=Path, required=True, help="items.parquet of the domain's lowest k")
-    arguments.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder that a poster's path is below")
+    arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the domain's lowest k)")
+    arguments.path("--raw", layout.RAW, "folder that a poster's path is below")
     arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
-    arguments.add_argument("--output", type=Path, required=True, help="folder of ledger.parquet and the pictures")
+    arguments.path(
+        "--output", layout.MEDIA.replace("{collection}", "{domain}"), "folder of ledger.parquet and the pictures"
+    )
     stage.run(main, arguments)

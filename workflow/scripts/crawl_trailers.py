@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.crawl.trailers import crawl_trailers
@@ -22,16 +23,18 @@ def main(flags: Namespace) -> None:
             expected="kind: trailer",
             found=vision,
         )
-    items = read_table(flags.items, SCHEMAS["items"])
-    known = read_trailer_ids(flags.trailer_ids)
+    items = read_table(flags.items or stage.items_file(params, flags.domain), SCHEMAS["items"])
+    known = read_trailer_ids(flags.raw / vision.trailer_ids)
     crawl_trailers(items, known, flags.output, params.crawl_of(flags.domain).trailers, cookies=flags.cookies)
 
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
-    arguments.add_argument("--items", type=Path, required=True, help="items.parquet of the domain's lowest k")
-    arguments.add_argument("--trailer-ids", type=Path, required=True, help="ml-20m-youtube.zip or ml-youtube.csv")
+    arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the domain's lowest k)")
+    arguments.path("--raw", layout.RAW, "folder that the path of the trailer ids is below")
     arguments.add_argument("--cookies", type=Path, help="cookies.txt of a signed-in session")
-    arguments.add_argument("--output", type=Path, required=True, help="folder of ledger.parquet and the videos")
+    arguments.path(
+        "--output", layout.MEDIA.replace("{collection}", "{domain}"), "folder of ledger.parquet and the videos"
+    )
     stage.run(main, arguments)

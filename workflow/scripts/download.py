@@ -5,10 +5,11 @@ separated by commas.
 """
 
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.sources.download import fetch
 from mmsrec.sources.registry import find, read_registry
@@ -21,8 +22,8 @@ def main(flags: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    arguments = ArgumentParser(description=__doc__)
+    arguments = stage.Parser(__doc__)
     arguments.add_argument("file", metavar="DATASET/FILE", help="file of the registry")
-    arguments.add_argument("--registry", type=Path, required=True, help="CSV file of sources")
-    arguments.add_argument("--output", type=Path, required=True, help="where the file is wanted")
+    arguments.add_argument("--registry", type=Path, default=layout.registry_file(), help="CSV file of sources")
+    arguments.path("--output", layout.RAW_FILE, "file to write")
     stage.run(main, arguments)

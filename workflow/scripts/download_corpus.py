@@ -9,6 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.settings.corpora import ShardCorpus
 from mmsrec.settings.params import read_params
@@ -28,5 +29,5 @@ if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind shards")
     arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="files at a time")
-    arguments.add_argument("--output", type=Path, required=True, help="folder of the corpus, with its shards.json")
+    arguments.path("--output", layout.SHARDS, "folder of the corpus, with its shards.json")
     stage.run(main, arguments)

@@ -5,9 +5,9 @@ run without it then seals the folder.
 """
 
 from argparse import Namespace
-from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.pairs.encode import encode_pairs
 from mmsrec.settings.corpora import ShardCorpus
@@ -25,7 +25,7 @@ if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind shards")
     arguments.add_argument("--encoder", required=True, help="row of `encoders` in the parameter file")
-    arguments.add_argument("--raw", type=Path, required=True, help="folder of the corpus, with its shards.json")
+    arguments.path("--raw", layout.SHARDS, "folder of the corpus, with its shards.json")
     arguments.add_argument("--shard", type=int, help="number of one shard, from 0")
-    arguments.add_argument("--output", type=Path, required=True, help="folder of the pairs")
+    arguments.path("--output", layout.PAIRS, "folder of the pairs")
     stage.run(main, arguments)

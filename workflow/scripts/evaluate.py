@@ -1,9 +1,9 @@
 """Ranks every user's test item with a trained model, and computes the metrics."""
 
 from argparse import Namespace
-from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.evaluation.evaluate import evaluate
 from mmsrec.training.model_folder import load
@@ -20,13 +20,13 @@ def main(flags: Namespace) -> None:
         users=catalogue.users,
         item_ids=catalogue.item_ids,
         experiment=experiment,
-        ties=params.domains[flags.domain].ties,
+        ties=params.splits[flags.split].ties,
         output=flags.output,
     )
 
 
 if __name__ == "__main__":
     parser = stage.experiment_parser(__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="folder of the trained model")
-    parser.add_argument("--output", type=Path, required=True, help="folder for ranks.parquet and metrics.json")
+    parser.path("--model", layout.MODEL, "folder of the trained model")
+    parser.path("--output", layout.RESULT, "folder for ranks.parquet and metrics.json")
     stage.run(main, parser)

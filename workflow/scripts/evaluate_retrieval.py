@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.evaluation.zero_shot import evaluate_retrieval
 from mmsrec.pairs.read import Pairs
@@ -14,7 +15,8 @@ from mmsrec.training.runtime import start
 def main(flags: Namespace) -> None:
     device = start(flags.device)
     config = read_pretrained_config(flags.model)
-    pairs = Pairs(flags.pairs, config.encoder_digest)
+    folder = flags.pairs or Path(layout.path(layout.PAIRS, corpus=flags.corpus, encoder=config.encoder))
+    pairs = Pairs(folder, config.encoder_digest)
     evaluate_retrieval(
         pairs,
         {
@@ -28,9 +30,12 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
+    arguments.add_argument("--pretraining", required=True, help="row of `pretrainings` in the parameter file")
     arguments.add_argument("--corpus", required=True, help="name of the test corpus, written into metrics.json")
-    arguments.add_argument("--pairs", type=Path, required=True, help="folder of the test corpus's pairs")
-    arguments.add_argument("--model", type=Path, required=True, help="folder of the pre-trained item encoder")
-    arguments.add_argument("--output", type=Path, required=True, help="folder for metrics.json and ranks.parquet")
+    arguments.add_argument(
+        "--pairs", type=Path, help=f"folder of pairs (default: {layout.PAIRS}, encoder of the model)"
+    )
+    arguments.path("--model", layout.PRETRAINED, "folder of the pre-trained item encoder")
+    arguments.path("--output", layout.RETRIEVAL, "folder for metrics.json and ranks.parquet")
     arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
     stage.run(main, arguments)

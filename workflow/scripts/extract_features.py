@@ -1,33 +1,38 @@
-"""Stage extract_features: the items of a domain, through a frozen encoder, into a feature file."""
+"""Stage extract_features: the items of a collection, through a frozen encoder, into a feature file."""
 
 from argparse import Namespace
 from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.features.extract import extract_frames, extract_pictures, extract_texts
 from mmsrec.settings.params import read_params, row_of
+from mmsrec.settings.plan import has_videos
 
 
 def main(flags: Namespace) -> None:
-    row = row_of(read_params(flags.params).encoders, flags.encoder, "encoders")
+    params = read_params(flags.params)
+    row = row_of(params.encoders, flags.encoder, "encoders")
+    items = flags.items or stage.items_file(params, flags.collection)
     target = (flags.encoder, row, flags.output)
     if flags.modality == "text":
-        extract_texts(flags.items, *target, domain=flags.domain)
-    elif flags.frames:
-        extract_frames(flags.items, flags.frames, *target, domain=flags.domain)
+        texts = flags.captions if flags.collection in params.corpora and not flags.items else items
+        extract_texts(texts, *target, domain=flags.collection)
+    elif has_videos(params, flags.collection):
+        extract_frames(items, flags.frames, *target, domain=flags.collection)
     else:
-        extract_pictures(flags.items, flags.media, *target, domain=flags.domain)
+        extract_pictures(items, flags.media, *target, domain=flags.collection)
 
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
-    arguments.add_argument("--domain", required=True, help="row of `domains` or `corpora` in the parameter file")
+    arguments.add_argument("--collection", required=True, help="row of `domains` or `corpora` in the parameter file")
     arguments.add_argument("--encoder", required=True, help="row of `encoders` in the parameter file")
     arguments.add_argument("--modality", required=True, choices=["text", "vision"], help="what to encode")
-    arguments.add_argument("--items", type=Path, required=True, help="items.parquet of the domain's lowest k")
-    media = arguments.add_mutually_exclusive_group()
-    media.add_argument("--media", type=Path, help="of vision: the pictures' folder, with its ledger.parquet")
-    media.add_argument("--frames", type=Path, help="of vision: the table of the videos' frames")
-    arguments.add_argument("--output", type=Path, required=True, help="feature file to write")
+    arguments.add_argument("--items", type=Path, help="table of items (default: those of the collection)")
+    arguments.path("--captions", layout.CAPTIONS, "texts of a corpus of clips", corpus="{collection}")
+    arguments.path("--media", layout.MEDIA, "folder of the pictures, with its ledger.parquet")
+    arguments.path("--frames", layout.FRAMES, "table of the videos' frames")
+    arguments.path("--output", layout.FEATURES, "feature file to write")
     stage.run(main, arguments)

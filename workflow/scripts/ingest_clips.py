@@ -1,9 +1,9 @@
 """Stage ingest_clips: the raw files of a corpus of captioned clips, to items.parquet and captions.parquet."""
 
 from argparse import Namespace
-from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.settings.corpora import ClipCorpus
 from mmsrec.settings.params import read_params
@@ -18,6 +18,6 @@ def main(flags: Namespace) -> None:
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind clips")
-    arguments.add_argument("--raw", type=Path, default=Path("data/raw"), help="folder that the corpus' paths are below")
-    arguments.add_argument("--output", type=Path, required=True, help="folder of the two tables")
+    arguments.path("--raw", layout.RAW, "folder that the corpus' paths are below")
+    arguments.path("--output", layout.CLIPS, "folder of the two tables")
     stage.run(main, arguments)

@@ -1,9 +1,9 @@
 """Stage pair_features: the vision and text features of a corpus of clips, joined to a folder of pairs."""
 
 from argparse import Namespace
-from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.features.encoders import encoder_digest
 from mmsrec.pairs.join import pair_features
@@ -22,8 +22,16 @@ if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind clips")
     arguments.add_argument("--encoder", required=True, help="row of `encoders` that made the features")
-    arguments.add_argument("--captions", type=Path, required=True, help="captions.parquet of the corpus")
-    arguments.add_argument("--vision", type=Path, required=True, help="feature file of the clips")
-    arguments.add_argument("--text", type=Path, required=True, help="feature file of the captions")
-    arguments.add_argument("--output", type=Path, required=True, help="folder of the pairs")
+    arguments.path("--captions", layout.CAPTIONS, "captions of the corpus")
+    arguments.path(
+        "--vision",
+        layout.FEATURES.format(collection="{corpus}", encoder="{encoder}", modality="vision"),
+        "feature file of the clips",
+    )
+    arguments.path(
+        "--text",
+        layout.FEATURES.format(collection="{corpus}", encoder="{encoder}", modality="text"),
+        "feature file of the captions",
+    )
+    arguments.path("--output", layout.PAIRS, "folder of the pairs")
     stage.run(main, arguments)

@@ -1,28 +1,31 @@
 """Writes the rows of dvc.yaml: names that DVC's templates cannot work out from params.yaml by themselves."""
 
+import json
 import re
 from argparse import Namespace
-from collections.abc import Callable
-from io import StringIO
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import stage
 from ruamel.yaml import YAML
+from stage import layout
 
 from mmsrec.files import write_text
-from mmsrec.settings.experiments import Domain, Modality
+from mmsrec.models.registry import MODELS
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
     Experiment,
     FeatureFile,
     all_cores,
+    all_cuts,
     all_experiments,
     all_features,
     all_pairs,
     all_retrievals,
     clip_corpora,
     cores_of,
+    domain_files,
     experiments_of,
     features_of,
     pairs_of,
@@ -33,13 +36,8 @@ from mmsrec.settings.plan import (
 )
 from mmsrec.sources.registry import SourceFile, read_registry
 
-# Keys of a row that a stage reads, some of which it may leave out.
-SHARDS = ["files", "repository", "revision"]
-CLIPS = ["captions", "split", "videos"]
-VIDEOS = ["videos", "crawl", "max_bytes"]
-JOIN = ["missing"]
-CRAWL = ["vision", "crawl"]
 HEADER = "# Made by `make plan` from params.yaml and workflow/sources.csv; not edited by hand.\n"
+RAW_FILES = 3  # of a domain or a corpus, at most
 
 
 def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -> dict[str, dict[str, Any]]:
@@ -47,124 +45,142 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
 
     They name what a stage reads and hold no value of params.yaml, `raw`: an edit of a value needs no new plan.
     """
-    corpora = [file for corpus in params.corpora.values() for file in corpus.raw_files]
-    files = {file for domain in params.domains.values() for file in _raw_files(domain)} | set(corpora)
     features = all_features(params)
     pictures, trailers, clips = picture_domains(params), trailer_domains(params), clip_corpora(params)
+    vision = [row for row in features if row.modality == "vision"]
     pairs = all_pairs(params)
     return {
         "downloads": {
-            re.sub(r"[^\w-]", "-", file): {"file": file, "sha256": source.sha256}
+            _key(file): {"file": file, "sha256": source.sha256}
             for file, source in registry.items()
-            if file in files
+            if file in _raw_files(params)
         },
+        "domains": {name: _domain(params, raw, name) for name in params.domains},
         "cores": {row.name: vars(row) for row in all_cores(params)},
-        "image_crawls": {domain: _crawl(params, raw, domain) for domain in pictures},
-        "trailer_crawls": {domain: _crawl(params, raw, domain) for domain in trailers},
-        "shard_corpora": {corpus: {"keys": _keys(raw, "corpora", corpus, SHARDS)} for corpus in shard_corpora(params)},
-        "clip_corpora": {corpus: _clips(params, raw, corpus) for corpus in clips},
+        "cuts": {row.name: vars(row) for row in all_cuts(params)},
+        "image_crawls": {name: _crawl(params, raw, name) for name in pictures},
+        "trailer_crawls": {name: _crawl(params, raw, name) for name in trailers},
+        "shard_corpora": {
+            name: {"keys": _keys(raw, f"corpora.{name}", ["files", "repository", "revision"])}
+            for name in shard_corpora(params)
+        },
+        "clip_corpora": {name: _clips(params, raw, name) for name in clips},
         "videos": [*trailers, *clips],
         "text_features": _features(params, [row for row in features if row.modality == "text"]),
-        "picture_features": _features(params, [row for row in features if _is_vision_of(row, pictures)]),
-        "frame_features": _features(params, [row for row in features if _is_vision_of(row, [*trailers, *clips])]),
+        "picture_features": _features(params, [row for row in vision if row.collection in pictures]),
+        "frame_features": _features(params, [row for row in vision if row.collection in {*trailers, *clips}]),
         "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus not in clips},
         "clip_pairs": {
-            row.name: {**vars(row), "keys": _keys(raw, "corpora", row.corpus, JOIN)}
+            row.name: {**vars(row), "keys": _keys(raw, f"corpora.{row.corpus}", ["missing"])}
             for row in pairs
             if row.corpus in clips
         },
         "retrievals": {
             row.name: {**vars(row), "encoder": pairs_of(params, row).encoder} for row in all_retrievals(params)
         },
-        "experiments": {row.name: {**vars(row), "reads": _reads(params, row)} for row in all_experiments(params)},
-        "report_cores": _by_report(params, cores_of),
-        "report_experiments": _by_report(params, experiments_of),
-        "report_retrievals": _by_report(params, retrievals_of),
+        "experiments": {row.name: _experiment(params, raw, row) for row in all_experiments(params)},
+        "collected": {
+            f"{report}.{_key(file)}": {"report": report, "file": file}
+            for report in params.reports
+            for file in layout.collected_files(
+                cores_of(params, report), experiments_of(params, report), retrievals_of(params, report)
+            )
+        },
     }
 
 
-def _raw_files(domain: Domain) -> list[str]:
-    trailer_ids = domain.vision.trailer_ids if domain.vision else None
-    return [file for file in (domain.interactions, domain.items, trailer_ids) if file]
+def padded(values: Sequence[str], count: int, filler: str | None = None) -> list[str]:
+    """So many values: a stage of DVC names a fixed number of inputs and keys, of which some may be the same."""
+    return [*values, *[filler or values[0]] * (count - len(values))]
 
 
-def _keys(raw: dict[str, Any], table: str, name: str, keys: list[str]) -> list[str]:
-    """The keys that a row has, by their paths; those that it leaves out are the default, which no edit changes."""
-    row = raw[table][name]
-    always = next(key for key in ("kind", "source") if key in row)
-    return _filled([f"{table}.{name}.{key}" for key in keys if key in row], f"{table}.{name}.{always}", len(keys))
+def _key(file: str) -> str:
+    return re.sub(r"[^\w-]", "-", file)
 
 
-def _crawl(params: Params, raw: dict[str, Any], domain: str) -> dict[str, Any]:
-    row = params.domains[domain]
+def _raw(*files: str) -> list[str]:
+    return [layout.path(layout.RAW_FILE, file=file) for file in files]
+
+
+def _raw_files(params: Params) -> set[str]:
+    domains = [[*domain_files(row), getattr(row.vision, "trailer_ids", None)] for row in params.domains.values()]
+    return {file for files in [*domains, *(row.raw_files for row in params.corpora.values())] for file in files if file}
+
+
+def _keys(raw: dict[str, Any], row: str, keys: list[str]) -> list[str]:
+    """The paths of the keys that a row has; a key that it leaves out has its default, which no edit changes."""
+    found = raw
+    for part in row.split("."):
+        found = found[part]
+    always = next(key for key in ("kind", "source") if key in found)
+    return padded([f"{row}.{key}" for key in keys if key in found], len(keys), f"{row}.{always}")
+
+
+def _domain(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
+    files = _raw(*domain_files(params.domains[name]))
+    return {"inputs": padded(files, RAW_FILES), "keys": _keys(raw, f"domains.{name}", ["source", "text_fields"])}
+
+
+def _crawl(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
+    items = str(stage.items_file(params, name))
+    trailer_ids = params.domains[name].vision.trailer_ids
+    inputs = padded([items, *(_raw(trailer_ids) if trailer_ids else [])], 2)
+    return {"inputs": inputs, "keys": _keys(raw, f"domains.{name}", ["vision", "crawl"])}
+
+
+def _clips(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
+    row = params.corpora[name]
+    items = layout.path(layout.CLIP_ITEMS, corpus=name)
     return {
-        "k_core": row.k_core,
-        "trailer_ids": row.vision.trailer_ids,
-        "keys": _keys(raw, "domains", domain, CRAWL),
+        "inputs": padded(_raw(*row.tables), RAW_FILES),
+        "keys": _keys(raw, f"corpora.{name}", ["captions", "split", "videos"]),
+        "videos": padded([items, *(_raw(row.archive) if row.archive else [])], 2),
+        "video_keys": _keys(raw, f"corpora.{name}", ["videos", "crawl", "max_bytes"]),
     }
-
-
-def _clips(params: Params, raw: dict[str, Any], corpus: str) -> dict[str, Any]:
-    row = params.corpora[corpus]
-    items = f"data/corpora/{corpus}/items.parquet"
-    tables = [f"data/raw/{file}" for file in row.tables]
-    return {
-        "keys": _keys(raw, "corpora", corpus, CLIPS),
-        "tables": _filled(tables, tables[0], 3),
-        "archive": f"data/raw/{row.archive}" if row.archive else items,
-        "videos": _keys(raw, "corpora", corpus, VIDEOS),
-    }
-
-
-def _is_vision_of(row: FeatureFile, domains: list[str]) -> bool:
-    return row.modality == "vision" and row.domain in domains
 
 
 def _features(params: Params, rows: list[FeatureFile]) -> dict[str, Any]:
-    return {row.name: {**vars(row), "items": _items(params, row)} for row in rows}
+    return {row.name: {**vars(row), "input": _encoded(params, row)} for row in rows}
 
 
-def _items(params: Params, row: FeatureFile) -> str:
-    """The table of what is encoded."""
-    if row.domain in params.corpora:
-        return f"data/corpora/{row.domain}/{'captions' if row.modality == 'text' else 'items'}.parquet"
-    return f"data/processed/{row.domain}/k{params.domains[row.domain].k_core}/items.parquet"
+def _encoded(params: Params, row: FeatureFile) -> str:
+    """The table that is encoded."""
+    if row.collection in params.corpora and row.modality == "text":
+        return layout.path(layout.CAPTIONS, corpus=row.collection)
+    return str(stage.items_file(params, row.collection))
 
 
-def _reads(params: Params, row: Experiment) -> list[str]:
-    """The features, one a modality, and the pre-trained weights that an experiment reads."""
-    features = [
-        f"data/features/{file.domain}/{file.encoder}/{file.modality}.parquet" for file in features_of(params, row)
-    ]
-    pretrained = params.variants[row.variant].pretrained
-    weights = [f"models/pretrain/{pretrained}/weights.safetensors"] if pretrained else []
-    items = f"data/processed/{row.domain}/k{row.k_core}/items.parquet"
-    return _filled(features, items, len(get_args(Modality))) + _filled(weights, items, 1)
-
-
-def _filled(paths: list[str], other: str, count: int) -> list[str]:
-    """So many paths: a stage of DVC has a fixed number of dependencies, of which some may be the same."""
-    return paths + [other] * (count - len(paths))
-
-
-def _by_report(params: Params, rows_of: Callable[[Params, str], list]) -> dict[str, Any]:
+def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[str, Any]:
+    variant = params.variants[row.variant]
+    features = [layout.path(layout.FEATURES, file) for file in features_of(params, row)]
+    name = variant.pretrained
+    weights = [layout.path(layout.PRETRAINED_WEIGHTS, pretraining=name)] if name else []
+    items = layout.path(layout.ITEMS, row)
+    trainer = ["trainer"] if MODELS[variant.model].trained else []
+    model = [f"models.{variant.model}"] if variant.model in raw["models"] else []
     return {
-        f"{report}.{row.name}": {"report": report, **vars(row)}
-        for report in params.reports
-        for row in rows_of(params, report)
+        **vars(row),
+        "features": padded(features, 2, items),
+        "weights": padded(weights, 1, items),
+        "keys": padded([f"variants.{row.variant}", *model, *trainer], 3),
     }
 
 
+def text_of(groups: dict[str, dict[str, Any] | list[str]]) -> str:
+    """The plan as YAML, a line a row: JSON is YAML, too."""
+    lines = [HEADER + "plan:"]
+    for group, rows in groups.items():
+        if isinstance(rows, list) or not rows:
+            lines.append(f"  {group}: {json.dumps(rows)}")
+        else:
+            lines += [f"  {group}:", *(f"    {key}: {json.dumps(row)}" for key, row in rows.items())]
+    return "\n".join(lines) + "\n"
+
+
 def main(flags: Namespace) -> None:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.width = 1000
-    yaml.sort_base_mapping_type_on_output = False
-    # Otherwise ruamel writes what stands twice as an alias, which is harder to read.
-    yaml.representer.ignore_aliases = lambda *_: True
-    params, raw = read_params(flags.params), yaml.load(flags.params.read_text(encoding="utf-8"))
-    rows = StringIO()
-    yaml.dump({"plan": plan(params, raw, read_registry(flags.registry))}, rows)
-    text = HEADER + rows.getvalue()
+    params = read_params(flags.params)
+    raw = YAML(typ="safe", pure=True).load(flags.params.read_text(encoding="utf-8"))
+    text = text_of(plan(params, raw, read_registry(flags.registry)))
     if flags.output:
         write_text(flags.output, text)
     else:
@@ -173,6 +189,6 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     parser = stage.parser(__doc__)
-    parser.add_argument("--registry", type=Path, default=Path("workflow/sources.csv"), help="table of source files")
+    parser.add_argument("--registry", type=Path, default=layout.registry_file(), help="table of source files")
     parser.add_argument("--output", type=Path, help="file to write; without it the rows are printed")
     stage.run(main, parser)

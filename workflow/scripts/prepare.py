@@ -1,23 +1,15 @@
-"""Filters a domain to its k-core and orders its users' sequences."""
+"""Stage prepare: a domain's k-core, its items and its statistics."""
 
-from pathlib import Path
+from argparse import Namespace
 
 import stage
+from stage import layout
 
 from mmsrec.sequences.prepare import prepare
-from mmsrec.settings.params import read_params
 
 
-def main(flags):
-    params = read_params(flags.params)
-    statistics = prepare(
-        flags.ingested,
-        flags.output,
-        domain=flags.domain,
-        k=flags.k_core,
-        ties=params.domains[flags.domain].ties,
-        tie_seed=params.prepare.tie_seed,
-    )
+def main(flags: Namespace) -> None:
+    statistics = prepare(flags.ingested, flags.output, domain=flags.domain, k=flags.k_core)
     print(
         f"{statistics.domain}, k={statistics.k_core}: {statistics.users:,} users, {statistics.items:,} items, "
         f"{statistics.actions:,} actions"
@@ -25,9 +17,9 @@ def main(flags):
 
 
 if __name__ == "__main__":
-    parser = stage.parser(__doc__)
-    parser.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
-    parser.add_argument("--k-core", type=int, required=True, help="least interactions of a user and of an item")
-    parser.add_argument("--ingested", type=Path, required=True, help="folder that the ingest stage wrote")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the tables of this k-core")
-    stage.run(main, parser)
+    arguments = stage.parser(__doc__)
+    arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
+    arguments.add_argument("--k-core", type=stage.positive, required=True, help="least interactions of a user and item")
+    arguments.path("--ingested", layout.INGESTED, "folder that the ingest stage wrote")
+    arguments.path("--output", layout.CORE, "folder for the tables of this k-core")
+    stage.run(main, arguments)

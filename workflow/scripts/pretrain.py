@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.features.encoders import encoder_digest
 from mmsrec.pairs.read import Pairs
@@ -20,12 +21,13 @@ from mmsrec.training.tensorboard import writer
 
 def main(flags: Namespace) -> None:
     params = read_params(flags.params)
-    row = row_of(params.pretrainings, flags.name, "pretrainings")
-    pairs = Pairs(flags.pairs, encoder_digest(params.encoders[row.encoder]))
+    row = row_of(params.pretrainings, flags.pretraining, "pretrainings")
+    folder = flags.pairs or Path(layout.path(layout.PAIRS, row))
+    pairs = Pairs(folder, encoder_digest(params.encoders[row.encoder]))
     observe = writer(flags.tensorboard) if flags.tensorboard else None
     with world(start(flags.device)) as processes:
         pretrain(
-            flags.name,
+            flags.pretraining,
             row,
             pretraining_settings(params.pretraining, row),
             pairs,
@@ -38,11 +40,9 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
-    arguments.add_argument("--name", required=True, help="row of `pretrainings` in the parameter file")
-    arguments.add_argument(
-        "--pairs", type=Path, required=True, help="folder of the corpus's pairs by the row's encoder"
-    )
-    arguments.add_argument("--output", type=Path, required=True, help="folder for the pre-trained item encoder")
+    arguments.add_argument("--pretraining", required=True, help="row of `pretrainings` in the parameter file")
+    arguments.add_argument("--pairs", type=Path, help=f"folder of pairs (default: {layout.PAIRS} of the row)")
+    arguments.path("--output", layout.PRETRAINED, "folder for the pre-trained item encoder")
     arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
     arguments.add_argument("--checkpoint-minutes", type=float, default=10, help="between checkpoints within an epoch")
     arguments.add_argument("--tensorboard", type=Path, help="folder for TensorBoard's event files; none without it")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import stage
+from stage import layout
 
 from mmsrec.files import atomic_path
 from mmsrec.recommend import recommend
@@ -15,7 +16,7 @@ from mmsrec.training.runtime import start
 def main(flags: Namespace) -> None:
     _, _, catalogue = stage.experiment(flags, start(flags.device))
     found = recommend(load(flags.model, catalogue), catalogue, flags.users, flags.top, seen=flags.seen)
-    titles = pl.read_parquet(flags.data / "items.parquet", columns=["item_id", "title"])
+    titles = pl.read_parquet(flags.items, columns=["item_id", "title"])
     table = found.join(titles, on="item_id", how="left", maintain_order="left")
     with atomic_path(flags.output) as temporary:
         {".csv": table.write_csv, ".parquet": table.write_parquet}[flags.output.suffix](temporary)
@@ -30,7 +31,7 @@ def table_path(text: str) -> Path:
 
 if __name__ == "__main__":
     parser = stage.experiment_parser(__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="folder of the trained model")
+    parser.path("--model", layout.MODEL, "folder of the trained model")
     parser.add_argument("--users", nargs="+", help="whom to recommend to; everybody without this flag")
     parser.add_argument("--top", type=int, default=10, help="items for each user")
     parser.add_argument("--seen", action="store_true", help="items of a user's own sequence may be recommended")

@@ -1,9 +1,9 @@
 """Stage sample_frames: a few frames of each video that a crawl fetched."""
 
 from argparse import Namespace
-from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.features.frame_table import sample_frames
 from mmsrec.settings.params import read_params
@@ -15,6 +15,7 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
-    arguments.add_argument("--media", type=Path, required=True, help="folder of the crawl, with its ledger.parquet")
-    arguments.add_argument("--output", type=Path, required=True, help="table of frames to write")
+    arguments.add_argument("--collection", required=True, help="row of `domains` or `corpora` in the parameter file")
+    arguments.path("--media", layout.MEDIA, "folder of the crawl, with its ledger.parquet")
+    arguments.path("--output", layout.FRAMES, "table of frames to write")
     stage.run(main, arguments)

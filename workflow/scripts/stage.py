@@ -1,11 +1,15 @@
-"""What every stage script shares: the flags --params and --help, logging, and errors that end as a message."""
+"""What every stage script shares: common flags, default paths, logging, and errors that end as a message."""
 
 import argparse
 import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+import layout
 
 from mmsrec.errors import MmsrecError, ParamsError
 from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
@@ -20,10 +24,32 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind", ShardCorpus, ClipCorpus)
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser whose paths have the workflow's layout as their default."""
+
+    def __init__(self, description: str | None) -> None:
+        super().__init__(description=description)
+        self._patterns: dict[str, str] = {}
+
+    def path(self, flag: str, pattern: str, help: str, **fields: str) -> None:
+        """Adds the flag of a path; without it the path is `pattern`, filled from `fields` and then from the flags."""
+        for name, value in fields.items():
+            pattern = pattern.replace(f"{{{name}}}", value)
+        self.add_argument(flag, type=Path, help=f"{help} (default: {pattern})")
+        self._patterns[flag.removeprefix("--").replace("-", "_")] = pattern
+
+    def parse_args(self, *arguments: Any) -> argparse.Namespace:
+        flags = super().parse_args(*arguments)
+        for name, pattern in self._patterns.items():
+            if getattr(flags, name) is None:
+                setattr(flags, name, Path(pattern.format(**vars(flags))))
+        return flags
+
+
+def parser(description: str | None) -> Parser:
     """A parser with the flag --params."""
-    arguments = argparse.ArgumentParser(description=description)
-    arguments.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file")
+    arguments = Parser(description)
+    arguments.add_argument("--params", type=Path, default=layout.params_file(), help="parameter file")
     return arguments
 
 
@@ -37,6 +63,14 @@ def corpus(params: Params, name: str, kind: type[Kind]) -> Kind:
     return row
 
 
+def items_file(params: Params, collection: str) -> Path:
+    """The items of a collection: those of a corpus of clips, or of a domain's lowest k."""
+    if collection in params.corpora:
+        return Path(layout.path(layout.CLIP_ITEMS, corpus=collection))
+    row = row_of(params.domains, collection, "domains, corpora")
+    return Path(layout.path(layout.ITEMS, domain=collection, k_core=row.k_core))
+
+
 def positive(text: str) -> int:
     """A flag's whole number above zero."""
     if (number := int(text)) < 1:
@@ -44,27 +78,30 @@ def positive(text: str) -> int:
     return number
 
 
-def experiment_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the flags that name an experiment and what it reads."""
+def experiment_parser(description: str | None) -> Parser:
+    """A parser with the flags that name an experiment and its inputs."""
     arguments = parser(description)
     arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
-    arguments.add_argument("--k-core", type=int, required=True, help="least interactions of a user and of an item")
+    arguments.add_argument("--k-core", type=positive, required=True, help="least interactions of a user and of an item")
+    arguments.add_argument("--split", required=True, help="row of `splits` in the parameter file")
     arguments.add_argument("--variant", required=True, help="row of `variants` in the parameter file")
     arguments.add_argument("--seed", type=int, required=True, help="of weights, dropout, batches and masks")
-    arguments.add_argument("--data", type=Path, required=True, help="folder of the k-core that prepare wrote")
-    arguments.add_argument("--features", type=Path, required=True, help="folder of the domain's features")
+    arguments.path("--items", layout.ITEMS, "items of the k-core")
+    arguments.path("--sequences", layout.SEQUENCES, "sequences of the split")
+    arguments.path("--features", layout.COLLECTION_FEATURES, "folder of features", collection="{domain}")
     arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
     return arguments
 
 
 def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Params, Experiment, "Catalogue"]:
-    """The parameters, the experiment that the flags name, and the catalogue with the features that it reads."""
+    """The parameters, the experiment that the flags name, and the data set with the features that it reads."""
     # Imported here, because the stages before training need no torch.
     from mmsrec.features.encoders import encoder_digest
     from mmsrec.training.dataset import FeatureInput, read_catalogue
 
     params = read_params(flags.params)
     row_of(params.domains, flags.domain, "domains")
+    row_of(params.splits, flags.split, "splits")
     variant = row_of(params.variants, flags.variant, "variants")
     files = {
         modality: FeatureInput(
@@ -73,8 +110,8 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
         )
         for modality in variant.modalities
     }
-    catalogue = read_catalogue(flags.data, files, device)
-    return params, Experiment(flags.domain, flags.k_core, flags.variant, flags.seed), catalogue
+    catalogue = read_catalogue(flags.items, flags.sequences, files, device)
+    return params, Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed), catalogue
 
 
 def run(action: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:

@@ -4,9 +4,9 @@ Under torchrun, its processes share each step.
 """
 
 from argparse import Namespace
-from pathlib import Path
 
 import stage
+from stage import layout
 
 from mmsrec.training.distributed import world
 from mmsrec.training.model_folder import train, untrained
@@ -18,7 +18,7 @@ def main(flags: Namespace) -> None:
     with world(start(flags.device)) as processes:
         params, experiment, catalogue = stage.experiment(flags, processes.device)
         variant = params.variants[flags.variant]
-        settings = params.training_of(flags.domain, flags.variant)
+        settings = params.settings_of(flags.domain, flags.variant)
         pretrained = flags.pretrained / variant.pretrained if variant.pretrained else None
         if flags.profile:
             model, _ = untrained(flags.seed, variant.model, settings, catalogue, pretrained)
@@ -40,8 +40,8 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     parser = stage.experiment_parser(__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="folder for the trained model")
-    parser.add_argument("--pretrained", type=Path, required=True, help="folder of the pre-trained item encoders")
+    parser.path("--output", layout.MODEL, "folder for the trained model")
+    parser.path("--pretrained", layout.PRETRAININGS, "folder of the pre-trained item encoders")
     parser.add_argument("--checkpoint-minutes", type=float, default=10, help="between checkpoints within an epoch")
     parser.add_argument(
         "--profile", type=stage.positive, metavar="STEPS", help="print where the time of a step goes, and train nothing"

@@ -20,7 +20,7 @@ from mmsrec.demo.taste_world import SIZES
 from mmsrec.demo.words import vocabulary
 from mmsrec.errors import FeatureError
 from mmsrec.features.frame_sampler import sample_video
-from mmsrec.settings.corpora import ClipCorpus, Split
+from mmsrec.settings.corpora import CaptionSplit, ClipCorpus
 from mmsrec.settings.encoding import Frames
 from mmsrec.sources.captions import ingest_clips
 from mmsrec.sources.hub import download_shards
@@ -133,7 +133,7 @@ def test_the_tables_are_msr_vtts(files):
 def test_the_pipeline_reads_and_splits_the_captions(rows):
     clips, captions = rows(corpus_row("MSRVTT_JSFUSION_test.csv"))
     assert (clips.num_rows, captions.num_rows) == (SIZE.test_videos, SIZE.test_videos)
-    clips, captions = rows(corpus_row("MSRVTT_data.json", split=Split(exclude="demo/MSRVTT_JSFUSION_test.csv")))
+    clips, captions = rows(corpus_row("MSRVTT_data.json", split=CaptionSplit(exclude="demo/MSRVTT_JSFUSION_test.csv")))
     rest = SIZE.videos - SIZE.test_videos
     assert (clips.num_rows, captions.num_rows) == (rest, CAPTIONS * rest)
 

@@ -21,7 +21,7 @@ ITEMS = [("cup", "Cup", "cup", None), ("pen", "Pen", "a pen", "http://shop/pen.j
 def ingested(tmp_path):
     interactions = pl.DataFrame(INTERACTIONS, schema=["user", "item", "timestamp"], orient="row")
     items = pl.DataFrame(ITEMS, schema=["item_id", "title", "text", "media_url"], orient="row")
-    write_table(tmp_path / "interactions.parquet", interactions.to_arrow(), SCHEMAS["raw_interactions"])
+    write_table(tmp_path / "interactions.parquet", interactions.to_arrow(), SCHEMAS["interactions"])
     write_table(tmp_path / "items.parquet", items.to_arrow(), SCHEMAS["raw_items"])
     return tmp_path
 

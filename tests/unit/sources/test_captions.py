@@ -6,7 +6,7 @@ import pytest
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import ArchiveError, ArtifactError, CatalogueError, ParseError
-from mmsrec.settings.corpora import ClipCorpus, Split
+from mmsrec.settings.corpora import CaptionSplit, ClipCorpus
 from mmsrec.sources import captions
 from mmsrec.sources.captions import ingest_clips
 
@@ -72,11 +72,11 @@ def test_formats_say_the_same(ingest, tmp_path):
 @pytest.mark.parametrize(
     ("split", "left"),
     [
-        (Split(exclude="set/test.csv"), ["v2", "v3"]),
-        (Split(include="set/test.csv"), ["v1"]),
-        (Split(include="set/ids.csv"), ["v2", "v1"]),
-        (Split(include="set/ids.csv", exclude="set/test.csv"), ["v2"]),
-        (Split(exclude="set/part.json"), ["v2", "v1"]),
+        (CaptionSplit(exclude="set/test.csv"), ["v2", "v3"]),
+        (CaptionSplit(include="set/test.csv"), ["v1"]),
+        (CaptionSplit(include="set/ids.csv"), ["v2", "v1"]),
+        (CaptionSplit(include="set/ids.csv", exclude="set/test.csv"), ["v2"]),
+        (CaptionSplit(exclude="set/part.json"), ["v2", "v1"]),
     ],
 )
 def test_a_split_keeps_or_leaves_what_a_list_names(ingest, split, left):
@@ -93,7 +93,7 @@ def test_a_split_keeps_or_leaves_what_a_list_names(ingest, split, left):
 
 def test_a_split_that_leaves_nothing_is_an_error(ingest):
     with pytest.raises(CatalogueError, match="no clips"):
-        ingest("c.json", Split(exclude="set/c.json"), c__json=msrvtt(SENTENCES))
+        ingest("c.json", CaptionSplit(exclude="set/c.json"), c__json=msrvtt(SENTENCES))
 
 
 def test_captions_may_lie_in_an_archive(ingest, tmp_path):
@@ -102,7 +102,7 @@ def test_captions_may_lie_in_an_archive(ingest, tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("d/c.json", msrvtt(SENTENCES))
         archive.writestr("d/test.csv", jsfusion([("v1", "x")]))
-    items, _ = ingest("data.zip/d/c.json", Split(exclude="set/data.zip/d/test.csv"))
+    items, _ = ingest("data.zip/d/c.json", CaptionSplit(exclude="set/data.zip/d/test.csv"))
     assert items.get_column("item_id").to_list() == ["v2", "v3"]
     with pytest.raises(ArchiveError, match="lacks a member"):
         ingest("data.zip/d/none.json")
@@ -157,7 +157,7 @@ def test_the_real_captions(real_data, tmp_path):
         return pl.from_arrow(read_table(tmp_path / name / "items.parquet", SCHEMAS["items"]))
 
     test = ingested("test", captions="msrvtt/MSRVTT_JSFUSION_test.csv")
-    split = Split(exclude="msrvtt/MSRVTT_JSFUSION_test.csv")
+    split = CaptionSplit(exclude="msrvtt/MSRVTT_JSFUSION_test.csv")
     train = ingested("train", captions="msrvtt/MSRVTT_data.json", split=split)
     assert (train.height, test.height) == (9000, 1000)
     assert not set(train.get_column("item_id")) & set(test.get_column("item_id"))

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def interactions_of(folder):
-    return pl.from_arrow(read_table(folder / "interactions.parquet", SCHEMAS["raw_interactions"]))
+    return pl.from_arrow(read_table(folder / "interactions.parquet", SCHEMAS["interactions"]))
 
 
 def items_of(folder):

@@ -30,7 +30,7 @@ def write_shop(folder, actions):
     items = pl.DataFrame({"item_id": ITEMS}).with_columns(
         title="item_id", text="item_id", media_url=pl.lit(None, pl.String)
     )
-    write_table(folder / "interactions.parquet", interactions.to_arrow(), SCHEMAS["raw_interactions"])
+    write_table(folder / "interactions.parquet", interactions.to_arrow(), SCHEMAS["interactions"])
     write_table(folder / "items.parquet", items.to_arrow(), SCHEMAS["raw_items"])
     prepare(folder, folder / "data", domain="shop", k=1, ties="source", tie_seed=0)
 

@@ -1,0 +1,42 @@
+"""The models: one line each. Nothing here imports torch until a model is built."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mmsrec.models.mmsrec_settings import MMSRecSettings
+from mmsrec.models.pop_settings import PopSettings
+from mmsrec.models.sasrec_settings import SASRecSettings
+from mmsrec.settings.row import Frozen
+
+if TYPE_CHECKING:
+    from mmsrec.models.recommender import Recommender
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the pipeline knows of a model before it builds one.
+
+    Attributes:
+        settings: class of the model's own settings.
+        network: MODULE:CLASS below mmsrec.models; built as CLASS(inputs, settings, trainer).
+        reads_features: whether an item is known by its features; otherwise by its id.
+        trained: whether steps of gradient descent train it; otherwise it is fitted by counting.
+    """
+
+    settings: type[Frozen]
+    network: str
+    reads_features: bool = False
+    trained: bool = True
+
+    def network_class(self) -> "type[Recommender]":
+        """The class of the network."""
+        module, name = self.network.split(":")
+        return getattr(import_module(f"mmsrec.models.{module}"), name)
+
+
+MODELS: dict[str, Model] = {
+    "pop": Model(PopSettings, "pop:Pop", trained=False),
+    "sasrec": Model(SASRecSettings, "sasrec:SASRec"),
+    "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True),
+}

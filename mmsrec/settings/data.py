@@ -1,0 +1,31 @@
+"""The rows of params.yaml that name data sets, and how sequences are cut from them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mmsrec.settings.crawling import CrawlOverrides, Vision
+from mmsrec.settings.row import Frozen, Positive, RawPath
+
+Modality = Literal["vision", "text"]
+Ties = Literal["source", "item", "shuffle"]
+
+
+class Domain(Frozen):
+    """A data set: items with their texts and media, and the actions of users on them."""
+
+    source: Literal["amazon", "movielens", "table"] = Field(description="format of the raw files")
+    interactions: RawPath
+    items: RawPath
+    text_fields: Annotated[list[str], Field(min_length=1)] = Field(description="item fields joined into its text")
+    vision: Vision | None = Field(None, description="where the pictures or trailers are; absent: nothing is crawled")
+    k_core: Positive = Field(description="lowest k studied; features are kept for the items of this core")
+    published: str | None = Field(None, description="name of this domain in the paper's tables")
+    crawl: CrawlOverrides = CrawlOverrides()
+
+
+class Split(Frozen):
+    """The order of a user's actions; the last is the test item and the one before it the validation item."""
+
+    ties: Ties = Field(description="order of a user's actions that share a timestamp")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the random order of the rule `shuffle`")

@@ -1,0 +1,41 @@
+"""The rows of params.yaml that say what a report shows."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mmsrec.settings.row import Frozen, Name, Positive
+
+Seed = Annotated[int, Field(ge=0)]
+
+
+class Cores(Frozen):
+    """Every pair of these domains and k."""
+
+    domains: Annotated[list[Name], Field(min_length=1)]
+    k_cores: Annotated[list[Positive], Field(min_length=1)]
+
+
+class Experiments(Cores):
+    """Every combination of these domains, k, splits, variants and seeds."""
+
+    splits: Annotated[list[Name], Field(min_length=1)] = Field(description="rows of `splits`")
+    variants: Annotated[list[Name], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+
+
+class Retrievals(Frozen):
+    """Every pair of these pre-trainings and test corpora."""
+
+    pretrainings: Annotated[list[Name], Field(min_length=1)]
+    corpora: Annotated[list[Name], Field(min_length=1)]
+
+
+class Report(Frozen):
+    """A page of tables and figures over the rows that it names."""
+
+    title: str
+    exhibits: Annotated[list[Name], Field(min_length=1)] = Field(description="files of mmsrec/report/exhibits")
+    retrievals: list[Retrievals] = Field([])
+    statistics: list[Cores] = Field([], description="further rows of the statistics beside those of the experiments")
+    experiments: list[Experiments] = Field([])

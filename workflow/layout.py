@@ -1,0 +1,89 @@
+"""Every path of the workflow, once. A name in braces is a field of a row, a flag of a script, or a wildcard of a rule.
+
+All paths are relative to the folder that a run works in. Only params.yaml and the registry of sources may come from
+the repository instead, so that `snakemake --directory X` needs no copy of them.
+"""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+RAW = "data/raw"
+RAW_FILE = f"{RAW}/{{file}}"
+RAW_FACTS = f"{RAW_FILE}.json"
+
+INGESTED = "data/ingested/{domain}"
+CORE = "data/processed/{domain}/k{k_core}"
+ITEMS = f"{CORE}/items.parquet"
+STATISTICS = f"{CORE}/statistics.json"
+SEQUENCES = f"{CORE}/{{split}}/sequences.parquet"
+
+# A collection is a domain or a corpus of clips.
+MEDIA = "data/media/{collection}"
+LEDGER = f"{MEDIA}/ledger.parquet"
+FRAMES = "data/frames/{collection}.parquet"
+COLLECTION_FEATURES = "data/features/{collection}"
+FEATURES = f"{COLLECTION_FEATURES}/{{encoder}}/{{modality}}.parquet"
+
+SHARDS = f"{RAW}/corpora/{{corpus}}"
+SHARD_LIST = f"{SHARDS}/shards.json"
+CLIPS = "data/corpora/{corpus}"
+CLIP_ITEMS = f"{CLIPS}/items.parquet"
+CAPTIONS = f"{CLIPS}/captions.parquet"
+PAIRS = "data/pairs/{corpus}/{encoder}"
+PAIR_INDEX = f"{PAIRS}/index.json"
+
+PRETRAININGS = "models/pretrain"
+PRETRAINED = f"{PRETRAININGS}/{{pretraining}}"
+PRETRAINED_WEIGHTS = f"{PRETRAINED}/weights.safetensors"
+RETRIEVAL = "results/retrieval/{pretraining}/{corpus}"
+RETRIEVAL_METRICS = f"{RETRIEVAL}/metrics.json"
+
+EXPERIMENT = "{domain}/k{k_core}/{split}/{variant}/seed{seed}"
+MODEL = f"models/{EXPERIMENT}"
+HISTORY = f"{MODEL}/history.parquet"
+RESULT = f"results/{EXPERIMENT}"
+METRICS = f"{RESULT}/metrics.json"
+RANKS = f"{RESULT}/ranks.parquet"
+
+COLLECTED = "results/collected/{report}"
+REPORT = "results/reports/{report}"
+
+
+def params_file() -> Path:
+    """The parameter file: that of the current folder, else the repository's."""
+    return _own_or_repository("params.yaml")
+
+
+def registry_file() -> Path:
+    """The registry of source files: that of the current folder, else the repository's."""
+    return _own_or_repository("workflow/sources.csv")
+
+
+def _own_or_repository(file: str) -> Path:
+    return Path(file) if Path(file).exists() else ROOT / file
+
+
+def log(stage: str, pattern: str) -> str:
+    """The log of a job, named after what it makes."""
+    return f"logs/{stage}/{pattern}.log"
+
+
+def cost(stage: str, pattern: str) -> str:
+    """The seconds and the memory of a job, as Snakemake measures them."""
+    return f"logs/{stage}/{pattern}.tsv"
+
+
+def path(pattern: str, *rows: object, **fields: object) -> str:
+    """A pattern, filled from the attributes of rows and from fields."""
+    known = {name: value for row in rows for name, value in vars(row).items()}
+    return pattern.format(**known | fields)
+
+
+def collected_files(cores: list, experiments: list, retrievals: list) -> list[str]:
+    """The files that a report shows, as each stage wrote them."""
+    return [
+        *(path(RETRIEVAL_METRICS, row) for row in retrievals),
+        *(path(STATISTICS, row) for row in cores),
+        *(path(pattern, row) for row in experiments for pattern in (HISTORY, METRICS, RANKS)),
+    ]
