@@ -26,7 +26,9 @@ def test_windows_equal_padded_slices():
 
 
 def test_reads_its_artifact(tmp_path):
-    table = pa.table({"user_index": [0, 1], "user": ["a", "b"], "items": [[4, 5, 6], [7]]})
+    table = pa.table(
+        {"user_index": [0, 1], "user": ["a", "b"], "items": [[4, 5, 6], [7]], "timestamps": [[1, 2, 3], [4]]}
+    )
     write_table(tmp_path / "sequences.parquet", table, SCHEMAS["sequences"])
     sequences = Sequences.read(tmp_path / "sequences.parquet", torch.device("cpu"))
     assert sequences.items_A.tolist() == [4, 5, 6, 7]

@@ -25,7 +25,6 @@ def test_time_is_compared_as_a_number():
 def test_ties_follow_their_rule(ties, expected):
     ordered = order(TIES, ties, 0)
     assert items_of(ordered) == expected
-    assert ordered["position"].to_list() == [0, 1, 2, 3]
 
 
 def test_shuffle_depends_on_the_seed_and_not_on_the_rows_order():
@@ -35,7 +34,6 @@ def test_shuffle_depends_on_the_seed_and_not_on_the_rows_order():
     assert items_of(order(many, "shuffle", 1)) != items_of(order(many, "item", 1))
 
 
-def test_positions_count_within_each_user():
+def test_users_follow_each_other():
     rows = table([("b", "x", 2), ("a", "x", 9), ("b", "y", 1)])
-    ordered = order(rows, "source", 0)
-    assert ordered.select("user", "position").rows() == [("a", 0), ("b", 0), ("b", 1)]
+    assert order(rows, "source", 0).rows() == [("a", "x", 9), ("b", "y", 1), ("b", "x", 2)]

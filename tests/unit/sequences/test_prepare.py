@@ -5,6 +5,8 @@ from mmsrec.artifacts import SCHEMAS, read_table, write_table
 from mmsrec.errors import ArtifactError, CatalogueError
 from mmsrec.files import read_json
 from mmsrec.sequences.prepare import prepare
+from mmsrec.sequences.split import split
+from mmsrec.settings.data import Split
 
 INTERACTIONS = [
     ("ann", "pen", 3),
@@ -26,8 +28,8 @@ def ingested(tmp_path):
     return tmp_path
 
 
-def run(ingested, k, ties="source"):
-    return prepare(ingested, ingested / "out", domain="shop", k=k, ties=ties, tie_seed=0)
+def run(ingested, k):
+    return prepare(ingested, ingested / "out", domain="shop", k=k)
 
 
 def rows(path, kind):
@@ -41,19 +43,18 @@ def test_tables_of_a_k_core(ingested):
         (0, "ink", None, None, None),
         (1, "pen", "Pen", "a pen", "http://shop/pen.jpg"),
     ]
-    assert rows(out / "sequences.parquet", "sequences") == [(0, "ann", [0, 1]), (1, "bob", [0, 1])]
     assert rows(out / "interactions.parquet", "interactions") == [
-        ("ann", "ink", 1, 0),
-        ("ann", "pen", 3, 1),
-        ("bob", "ink", 2, 0),
-        ("bob", "pen", 2, 1),
+        ("ann", "pen", 3),
+        ("ann", "ink", 1),
+        ("bob", "ink", 2),
+        ("bob", "pen", 2),
     ]
 
 
 def test_statistics_are_written_as_a_row_of_table_2(ingested):
     statistics = run(ingested, 2)
     assert (statistics.users, statistics.items, statistics.actions, statistics.sparsity) == (2, 2, 4, 0.0)
-    assert read_json(ingested / "out" / "statistics.json")["ties"] == "source"
+    assert read_json(ingested / "out" / "statistics.json")["mean_length"] == 2
 
 
 def test_an_empty_core_says_so(ingested):
@@ -66,8 +67,28 @@ def test_a_missing_table_names_its_path(tmp_path):
         run(tmp_path, 2)
 
 
+@pytest.mark.parametrize(
+    ("row", "bob"), [({"ties": "source"}, [0, 1]), ({"ties": "item"}, [0, 1]), ({"ties": "shuffle", "seed": 0}, [1, 0])]
+)
+def test_a_split_orders_the_actions_of_a_core(ingested, row, bob):
+    run(ingested, 2)
+    users = split(ingested / "out", Split(**row), ingested / "sequences.parquet")
+    assert users == 2
+    assert rows(ingested / "sequences.parquet", "sequences") == [
+        (0, "ann", [0, 1], [1, 3]),
+        (1, "bob", bob, [2, 2]),
+    ]
+
+
+def test_a_split_of_a_core_that_is_not_there_names_the_table(tmp_path):
+    with pytest.raises(ArtifactError, match=r"interactions\.parquet"):
+        split(tmp_path, Split(ties="source"), tmp_path / "sequences.parquet")
+
+
 def test_the_same_input_gives_the_same_bytes(ingested):
-    run(ingested, 2, "shuffle")
-    first = {path.name: path.read_bytes() for path in (ingested / "out").iterdir()}
-    run(ingested, 2, "shuffle")
-    assert {path.name: path.read_bytes() for path in (ingested / "out").iterdir()} == first
+    def written():
+        run(ingested, 2)
+        split(ingested / "out", Split(ties="shuffle"), ingested / "out/sequences.parquet")
+        return {path.name: path.read_bytes() for path in (ingested / "out").iterdir()}
+
+    assert written() == written()

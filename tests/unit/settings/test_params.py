@@ -14,12 +14,12 @@ from mmsrec.settings.params import parse_params, read_params, schema
 ROOT = Path(__file__).parents[3]
 RAW = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 DELETED = object()
-GRID = {"domains": ["beauty"], "k_cores": [5], "variants": ["pop"], "seeds": [0]}
+GRID = {"domains": ["beauty"], "k_cores": [5], "splits": ["source"], "variants": ["pop"], "seeds": [0]}
 
 
 def report(**grid: Any) -> dict[str, Any]:
     """The table of reports with one row, whose only experiments are GRID with these values instead."""
-    return {"r": {"title": "R", "tables": ["comparison"], "experiments": [GRID | grid]}}
+    return {"r": {"title": "R", "exhibits": ["comparison"], "experiments": [GRID | grid]}}
 
 
 def edited(*edits: tuple[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def test_the_repositorys_parameters_are_valid_and_cannot_change():
 
     assert params == parse_params(RAW)
     with pytest.raises(ValueError, match="frozen"):
-        params.training.dim = 1
+        params.trainer.patience = 1
 
 
 def test_the_schema_file_is_in_step():
@@ -59,20 +59,41 @@ def test_the_schema_file_is_in_step():
     ("path", "value", "expected"),
     [
         ("trainig", {}, "trainig: unknown key"),
-        ("training.learning_rat", 0.1, "training.learning_rat: unknown key"),
-        ("domains.beauty.training", {"dims": 8}, "domains.beauty.training.dims: unknown key"),
-        ("training.dim", DELETED, "training.dim: missing"),
-        ("domains.beauty.ties", DELETED, "domains.beauty.ties: missing"),
-        ("training.dim", "512", "training.dim: Input should be a valid integer, found '512'"),
-        ("training.dim", 512.5, "training.dim: Input should be a valid integer"),
-        ("training.dim", True, "training.dim: Input should be a valid integer, found True"),
-        ("training.patience", 0, "training.patience: Input should be greater than or equal to 1, found 0"),
-        ("training.hidden_dropout", 1.0, "training.hidden_dropout: Input should be less than 1, found 1.0"),
-        ("training.temperature", 0, "training.temperature: Input should be greater than 0, found 0"),
-        ("training.weight_decay", float("inf"), "training.weight_decay: Input should be a finite number"),
-        ("training.learning_rate", float("nan"), "training.learning_rate: Input should be"),
-        ("training.precision", "float16", "training.precision: Input should be 'float32' or 'bfloat16'"),
-        ("domains.beauty.ties", "random", "domains.beauty.ties: Input should be 'source', 'item' or 'shuffle'"),
+        ("trainer.learning_rat", 0.1, "trainer.learning_rat: unknown key"),
+        ("models.mmsrek", {}, "models.mmsrek: unknown key"),
+        ("models.sasrec.settings.dims", 8, "models.sasrec.settings.dims: unknown key"),
+        ("models.sasrec.settings.temperature", 0.1, "models.sasrec.settings.temperature: unknown key"),
+        ("models.pop", {"trainer": {"patience": 1}}, "models.pop.trainer.patience: unknown key"),
+        ("variants.sasrec.settings", {"whiten": True}, "variants.sasrec.settings.whiten: unknown key"),
+        ("variants.sasrec.trainer", {"dim": 8}, "variants.sasrec.trainer.dim: unknown key"),
+        (
+            "variants.sasrec.by_domain",
+            {"sports": {"settings": {"missing": "drop"}}},
+            "variants.sasrec.by_domain.sports.settings.missing: unknown key",
+        ),
+        ("variants.pop.settings", {"dim": 8}, "variants.pop.settings.dim: unknown key"),
+        ("variants.pop.model", "popp", "variants.pop: Input tag 'popp' found using 'model' does not match"),
+        ("trainer.patience", DELETED, "trainer.patience: missing"),
+        ("models.sasrec.settings.dim", DELETED, "variants.sasrec in the domain beauty: settings: dim: missing"),
+        ("splits.source.ties", DELETED, "splits.source.ties: missing"),
+        ("models.mmsrec.settings.dim", "512", "models.mmsrec.settings.dim: Input should be a valid integer"),
+        ("trainer.batch_size", 512.5, "trainer.batch_size: Input should be a valid integer"),
+        ("trainer.batch_size", True, "trainer.batch_size: Input should be a valid integer, found True"),
+        ("trainer.patience", 0, "trainer.patience: Input should be greater than or equal to 1, found 0"),
+        (
+            "models.mmsrec.settings.hidden_dropout",
+            1.0,
+            "hidden_dropout: Input should be less than 1, found 1.0",
+        ),
+        (
+            "models.mmsrec.settings.temperature",
+            0,
+            "temperature: Input should be greater than 0, found 0",
+        ),
+        ("trainer.weight_decay", float("inf"), "trainer.weight_decay: Input should be a finite number"),
+        ("trainer.learning_rate", float("nan"), "trainer.learning_rate: Input should be"),
+        ("trainer.precision", "float16", "trainer.precision: Input should be 'float32' or 'bfloat16'"),
+        ("splits.source.ties", "random", "splits.source.ties: Input should be 'source', 'item' or 'shuffle'"),
         ("domains.beauty.text_fields", [], "domains.beauty.text_fields: List should have at least 1 item"),
         ("domains.beauty.items", "../secret", "domains.beauty.items: String should match pattern"),
         ("domains.beauty.items", "/etc/passwd", "domains.beauty.items: String should match pattern"),
@@ -80,6 +101,7 @@ def test_the_schema_file_is_in_step():
         ("domains", {"a/b": {}}, "domains.a/b.[key]: String should match pattern"),
         ("domains", {"a.b": {}}, "domains.a.b.[key]: String should match pattern"),
         ("reports", report(domains=["beuty"]), "reports.r.experiments.0.domains: unknown name 'beuty'; known: beauty"),
+        ("reports", report(splits=["sorce"]), "reports.r.experiments.0.splits: unknown name 'sorce'"),
         ("reports", report(variants=["sasrek"]), "reports.r.experiments.0.variants: unknown name 'sasrek'"),
         ("reports", report(seeds=[]), "reports.r.experiments.0.seeds: List should have at least 1 item"),
         ("reports", report(seeds=[-1]), "reports.r.experiments.0.seeds.0: Input should be greater than or equal to 0"),
@@ -107,18 +129,18 @@ def test_a_wrong_value_is_refused_by_its_key(path, value, expected):
 
 
 def test_every_wrong_key_is_named_at_once():
-    message = message_of(("training.dim", "512"), ("evaluation.tops", 3), ("prepare.tie_seed", -1))
+    message = message_of(("trainer.patience", "9"), ("evaluation.tops", 3), ("splits.source.seed", -1))
 
-    assert all(key in message for key in ("training.dim", "evaluation.tops", "prepare.tie_seed"))
+    assert all(key in message for key in ("trainer.patience", "evaluation.tops", "splits.source.seed"))
 
 
 @pytest.mark.parametrize(
     "edit",
     [
-        ("training.heads", 7),
-        ("domains.ml-1m.training", {"dim": 100}),
-        ("variants.mmsrec-text.training", {"heads": 3}),
-        ("variants.mmsrec-text.by_domain", {"ml-1m": {"heads": 3}}),
+        ("models.sasrec.settings.heads", 7),
+        ("models.mmsrec.by_domain", {"ml-1m": {"settings": {"dim": 100}}}),
+        ("variants.mmsrec-text.settings", {"heads": 3}),
+        ("variants.mmsrec-text.by_domain", {"ml-1m": {"settings": {"heads": 3}}}),
     ],
 )
 def test_heads_divide_the_width_in_every_experiment_that_can_be_asked_for(edit):
@@ -128,17 +150,38 @@ def test_heads_divide_the_width_in_every_experiment_that_can_be_asked_for(edit):
 def test_the_nearest_override_wins():
     params = parse_params(
         edited(
-            ("training.max_epochs", 1),
-            ("domains.ml-1m.training", {"max_epochs": 2, "patience": 2, "batch_size": 2}),
-            ("variants.mmsrec-text.training", {"max_epochs": 3, "patience": 3, "dim": 128, "heads": 4}),
-            ("variants.mmsrec-text.by_domain", {"ml-1m": {"max_epochs": 4}}),
+            ("trainer.max_epochs", 1),
+            (
+                "models.mmsrec.by_domain",
+                {"ml-1m": {"trainer": {"max_epochs": 2, "patience": 2, "batch_size": 2}, "settings": {"layers": 2}}},
+            ),
+            ("variants.mmsrec-text.trainer", {"max_epochs": 3, "patience": 3}),
+            ("variants.mmsrec-text.settings", {"dim": 128, "heads": 4, "layers": 3}),
+            ("variants.mmsrec-text.by_domain", {"ml-1m": {"trainer": {"max_epochs": 4}}}),
         )
     )
 
-    ours = params.training_of("ml-1m", "mmsrec-text")
-    elsewhere = params.training_of("beauty", "mmsrec-text")
-    assert (ours.max_epochs, ours.patience, ours.batch_size, ours.dim) == (4, 3, 2, 128)
-    assert (elsewhere.max_epochs, elsewhere.batch_size) == (3, params.training.batch_size)
+    ours = params.settings_of("ml-1m", "mmsrec-text")
+    elsewhere = params.settings_of("beauty", "mmsrec-text")
+    assert (ours.trainer.max_epochs, ours.trainer.patience, ours.trainer.batch_size) == (4, 3, 2)
+    assert (ours.settings.dim, ours.settings.layers) == (128, 3)
+    assert (elsewhere.trainer.max_epochs, elsewhere.trainer.batch_size) == (3, params.trainer.batch_size)
+
+
+def test_the_record_of_a_training_holds_what_its_model_reads_and_no_default():
+    params = read_params(ROOT / "params.yaml")
+
+    assert params.settings_of("beauty", "pop").dump() == {"model": "pop", "settings": {}}
+    sasrec = params.settings_of("beauty", "sasrec").dump()
+    assert sasrec["settings"].keys() == {
+        "dim",
+        "layers",
+        "heads",
+        "feedforward",
+        "embedding_dropout",
+        "hidden_dropout",
+    }
+    assert sasrec["trainer"]["augment"] == "windows"
 
 
 def test_a_domains_crawl_changes_only_what_its_row_names():
@@ -152,17 +195,19 @@ def test_a_domains_crawl_changes_only_what_its_row_names():
 
 
 def test_an_override_obeys_the_bounds_of_what_it_overrides():
-    assert "domains.ml-1m.training.hidden_dropout" in message_of(("domains.ml-1m.training", {"hidden_dropout": 1.5}))
+    assert "variants.sasrec.settings.hidden_dropout" in message_of(
+        ("variants.sasrec.settings", {"hidden_dropout": 1.5})
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("training: {dim: 1, dim: 2}", 'duplicate key "dim"'),
-        ("training: [", "not YAML"),
-        ("training: !!python/object/apply:os.system [echo]", "not YAML"),
-        ("training: 2023-01-01", "neither text, a number"),
-        ("training: &self [*self]", "neither text, a number"),
+        ("trainer: {dim: 1, dim: 2}", 'duplicate key "dim"'),
+        ("trainer: [", "not YAML"),
+        ("trainer: !!python/object/apply:os.system [echo]", "not YAML"),
+        ("trainer: 2023-01-01", "neither text, a number"),
+        ("trainer: &self [*self]", "neither text, a number"),
         ("", "Input should be an object, found None"),
     ],
 )

@@ -7,9 +7,11 @@ import pytest
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
     Core,
+    Cut,
     Experiment,
     FeatureFile,
     all_cores,
+    all_cuts,
     all_experiments,
     all_features,
     cores_of,
@@ -23,11 +25,11 @@ def params() -> Params:
     """Two domains (lowest k 5 and 3), and two reports that share an experiment."""
     repository = read_params(Path(__file__).parents[3] / "params.yaml")
     shop = repository.domains["beauty"]
+    dumped = shop.model_dump(exclude_none=True)
+    cut = {"k_cores": [5], "splits": ["source"], "variants": ["pop"], "seeds": [0]}
     raw = repository.model_dump(exclude_none=True) | {
-        "domains": {
-            "shop": shop.model_dump(exclude_none=True),
-            "films": shop.model_dump(exclude_none=True) | {"k_core": 3},
-        },
+        "domains": {"shop": dumped, "films": dumped | {"k_core": 3}},
+        "models": {name: {"settings": row.settings.model_dump(exclude_none=True)} for name, row in repository.models},
         "variants": {
             "pop": {"model": "pop"},
             "text": {"model": "mmsrec", "encoders": {"text": "lsa"}},
@@ -36,17 +38,20 @@ def params() -> Params:
         "reports": {
             "first": {
                 "title": "First",
-                "tables": ["statistics"],
+                "exhibits": ["statistics"],
                 "statistics": [{"domains": ["shop"], "k_cores": [7, 5]}],
                 "experiments": [
-                    {"domains": ["films", "shop"], "k_cores": [5], "variants": ["text", "pop"], "seeds": [0]},
-                    {"domains": ["shop"], "k_cores": [5, 6], "variants": ["pop"], "seeds": [0, 1]},
+                    cut | {"domains": ["films", "shop"], "variants": ["text", "pop"]},
+                    cut | {"domains": ["shop"], "k_cores": [5, 6], "seeds": [0, 1]},
                 ],
             },
             "second": {
                 "title": "Second",
-                "tables": ["comparison"],
-                "experiments": [{"domains": ["shop"], "k_cores": [5], "variants": ["both", "pop"], "seeds": [0]}],
+                "exhibits": ["comparison"],
+                "experiments": [
+                    cut | {"domains": ["shop"], "variants": ["both", "pop"]},
+                    cut | {"domains": ["shop"], "splits": ["item"]},
+                ],
             },
         },
     }
@@ -55,13 +60,13 @@ def params() -> Params:
 
 def test_the_experiments_of_a_report_keep_their_order_and_come_once(params):
     assert experiments_of(params, "first") == [
-        Experiment("films", 5, "text", 0),
-        Experiment("films", 5, "pop", 0),
-        Experiment("shop", 5, "text", 0),
-        Experiment("shop", 5, "pop", 0),
-        Experiment("shop", 5, "pop", 1),
-        Experiment("shop", 6, "pop", 0),
-        Experiment("shop", 6, "pop", 1),
+        Experiment("films", 5, "source", "text", 0),
+        Experiment("films", 5, "source", "pop", 0),
+        Experiment("shop", 5, "source", "text", 0),
+        Experiment("shop", 5, "source", "pop", 0),
+        Experiment("shop", 5, "source", "pop", 1),
+        Experiment("shop", 6, "source", "pop", 0),
+        Experiment("shop", 6, "source", "pop", 1),
     ]
 
 
@@ -72,8 +77,17 @@ def test_the_cores_of_a_report_are_those_of_its_experiments_then_those_it_names(
 def test_an_experiment_that_two_reports_share_is_one_experiment(params):
     rows = all_experiments(params)
 
-    assert len(rows) == len(set(rows)) == 8
-    assert rows[-1] == Experiment("shop", 5, "both", 0)
+    assert len(rows) == len(set(rows)) == 9
+    assert rows[-2:] == [Experiment("shop", 5, "source", "both", 0), Experiment("shop", 5, "item", "pop", 0)]
+
+
+def test_the_sequences_of_a_split_are_made_once(params):
+    assert all_cuts(params) == [
+        Cut("films", 5, "source"),
+        Cut("shop", 5, "source"),
+        Cut("shop", 6, "source"),
+        Cut("shop", 5, "item"),
+    ]
 
 
 def test_every_domain_is_prepared_at_its_lowest_k(params):
@@ -87,11 +101,11 @@ def test_every_domain_is_prepared_at_its_lowest_k(params):
 
 
 def test_a_model_reads_the_features_of_its_modalities(params):
-    assert features_of(params, Experiment("shop", 9, "both", 4)) == [
+    assert features_of(params, Experiment("shop", 9, "source", "both", 4)) == [
         FeatureFile("shop", "lsa", "vision"),
         FeatureFile("shop", "lsa", "text"),
     ]
-    assert features_of(params, Experiment("shop", 5, "pop", 0)) == []
+    assert features_of(params, Experiment("shop", 5, "source", "pop", 0)) == []
 
 
 def test_a_feature_file_that_many_experiments_read_is_made_once(params):
@@ -104,7 +118,7 @@ def test_a_feature_file_that_many_experiments_read_is_made_once(params):
 
 
 def test_names_tell_rows_apart(params):
-    rows = [*all_experiments(params), *all_cores(params), *all_features(params)]
+    rows = [*all_experiments(params), *all_cuts(params), *all_cores(params), *all_features(params)]
 
     assert len({row.name for row in rows}) == len(rows)
-    assert Experiment("ml-1m", 5, "pop", 2).name == "ml-1m-k5-pop-seed2"
+    assert Experiment("ml-1m", 5, "item", "pop", 2).name == "ml-1m-k5-item-pop-seed2"
