@@ -1,12 +1,17 @@
 """Snakemake and DVC: the same files, by the same commands, from the same inputs and parameters."""
 
-from contextlib import chdir
+import subprocess
+import sys
+from contextlib import chdir, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from pydantic import create_model
+from snakemake.api import SnakemakeApi
 from snakemake.exceptions import MissingRuleException
+from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
@@ -304,6 +309,27 @@ def test_a_new_checksum_fetches_the_file_again_and_a_new_address_does_not(before
     assert by_snakemake == by_dvc
     assert "data/raw/ml-1m/ml-1m.zip" in by_snakemake
     assert "data/raw/amazon/ratings_Beauty.csv" not in by_snakemake
+
+
+def test_a_run_in_another_folder_takes_parameters_and_scripts_from_the_repository(tmp_path, monkeypatch):
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1), snakefile=tmp_path / "Snakefile", workdir=elsewhere
+        )
+        with redirect_stdout(StringIO()):
+            workflow.dag(DAGSettings(targets={"data/ingested/beauty/items.parquet"}, forceall=True)).summary()
+        commands = [job.shellcmd for job in workflow._workflow.dag.jobs if job.output]
+
+    assert all(command.startswith("python ../workflow/scripts/") for command in commands)
+    script = subprocess.run(
+        [sys.executable, "../workflow/scripts/prepare.py", "--domain", "beauty", "--k-core", "5"],
+        capture_output=True,
+        text=True,
+    )
+    assert "data/ingested/beauty/interactions.parquet" in script.stderr
 
 
 def test_any_combination_can_be_asked_for():

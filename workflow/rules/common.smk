@@ -31,6 +31,8 @@ from mmsrec.sources.registry import read_registry
 
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())
+# The profile admits one job at a time to a GPU; where there is none, cores alone bound the jobs.
+GPUS_OF_A_JOB = int(Path("/dev/nvidia0").exists())
 SCRIPTS = os.path.relpath(Path(workflow.basedir) / "workflow" / "scripts")
 
 if config:

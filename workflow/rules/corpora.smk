@@ -35,7 +35,7 @@ rule encode_pairs:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=GPUS_OF_A_JOB,
     params:
         settings=pairs_settings,
     message:

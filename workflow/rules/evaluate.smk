@@ -16,7 +16,7 @@ rule evaluate:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=GPUS_OF_A_JOB,
     params:
         settings=PARAMS.evaluation.model_dump(),
     message:

@@ -31,7 +31,7 @@ rule extract_text_features:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=GPUS_OF_A_JOB,
     params:
         settings=encoder_settings,
     message:
@@ -58,7 +58,7 @@ rule extract_picture_features:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=GPUS_OF_A_JOB,
     params:
         settings=encoder_settings,
     message:
@@ -85,7 +85,7 @@ rule extract_frame_features:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=GPUS_OF_A_JOB,
     params:
         settings=encoder_settings,
     message:

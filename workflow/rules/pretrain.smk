@@ -13,7 +13,7 @@ rule pretrain:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=GPUS_OF_A_JOB,
     params:
         settings=pretrain_settings,
     message:
@@ -38,7 +38,7 @@ rule evaluate_retrieval:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=GPUS_OF_A_JOB,
     message:
         "Retrieving the clips of {wildcards.corpus} by {wildcards.pretraining}"
     shell:

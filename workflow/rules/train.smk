@@ -17,7 +17,7 @@ rule train:
         "../../environment.yml"
     threads: 8
     resources:
-        gpu=1,
+        gpu=GPUS_OF_A_JOB,
     params:
         settings=train_settings,
     message:
