@@ -1,4 +1,4 @@
-"""The feature store: one Parquet file of float16 vectors for each domain, encoder and modality, keyed by item_id."""
+"""Feature files: Parquet with a float16 vector for each item_id, one file for each domain, encoder and modality."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,14 +18,14 @@ FLOAT16_EXPONENT = np.uint16(0x7C00)
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made the vectors of a file; kept in the file's metadata.
+    """The origin of a file's vectors; the file's metadata hold it.
 
     Attributes:
         encoder: name of the encoder's row.
         digest: identity of the encoder (`encoders.encoder_digest`).
         modality: vision or text.
-        preprocessing: what happened to an input before it was encoded, in words.
-        weights: SHA-256 of the weights that were in use.
+        preprocessing: the steps before the encoder, in words.
+        weights: SHA-256 of the encoder's weights, or of the table that the vectors were read from.
     """
 
     encoder: str
@@ -35,8 +35,8 @@ class Provenance:
     weights: str
 
 
-class Features(NamedTuple):
-    """Vectors aligned with a list of items.
+class ItemVectors(NamedTuple):
+    """Vectors in the order of a list of items.
 
     Attributes:
         embeddings: float16 [items, dim]; zeros where the item has no features.
@@ -48,16 +48,20 @@ class Features(NamedTuple):
 
 
 def write_features(
-    path: Path, item_ids: Sequence[str], frames: Sequence[int], embeddings: np.ndarray, provenance: Provenance
+    path: Path,
+    item_ids: Sequence[str] | pa.Array,
+    frames: Sequence[int],
+    embeddings: np.ndarray,
+    provenance: Provenance,
 ) -> None:
     """Writes a feature file atomically.
 
     Args:
         path: the Parquet file.
         item_ids: [n], all different.
-        frames: [n], images behind each vector; 1 for a text.
+        frames: [n], images that each vector averages; 1 for a text.
         embeddings: floating point [n, dim], stored as float16.
-        provenance: goes into the file's metadata.
+        provenance: written to the file's metadata.
 
     Raises:
         FeatureError: an item occurs twice, or a vector is not finite as float16.
@@ -69,11 +73,11 @@ def write_features(
             "Features do not fit their items.",
             where=path,
             expected=f"{len(item_ids)} vectors and {len(item_ids)} frame counts",
-            found=f"an array of shape {vectors.shape} and {len(frames)} frame counts",
+            found=f"vectors of shape {vectors.shape} and {len(frames)} frame counts",
         )
     ids = pa.array(item_ids, pa.string())
-    _check_finite(vectors, ids, path)
-    _check_unique(ids, path)
+    check_finite(vectors, ids, path)
+    check_unique(ids, path)
     dim = vectors.shape[1]
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dim)
     table = pa.table({"item_id": ids, "frames": pa.array(frames, pa.uint16()), "embedding": column})
@@ -81,18 +85,18 @@ def write_features(
 
 
 def read_provenance(path: Path) -> Provenance:
-    """What made the vectors of a feature file.
+    """Reads the origin of a feature file's vectors.
 
     Raises:
         ArtifactError: the file is missing or is not Parquet.
-        FeatureError: it is no feature file.
+        FeatureError: the file is no feature file.
     """
     with open_table(path) as file:
         return _provenance(file, path)
 
 
-def read_features(path: Path, item_ids: Sequence[str] | pa.Array, digest: str | None = None) -> Features:
-    """Reads the vectors of `item_ids`, in their order; the file is memory-mapped and read a row group at a time.
+def read_features(path: Path, item_ids: Sequence[str] | pa.Array, digest: str | None = None) -> ItemVectors:
+    """Reads the vectors of `item_ids`, in their order. Memory holds one row group of the file at a time.
 
     Args:
         path: the Parquet file.
@@ -101,15 +105,15 @@ def read_features(path: Path, item_ids: Sequence[str] | pa.Array, digest: str | 
 
     Raises:
         ArtifactError: the file is missing or is not Parquet.
-        FeatureError: it is no feature file, another encoder made it, or it holds a vector that is not finite.
+        FeatureError: the file is no feature file, another encoder made it, or a vector is not finite.
     """
     ids = item_ids if isinstance(item_ids, pa.Array | pa.ChunkedArray) else pa.array(item_ids, pa.string())
-    _check_unique(ids, "item_ids")
+    check_unique(ids, "item_ids")
     with open_table(path) as file:
         provenance = _provenance(file, path)
         if digest is not None and provenance.digest != digest:
             raise FeatureError(
-                "A feature file is stale: another encoder, or other settings of it, made it.",
+                "A feature file is stale: another encoder, or the same one with other settings, made it.",
                 where=path,
                 expected=f"{provenance.encoder} with digest {digest}",
                 found=f"{provenance.encoder} with digest {provenance.digest}",
@@ -118,7 +122,7 @@ def read_features(path: Path, item_ids: Sequence[str] | pa.Array, digest: str | 
         return _gather(file, ids, path)
 
 
-def _gather(file: pq.ParquetFile, ids: pa.Array | pa.ChunkedArray, path: Path) -> Features:
+def _gather(file: pq.ParquetFile, ids: pa.Array | pa.ChunkedArray, path: Path) -> ItemVectors:
     dim = file.schema_arrow.field("embedding").type.list_size
     embeddings = np.zeros((len(ids), dim), np.float16)
     present = np.zeros(len(ids), bool)
@@ -126,13 +130,13 @@ def _gather(file: pq.ParquetFile, ids: pa.Array | pa.ChunkedArray, path: Path) -
         table = file.read_row_group(group, columns=["item_id", "embedding"])
         column = table.column("embedding").combine_chunks()
         vectors = column.flatten().to_numpy(zero_copy_only=True).reshape(-1, dim)
-        _check_finite(vectors, table.column("item_id"), path)
+        check_finite(vectors, table.column("item_id"), path)
         rows = pc.index_in(table.column("item_id"), value_set=pa.array(ids) if isinstance(ids, pa.Array) else ids)
         known = rows.is_valid().to_numpy()
         rows = rows.drop_null().to_numpy()
         embeddings[rows] = vectors[known]
         present[rows] = True
-    return Features(embeddings, present)
+    return ItemVectors(embeddings, present)
 
 
 def _provenance(file: pq.ParquetFile, path: Path) -> Provenance:
@@ -153,20 +157,30 @@ def _provenance(file: pq.ParquetFile, path: Path) -> Provenance:
     return Provenance(**{name: found[name.encode()].decode() for name in names})
 
 
-def _check_finite(vectors: np.ndarray, ids: pa.Array | pa.ChunkedArray, path: Path) -> None:
+def check_finite(vectors: np.ndarray, ids: pa.Array | pa.ChunkedArray, where: object) -> None:
+    """Checks float16 vectors [items, dim]; `ids` [items] name the first bad one.
+
+    Raises:
+        FeatureError: a component is NaN or an infinity.
+    """
     # A float16 is an infinity or NaN when all bits of its exponent are set; numpy's isfinite is many times slower.
     broken = ((vectors.view(np.uint16) & FLOAT16_EXPONENT) == FLOAT16_EXPONENT).any(axis=1)
     if broken.any():
         raise FeatureError(
             "Features hold a value that is not finite.",
-            where=path,
-            expected="finite float16 values",
-            found=f"{int(broken.sum()):,} vectors with NaN or infinity, the first that of {ids[int(broken.argmax())]}",
-            fix="Look at this item's text or media; then run extract_features again.",
+            where=where,
+            expected="finite numbers within float16's range, up to 65,504",
+            found=f"{int(broken.sum()):,} vectors with NaN or infinity, the first for {ids[int(broken.argmax())]}",
+            fix="Correct this item's text, media or given vector; then run extract_features again.",
         )
 
 
-def _check_unique(ids: pa.Array | pa.ChunkedArray, where: object) -> None:
+def check_unique(ids: pa.Array | pa.ChunkedArray, where: object) -> None:
+    """Checks that each id occurs once.
+
+    Raises:
+        FeatureError: an id occurs twice.
+    """
     counts = pc.value_counts(ids)
     repeated = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(repeated):
@@ -174,5 +188,6 @@ def _check_unique(ids: pa.Array | pa.ChunkedArray, where: object) -> None:
             "An item occurs more than once.",
             where=where,
             expected="each item_id once",
-            found=f"{len(repeated):,} repeated, the first {repeated[0]['values']}",
+            found=f"{len(repeated):,} ids that occur again, the first is {repeated[0]['values']}",
+            fix="Keep one row for each item_id.",
         )

@@ -1,11 +1,11 @@
 """The rows of params.yaml that say how an item's media and text become vectors."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mmsrec.settings.row import Frozen, Positive
+from mmsrec.settings.row import Frozen, Positive, RawPath
 
 SEEDED = "seeded"
 Seed = Annotated[int, Field(ge=0)]
@@ -14,6 +14,7 @@ Seed = Annotated[int, Field(ge=0)]
 class LsaEncoder(Frozen):
     """TF-IDF and truncated SVD, fitted on the domain's own item texts: an encoder without weights."""
 
+    modalities: ClassVar[list[str]] = ["text"]
     kind: Literal["lsa"]
     dim: Positive
     ngrams: Positive = Field(description="longest word n-gram")
@@ -22,70 +23,124 @@ class LsaEncoder(Frozen):
 
     @property
     def label(self) -> str:
-        """What the encoder is, in a few words."""
+        """The encoder in a few words."""
         return f"lsa {self.dim}"
 
     @property
     def files(self) -> list[Path]:
-        """The local files that the encoder is made of."""
+        """The local files that the encoder reads: none."""
         return []
 
 
 class _Network(Frozen):
-    """What the encoders with weights share."""
+    """The keys that all encoders with weights have."""
 
     model: str
     weights: str
-    seed: Seed | None = Field(None, description="of `seeded` weights, drawn at random as at the start of training")
+    seed: Seed | None = Field(None, description="seed of the random weights; only for weights: seeded")
 
     @model_validator(mode="after")
     def _seed_of_seeded_weights(self) -> "_Network":
         if (self.weights == SEEDED) != (self.seed is not None):
-            raise ValueError(f"seed belongs to weights: {SEEDED}, and those need it")
+            raise ValueError(f"weights: {SEEDED} needs the key seed, and no other weights take it")
         return self
 
     @property
     def label(self) -> str:
-        """What the encoder is, in a few words."""
+        """The encoder in a few words."""
         return f"{self.kind} {self.model} {self.weights}"
 
     @property
     def files(self) -> list[Path]:
-        """The local files that the encoder is made of, those of a folder one by one; none for a name on the hub."""
+        """The local files that the encoder reads, every file of a folder included; none for a name on the hub."""
         paths = [Path(self.model), Path(self.weights)]
         inside = [file for path in paths if path.is_dir() for file in path.rglob("*") if file.is_file()]
         return sorted([*(path for path in paths if path.is_file()), *inside])
 
 
 class OpenClipEncoder(_Network):
-    """An image and a text tower of open_clip."""
+    """An image tower and a text tower from open_clip."""
 
+    modalities: ClassVar[list[str]] = ["vision", "text"]
     kind: Literal["open_clip"]
-    model: str = Field(description="a name of open_clip, such as ViT-B-32, or a JSON file in the format of its configs")
-    weights: str = Field(description="a tag of the hub, such as openai; a safetensors or torch file; or `seeded`")
+    model: str = Field(
+        description="a name that open_clip knows, such as ViT-B-32, or a JSON file in the format of its configs"
+    )
+    weights: str = Field(description="a tag on the hub, such as openai; a safetensors or torch file; or `seeded`")
 
 
 class TransformersEncoder(_Network):
-    """A text model of transformers."""
+    """A text model from transformers."""
 
+    modalities: ClassVar[list[str]] = ["text"]
     kind: Literal["transformers"]
-    model: str = Field(description="a name on the hub, or a folder: of transformers or of sentence-transformers")
-    weights: Literal["pretrained", "seeded"] = Field(description="seeded: drawn at random for the model's config")
-    pooling: Literal["cls", "mean", "stored"] = Field(
-        description="of the last layer: its [CLS], its mean, or what a sentence-transformers folder states"
+    model: str = Field(
+        description="a name on the hub, or a folder in the format of transformers or sentence-transformers"
     )
-    max_tokens: Positive = Field(description="longer texts are cut, the special tokens included")
+    weights: Literal["pretrained", "seeded"] = Field(description="seeded: random weights for the model's config")
+    pooling: Literal["cls", "mean", "stored"] = Field(
+        description="cls: the last layer's [CLS]; mean: its mean; stored: as the sentence-transformers folder says"
+    )
+    max_tokens: Positive = Field(description="longer texts are cut; special tokens count")
 
 
-Encoder = Annotated[LsaEncoder | OpenClipEncoder | TransformersEncoder, Field(discriminator="kind")]
+class TableEncoder(Frozen):
+    """Vectors that the user already has: one table for each modality, with the columns item_id and embedding."""
+
+    kind: Literal["table"]
+    vision: RawPath | None = Field(None, description="Parquet table of picture vectors, below data/raw")
+    text: RawPath | None = Field(None, description="Parquet table of text vectors, below data/raw")
+
+    @model_validator(mode="after")
+    def _some_table(self) -> "TableEncoder":
+        if not self.modalities:
+            raise ValueError("the kind table needs a path under at least one of the keys vision and text")
+        return self
+
+    @property
+    def modalities(self) -> list[str]:
+        """The modalities that have a table."""
+        return [modality for modality in ("vision", "text") if getattr(self, modality)]
+
+    @property
+    def label(self) -> str:
+        """The encoder in a few words."""
+        return f"table {' '.join(getattr(self, modality) for modality in self.modalities)}"
+
+    @property
+    def files(self) -> list[Path]:
+        """None: `vector_tables` gives the tables, since their folder is no setting."""
+        return []
+
+
+Encoder = Annotated[
+    LsaEncoder | OpenClipEncoder | TransformersEncoder | TableEncoder,
+    Field(discriminator="kind"),
+]
+
+
+def vector_tables(row: Encoder, modality: str, raw: Path) -> list[Path]:
+    """The table that an encoder's vectors of one modality come from.
+
+    Args:
+        row: the encoder's row.
+        modality: vision or text.
+        raw: folder of the raw files.
+
+    Returns:
+        One path for an encoder of the kind `table` that names this modality; else none.
+    """
+    if isinstance(row, TableEncoder) and modality in row.modalities:
+        return [raw / getattr(row, modality)]
+    return []
 
 
 class Frames(Frozen):
-    """Which frames of a video are kept, and how."""
+    """The rule that samples frames from a video, and their format."""
 
     rule: Literal["uniform", "first"] = Field(
-        description="uniform: the middle frame of each of `count` equal clips; first: one a second, the first `count`"
+        description="uniform: the middle frame of `count` equal parts; first: one frame a second, up to `count`"
     )
     count: Positive
-    size: Positive = Field(description="short side of a kept frame, in pixels")
-    quality: Annotated[int, Field(ge=1, le=100)] = Field(description="of its JPEG")
+    size: Positive = Field(description="short side of a stored frame, in pixels")
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(description="JPEG quality")

@@ -1,4 +1,4 @@
-"""Stage extract_features: the items of a collection, through a frozen encoder, into a feature file."""
+"""Stage extract_features: encodes the items of a collection, or reads their vectors from a table."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -7,6 +7,8 @@ import stage
 from stage import layout
 
 from mmsrec.features.extract import extract_frames, extract_pictures, extract_texts
+from mmsrec.features.vector_table import extract_table
+from mmsrec.settings.encoding import TableEncoder, vector_tables
 from mmsrec.settings.params import read_params, row_of
 from mmsrec.settings.plan import has_videos
 
@@ -16,7 +18,10 @@ def main(flags: Namespace) -> None:
     row = row_of(params.encoders, flags.encoder, "encoders")
     items = flags.items or stage.items_file(params, flags.collection)
     target = (flags.encoder, row, flags.output)
-    if flags.modality == "text":
+    if isinstance(row, TableEncoder):
+        (table,) = vector_tables(row, flags.modality, flags.raw) or [None]
+        extract_table(items, table, flags.encoder, row, flags.modality, flags.output, domain=flags.collection)
+    elif flags.modality == "text":
         texts = flags.captions if flags.collection in params.corpora and not flags.items else items
         extract_texts(texts, *target, domain=flags.collection)
     elif has_videos(params, flags.collection):
@@ -31,6 +36,7 @@ if __name__ == "__main__":
     arguments.add_argument("--encoder", required=True, help="row of `encoders` in the parameter file")
     arguments.add_argument("--modality", required=True, choices=["text", "vision"], help="what to encode")
     arguments.add_argument("--items", type=Path, help="table of items (default: those of the collection)")
+    arguments.path("--raw", layout.RAW, "folder that the paths of given vectors are below")
     arguments.path("--captions", layout.CAPTIONS, "texts of a corpus of clips", corpus="{collection}")
     arguments.path("--media", layout.MEDIA, "folder of the pictures, with its ledger.parquet")
     arguments.path("--frames", layout.FRAMES, "table of the videos' frames")

@@ -1,6 +1,6 @@
-"""The interface of every encoder, and the table of their kinds.
+"""The interface of every encoder, and the modules that load each kind.
 
-A kind is imported when it is asked for, so that an encoder without weights needs none of the deep-learning libraries.
+A kind's module is imported on use, so that an encoder without weights never imports a deep-learning library.
 """
 
 import hashlib
@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,15 @@ KINDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Tower:
-    """An encoder's way from the inputs of one modality to vectors.
+    """The part of an encoder that turns the inputs of one modality into vectors.
 
     Attributes:
-        prepare: inputs to a batch; host work, safe in several threads.
-        encode: a batch to float32 [n, dim]; device work, for one thread. A row of zeros says that the encoder knows
-            nothing of the input.
-        batch_size: inputs that are encoded at once.
-        preprocessing: what `prepare` does, in words.
-        on_host: whether `encode` keeps the host's processors busy.
+        prepare: makes a batch of the inputs; runs on the CPU, in several threads at once.
+        encode: turns a batch into float32 [n, dim]; runs on the device, in one thread. A vector of zeros means that
+            the encoder knows no part of the input.
+        batch_size: inputs in a batch.
+        preprocessing: the steps of `prepare`, in words.
+        on_host: whether `encode` runs on the CPU.
     """
 
     prepare: Callable[[Sequence[Any]], Any]
@@ -47,14 +48,14 @@ class Tower:
 
 @dataclass(frozen=True)
 class Encoder:
-    """A frozen map from texts, images or both to vectors.
+    """A frozen network or model that turns texts, images or both into vectors.
 
     Attributes:
-        name: the encoder's row in the parameters.
+        name: name of the encoder's row in the parameters.
         dim: components of a vector.
-        digest: identity of the encoder, as `encoder_digest` computes it from the row.
-        weights: SHA-256 of the weights in use.
-        towers: by modality: text, vision.
+        digest: identity of the encoder, from `encoder_digest`.
+        weights: SHA-256 of the encoder's weights.
+        towers: a tower for each modality, text or vision.
     """
 
     name: str
@@ -79,11 +80,6 @@ class Encoder:
             )
         return self.towers[modality]
 
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Encodes texts as one batch to float32 [n, dim]; errors as in `tower`."""
-        tower = self.tower("text")
-        return tower.encode(tower.prepare(texts))
-
     def encode_images(self, images: Sequence[Image]) -> np.ndarray:
         """Encodes images as one batch to float32 [n, dim]; errors as in `tower`."""
         tower = self.tower("vision")
@@ -95,19 +91,42 @@ def load_encoder(name: str, row: encoding.Encoder, corpus: Sequence[str] = ()) -
 
     Args:
         name: the row's name.
-        row: the row; its `kind` is a key of `KINDS`.
-        corpus: the domain's texts, for a kind that is fitted on them.
+        row: that row.
+        corpus: the domain's texts; used by kinds that are fitted on texts.
 
     Raises:
-        FeatureError: the weights cannot be had, or the corpus does not support the encoder.
+        FeatureError: the weights are not available, the corpus is too small for the encoder, or the encoder's vectors
+            come from a table.
     """
+    if row.kind not in KINDS:
+        raise FeatureError(
+            "The encoder computes no vectors: they come from a table.",
+            where=f"encoders.{name}",
+            expected=f"an encoder of the kind {', '.join(KINDS)}",
+            found=row.kind,
+            fix="Choose another encoder here; tables of vectors serve the items of `domains`.",
+        )
     return import_module(KINDS[row.kind]).load(name, row, corpus)
 
 
-def encoder_digest(row: encoding.Encoder) -> str:
+def encoder_digest(row: encoding.Encoder, tables: Sequence[Path] = ()) -> str:
     """The identity of an encoder, computed without loading it: features with another digest are stale.
 
-    It covers the row and the content of the local files that it names.
+    The digest covers the row and the content of the encoder's local files.
+
+    Args:
+        row: the encoder's row.
+        tables: the tables that its vectors come from (`settings.encoding.vector_tables`); empty for most kinds.
+
+    Raises:
+        FeatureError: a table is missing.
     """
     settings = json.dumps(row.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256("\n".join([settings, *map(sha256, row.files)]).encode()).hexdigest()
+    for table in tables:
+        if not table.is_file():
+            raise FeatureError(
+                "A table of vectors is missing.",
+                where=table,
+                fix="Correct the path in the encoder's row, or fetch the file.",
+            )
+    return hashlib.sha256("\n".join([settings, *map(sha256, [*row.files, *tables])]).encode()).hexdigest()

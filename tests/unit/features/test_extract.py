@@ -11,9 +11,10 @@ from PIL import Image
 
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.errors import FeatureError
-from mmsrec.features import encoders, extract
+from mmsrec.features import extract
 from mmsrec.features import frame_table as frame_tables
 from mmsrec.features.encoders import Encoder, Tower, encoder_digest
+from mmsrec.features.encoders.encoder import KINDS
 from mmsrec.features.extract import extract_frames, extract_pictures, extract_texts
 from mmsrec.features.feature_file import read_features, read_provenance
 from mmsrec.features.frame_table import sample_frames
@@ -59,7 +60,7 @@ class Stub:
 def stub(monkeypatch, request):
     encoder = Stub()
     encoder.on_host = request.param
-    monkeypatch.setitem(encoders.base.KINDS, "open_clip", "stub")
+    monkeypatch.setitem(KINDS, "open_clip", "stub")
     monkeypatch.setattr("mmsrec.features.encoders.encoder.import_module", lambda name: encoder)
     monkeypatch.setattr(extract, "BATCHES_A_PART", 2)
     return encoder

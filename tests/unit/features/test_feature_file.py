@@ -70,7 +70,7 @@ def test_what_is_not_finite_as_float16_is_refused(tmp_path, value):
     vectors[1, 2] = value
     with pytest.raises(FeatureError, match="not finite") as error:
         write_features(tmp_path / "text.parquet", ["a", "b", "c"], [1, 1, 1], vectors, PROVENANCE)
-    assert "that of b" in str(error.value)
+    assert "the first for b" in str(error.value)
     assert not list(tmp_path.iterdir())
 
 

@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from mmsrec.errors import FeatureError
 from mmsrec.features.encoders import encoder_digest, frozen, load_encoder
 from mmsrec.settings.encoding import TransformersEncoder
+from tests.unit.features.worlds import encode_texts
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "soap", "brush", "for", "hair"]
 TEXTS = ["red soap", "a blue brush for hair", "hair " * 90, "soap"]
@@ -74,12 +75,12 @@ def slow(folder, pool, max_tokens):
 
 @pytest.mark.parametrize("max_tokens", [64, 5])
 def test_cls(folder, max_tokens):
-    found = load_encoder("bert", row(folder, max_tokens=max_tokens)).encode_texts(TEXTS)
+    found = encode_texts(load_encoder("bert", row(folder, max_tokens=max_tokens)), TEXTS)
     np.testing.assert_allclose(found, slow(folder, lambda hidden: hidden[0], max_tokens), atol=1e-5)
 
 
 def test_mean(folder):
-    found = load_encoder("bert", row(folder, pooling="mean")).encode_texts(TEXTS)
+    found = encode_texts(load_encoder("bert", row(folder, pooling="mean")), TEXTS)
     np.testing.assert_allclose(found, slow(folder, lambda hidden: hidden.mean(0), 64), atol=1e-5)
 
 
@@ -88,14 +89,14 @@ def test_texts_are_cut_where_positions_end(folder):
 
 
 def test_a_stored_pooling_is_followed(folder, tmp_path):
-    found = load_encoder("mini", row(stored(folder, tmp_path), pooling="stored")).encode_texts(TEXTS)
+    found = encode_texts(load_encoder("mini", row(stored(folder, tmp_path), pooling="stored")), TEXTS)
     expected = slow(folder, lambda hidden: torch.nn.functional.normalize(hidden.mean(0), dim=0), 8)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_stored_cls_without_normalisation_is_followed(folder, tmp_path):
     path = stored(folder, tmp_path, modes=("cls_token",), modules=("Transformer", "Pooling"), limit=64)
-    found = load_encoder("mini", row(path, pooling="stored")).encode_texts(TEXTS)
+    found = encode_texts(load_encoder("mini", row(path, pooling="stored")), TEXTS)
     np.testing.assert_allclose(found, slow(folder, lambda hidden: hidden[0], 64), atol=1e-5)
 
 

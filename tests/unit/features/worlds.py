@@ -46,6 +46,12 @@ def write_media(folder, files, **other_states):
     return folder
 
 
+def encode_texts(encoder, texts):
+    """Vectors float32 [texts, dim], encoded in one batch."""
+    tower = encoder.tower("text")
+    return tower.encode(tower.prepare(texts))
+
+
 def picture(seed, size=(48, 40), kind="PNG", mode="RGB"):
     """The bytes of a picture of coarse noise."""
     pixels = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8)
