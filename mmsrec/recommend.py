@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 import torch
 
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 from mmsrec.evaluation.ranks import user_vectors
 from mmsrec.models.recommender import Recommender
 from mmsrec.training.dataset import Catalogue
@@ -30,7 +30,7 @@ def recommend(
         Columns user, position (1 is best), item_id, score; users in the order asked for.
 
     Raises:
-        CatalogueError: a user is unknown.
+        DataError: a user is unknown.
     """
     numbers = _numbers(catalogue.users, users)
     sequences = catalogue.sequences
@@ -64,7 +64,7 @@ def _numbers(known: Sequence[str], users: Sequence[str] | None) -> list[int]:
     places = {user: number for number, user in enumerate(known)}
     unknown = [user for user in users if user not in places]
     if unknown:
-        raise CatalogueError(
+        raise DataError(
             "These users are not in the k-core.",
             found=", ".join(unknown),
             expected=f"users such as {', '.join(known[:3])}",

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 
 from mmsrec.artifacts import SCHEMAS, read_table
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 from mmsrec.features.feature_file import read_features, read_provenance
 from mmsrec.files import sha256
 from mmsrec.models.mmsrec import MMSRec
@@ -61,14 +61,14 @@ def read_catalogue(data: Path, features: Mapping[str, FeatureInput], device: tor
     Raises:
         ArtifactError: a table is missing or damaged.
         FeatureError: a feature file is stale or damaged.
-        CatalogueError: a sequence is too short, or no item has any of the features.
+        DataError: a sequence is too short, or no item has any of the features.
     """
     items = read_table(data / "items.parquet", SCHEMAS["items"])
     users = read_table(data / "sequences.parquet", SCHEMAS["sequences"]).column("user").to_pylist()
     sequences = Sequences.read(data / "sequences.parquet", device)
     shortest = int(sequences.offsets_U1.diff().min())
     if shortest < SHORTEST_SEQUENCE:
-        raise CatalogueError(
+        raise DataError(
             "A sequence is too short for leave-one-out.",
             where=data / "sequences.parquet",
             expected=f"at least {SHORTEST_SEQUENCE} actions a user",
@@ -90,7 +90,7 @@ def read_catalogue(data: Path, features: Mapping[str, FeatureInput], device: tor
 def _features(file: FeatureInput, item_ids: pa.ChunkedArray) -> Features:
     embeddings, present = read_features(file.path, item_ids, file.encoder_digest)
     if not present.any():
-        raise CatalogueError(
+        raise DataError(
             "No item of the catalogue has these features.",
             where=file.path,
             expected="features of the same domain's items",

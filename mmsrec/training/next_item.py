@@ -55,7 +55,7 @@ def finetune(
         The final state: `model` the last weights, `best` those of the best epoch, `history` one row an epoch.
 
     Raises:
-        CatalogueError: no sequence is long enough to be trained on.
+        DataError: no sequence is long enough to be trained on.
         CheckpointError: the checkpoint of an interrupted training is damaged.
         TrainingError: the loss has become infinite or no number.
     """

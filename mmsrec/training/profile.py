@@ -45,7 +45,7 @@ def profile_steps(
         Tables as text. Their seconds are those of this process; on a GPU, those of its kernels.
 
     Raises:
-        CatalogueError: no sequence is long enough to be trained on.
+        DataError: no sequence is long enough to be trained on.
         TrainingError: the model is fitted by counting.
     """
     if not isinstance(model, TrainedRecommender):

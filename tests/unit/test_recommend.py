@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 from mmsrec.recommend import recommend
 from mmsrec.training.dataset import Catalogue
 from tests.unit.evaluation.test_ranks import Scripted
@@ -26,5 +26,5 @@ def test_seen_items_may_be_asked_for():
 
 
 def test_an_unknown_user_is_named():
-    with pytest.raises(CatalogueError, match="eve"):
+    with pytest.raises(DataError, match="eve"):
         rows(users=["eve"])

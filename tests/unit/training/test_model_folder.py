@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
-from mmsrec.errors import ArtifactError, CatalogueError, CheckpointError, FeatureError
+from mmsrec.errors import ArtifactError, CheckpointError, DataError, FeatureError
 from mmsrec.evaluation.evaluate import evaluate
 from mmsrec.features.feature_file import Provenance, write_features
 from mmsrec.files import read_json
@@ -136,11 +136,11 @@ def test_stale_features_are_refused(shop):
 
 def test_features_of_another_domain_are_refused(shop):
     write_text(shop, ids=["elsewhere"])
-    with pytest.raises(CatalogueError, match="No item"):
+    with pytest.raises(DataError, match="No item"):
         catalogue(shop)
 
 
 def test_a_sequence_without_a_training_item_is_refused(tmp_path):
     write_shop(tmp_path, actions=2)
-    with pytest.raises(CatalogueError, match="leave-one-out"):
+    with pytest.raises(DataError, match="leave-one-out"):
         catalogue(tmp_path, features=False)
