@@ -27,7 +27,7 @@ from mmsrec.settings.params import read_params
 from mmsrec.training import runtime
 from mmsrec.training.batches import Batches, Step
 from mmsrec.training.dataset import FeatureInput, read_catalogue
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item_step import adamw, train_step
 from mmsrec.training.profile import PEAK_SIZE, matmul_peak
 
@@ -41,7 +41,7 @@ def check_step(model: MMSRec, sequences: Sequences) -> str:
     ours, other, settings = in_float32(model).eval(), Released(model, sequences), model.settings
     other.model.eval()
     step, task = next(Batches(sequences, ours, settings).steps(SEED, 0)), next(other.batches(SEED, 0))
-    total = train_step(ours, adamw(ours, settings), step, settings, (SEED,), World(sequences.items_A.device))
+    total = train_step(ours, adamw(ours, settings), step, settings, (SEED,), Processes(sequences.items_A.device))
     losses = total / step.positions, other.step(task)
     gradients = [torch.cat([p.grad.flatten() for p in side.parameters()]) for side in (ours, other.model)]
     apart = float((gradients[0] - gradients[1]).norm() / gradients[1].norm())
@@ -128,7 +128,7 @@ class Comparison:
         self, model: MMSRec, sequences: Sequences, steps: int, users: tuple[Sequences, Sequences], top: int
     ) -> None:
         self._model, self._other, self._steps, self._top = model, Released(model, sequences), steps, top
-        self._optimizer, self._world = adamw(model, model.settings), World(sequences.items_A.device)
+        self._optimizer, self._world = adamw(model, model.settings), Processes(sequences.items_A.device)
         self._batches = Batches(sequences, model, model.settings)
         self._users, self._other_users = users
         self._histories = self._other.histories(self._other_users)

@@ -15,7 +15,7 @@ TIMEOUT = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
-class World:
+class Processes:
     """This process among those of a training. Every method but those of a single process is called by all at once.
 
     Attributes:
@@ -102,20 +102,20 @@ class World:
 
 
 @contextmanager
-def world(device: torch.device) -> Iterator[World]:
+def processes(device: torch.device) -> Iterator[Processes]:
     """The processes that torchrun started (nccl on GPUs, gloo on CPUs), or this one alone without it.
 
     Args:
         device: what this process computes on; of GPUs, the one that torchrun counts for it is taken.
     """
     if "RANK" not in os.environ:
-        yield World(device)
+        yield Processes(device)
         return
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
-        yield World(device, distributed.get_rank(), distributed.get_world_size())
+        yield Processes(device, distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()

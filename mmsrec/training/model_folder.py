@@ -15,7 +15,7 @@ from mmsrec.settings.plan import Experiment
 from mmsrec.training.batches import HELD_OUT
 from mmsrec.training.checkpoint import Checkpoint, State
 from mmsrec.training.dataset import Catalogue, build
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
 from mmsrec.training.start_weights import Transfer, transfer
@@ -50,7 +50,7 @@ def train(
     catalogue: Catalogue,
     folder: Path,
     pretrained: Path | None = None,
-    world: World | None = None,
+    processes: Processes | None = None,
     *,
     save_minutes: float = 10.0,
 ) -> None:
@@ -65,13 +65,13 @@ def train(
         catalogue: what is trained on.
         folder: of the trained model.
         pretrained: folder of a pre-trained item encoder to start from; it is not needed afterwards.
-        world: the processes that share it; None for this one alone.
+        processes: the processes that share it; None for this one alone.
         save_minutes: time between checkpoints; there is one after each epoch besides.
 
     Raises:
         CheckpointError: the checkpoint of an interrupted training is damaged, or pre-trained weights do not fit.
     """
-    world = world or World(catalogue.sequences.items_A.device)
+    processes = processes or Processes(catalogue.sequences.items_A.device)
     model, transferred = untrained(experiment.seed, model_name, settings, catalogue, pretrained)
     config = Config(
         asdict(experiment),
@@ -81,8 +81,8 @@ def train(
         catalogue.inputs,
         asdict(transferred) if transferred else None,
     )
-    state = _fit(model, settings, experiment.seed, catalogue, folder, config, world, save_minutes)
-    if not world.leads:
+    state = _fit(model, settings, experiment.seed, catalogue, folder, config, processes, save_minutes)
+    if not processes.leads:
         return
     rows = {name: [row[name] for row in state.history] for name in SCHEMAS["history"].names}
     write_table(folder / "history.parquet", pa.table(rows), SCHEMAS["history"])
@@ -120,14 +120,14 @@ def _fit(
     catalogue: Catalogue,
     folder: Path,
     config: Config,
-    world: World,
+    processes: Processes,
     save_minutes: float,
 ) -> State:
     sequences = catalogue.sequences
     if isinstance(model, CountedRecommender):
         model.fit(sequences, sequences.ends(HELD_OUT))
         return State(model=model.state_dict(), best=model.state_dict())
-    return finetune(model, sequences, settings, seed, folder, asdict(config), world, save_minutes=save_minutes)
+    return finetune(model, sequences, settings, seed, folder, asdict(config), processes, save_minutes=save_minutes)
 
 
 def read_config(folder: Path) -> Config:

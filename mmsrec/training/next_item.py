@@ -17,7 +17,7 @@ from mmsrec.progress import progress
 from mmsrec.settings.experiments import Training
 from mmsrec.training.batches import Batches
 from mmsrec.training.checkpoint import Checkpoint, State, on_cpu
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item_step import adamw, train_step
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def finetune(
     seed: int,
     folder: Path,
     key: Mapping[str, object],
-    world: World | None = None,
+    processes: Processes | None = None,
     *,
     save_minutes: float = 10.0,
 ) -> State:
@@ -48,7 +48,7 @@ def finetune(
         seed: of dropout, batches, masks and negatives.
         folder: where the checkpoint lives, the same for all processes.
         key: what the result depends on; a checkpoint of another key is not continued.
-        world: the processes; None for this one alone.
+        processes: the processes; None for this one alone.
         save_minutes: time between checkpoints; there is one after each epoch besides.
 
     Returns:
@@ -59,8 +59,8 @@ def finetune(
         CheckpointError: the checkpoint of an interrupted training is damaged.
         TrainingError: the loss has become infinite or no number.
     """
-    world = world or World(sequences.items_A.device)
-    run = _Run(model, sequences, settings, seed, Checkpoint(folder, key), world, 60 * save_minutes)
+    processes = processes or Processes(sequences.items_A.device)
+    run = _Run(model, sequences, settings, seed, Checkpoint(folder, key), processes, 60 * save_minutes)
     state = run.state
     while state.epoch <= settings.max_epochs and state.epoch - 1 - state.best_epoch < settings.patience:
         run.epoch()
@@ -78,11 +78,11 @@ class _Run:
         settings: Training,
         seed: int,
         checkpoint: Checkpoint[State],
-        world: World,
+        processes: Processes,
         save_seconds: float,
     ) -> None:
         self._model, self._sequences, self._settings, self._seed = model, sequences, settings, seed
-        self._checkpoint, self._world, self._save_seconds = checkpoint, world, save_seconds
+        self._checkpoint, self._world, self._save_seconds = checkpoint, processes, save_seconds
         self._batches = Batches(sequences, model, settings)
         self._optimizer = adamw(model, settings)
         self.state = checkpoint.load() or State()
@@ -91,7 +91,7 @@ class _Run:
             self._optimizer.load_state_dict(self.state.optimizer)
             logger.info("continuing in epoch %d after step %d", self.state.epoch, self.state.step)
         # None may write, and so remove, a checkpoint before all have read theirs.
-        world.wait()
+        processes.wait()
 
     def epoch(self) -> None:
         """What is left of the epoch in progress, its validation and its row of the history."""
@@ -156,10 +156,10 @@ class _Run:
         return (self.state.epoch - 1) * (steps + 1) + self.state.step
 
 
-def validation_metric(model: TrainedRecommender, sequences: Sequences, world: World) -> float:
+def validation_metric(model: TrainedRecommender, sequences: Sequences, processes: Processes) -> float:
     """Recall@10 of the validation items, among all items; ranked in the leading process."""
-    value = torch.zeros((), dtype=torch.float64, device=world.device)
-    if world.leads:
+    value = torch.zeros((), dtype=torch.float64, device=processes.device)
+    if processes.leads:
         ranks = rank(model, sequences, VALIDATION)
         value += metrics(ranks.rank_U.numpy(), ranks.ties_U.numpy(), [10])[METRIC]
-    return float(world.sum_(value))
+    return float(processes.sum_(value))

@@ -10,7 +10,7 @@ from mmsrec.models.recommender import TrainedRecommender
 from mmsrec.nn.threads import in_threads
 from mmsrec.settings.experiments import Training
 from mmsrec.training.batches import Step
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.runtime import seeded_dropout
 
 
@@ -27,7 +27,7 @@ def train_step(
     step: Step,
     settings: Training,
     key: tuple[int, ...],
-    world: World,
+    processes: Processes,
 ) -> float:
     """One step of the optimiser on the mean loss of the step's predictions; returns their summed loss.
 
@@ -41,32 +41,34 @@ def train_step(
         step: the same in every process.
         settings: of the training.
         key: of dropout, together with a group's place.
-        world: the processes.
+        processes: the processes.
     """
     optimizer.zero_grad(set_to_none=True)
-    with record_function("item table"), seeded_dropout(world.device, *key, 0):
+    with record_function("item table"), seeded_dropout(processes.device, *key, 0):
         catalogue = model.catalogue(step.items_K)
     leaves = tuple(tensor.detach().requires_grad_(tensor.requires_grad) for tensor in catalogue)
     sources = [tensor for tensor in (*model.parameters(), *leaves) if tensor.requires_grad]
 
     def computed(place: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
-        with record_function("forward"), seeded_dropout(world.device, *key, place + 1):
+        with record_function("forward"), seeded_dropout(processes.device, *key, place + 1):
             loss = model.loss(leaves, step.groups[place])
         with record_function("backward"):
             return loss.detach(), torch.autograd.grad(loss / step.positions, sources, allow_unused=True)
 
-    total = torch.zeros((), device=world.device, dtype=torch.float64)
-    for loss, gradients in in_threads(computed, range(world.rank, len(step.groups), world.size), world.device):
+    total = torch.zeros((), device=processes.device, dtype=torch.float64)
+    for loss, gradients in in_threads(
+        computed, range(processes.rank, len(step.groups), processes.size), processes.device
+    ):
         total += loss
         _gather(sources, gradients)
     with record_function("item table, backward"):
         _propagate(catalogue, leaves)
     with record_function("sum over processes"):
-        world.sum_gradients(model)
+        processes.sum_gradients(model)
     with record_function("optimiser"):
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
-    return float(world.sum_(total))
+    return float(processes.sum_(total))
 
 
 def _gather(sources: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:

@@ -22,7 +22,7 @@ from mmsrec.pairs.shard_files import read_index
 from mmsrec.progress import progress
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow
 from mmsrec.training.checkpoint import Checkpoint, digest, on_cpu
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.encoder_folder import PretrainedConfig, untrained_encoder
 from mmsrec.training.pretrain_step import Totals, train_step
 from mmsrec.training.weights import write_weights
@@ -64,7 +64,7 @@ def pretrain(
     settings: Pretraining,
     pairs: Pairs,
     folder: Path,
-    world: World,
+    processes: Processes,
     *,
     save_minutes: float = 10.0,
     observe: Observer | None = None,
@@ -79,7 +79,7 @@ def pretrain(
         settings: `pretraining`, with what the row overrides.
         pairs: of the corpus, by the row's encoder.
         folder: the same for all processes.
-        world: the processes.
+        processes: the processes.
         save_minutes: time between checkpoints; there is one after each epoch besides.
         observe: called after each step, in the leading process, with the steps done and the losses of the last.
 
@@ -96,13 +96,13 @@ def pretrain(
         widths=pairs.widths,
         encoder_digest=pairs.digest,
         pairs=len(pairs),
-        corpus_digest=world.from_lead(lambda: corpus_digest(pairs)),
-        processes=world.size if settings.negatives == "local" else None,
+        corpus_digest=processes.from_lead(lambda: corpus_digest(pairs)),
+        processes=processes.size if settings.negatives == "local" else None,
     )
     checkpoint = Checkpoint(folder, asdict(config), PretrainState, KEPT)
-    run = _Run(untrained_encoder(config), config, pairs, world, checkpoint, 60 * save_minutes, observe)
+    run = _Run(untrained_encoder(config), config, pairs, processes, checkpoint, 60 * save_minutes, observe)
     run.train()
-    if world.leads:
+    if processes.leads:
         history = {
             column: [row.get(column) for row in run.state.history] for column in SCHEMAS["pretrain_history"].names
         }
@@ -127,16 +127,16 @@ class _Run:
         encoder: ItemEncoder,
         config: PretrainedConfig,
         pairs: Pairs,
-        world: World,
+        processes: Processes,
         checkpoint: Checkpoint[PretrainState],
         save_seconds: float,
         observe: Observer | None,
     ) -> None:
         settings = Pretraining(**config.settings)
-        self._seed, self._settings, self._pairs, self._world = config.seed, settings, pairs, world
+        self._seed, self._settings, self._pairs, self._world = config.seed, settings, pairs, processes
         self._checkpoint, self._save_seconds, self._observe = checkpoint, save_seconds, observe
         self._steps = pairs.steps(settings.batch_size)
-        self.encoder = encoder.to(world.device).train()
+        self.encoder = encoder.to(processes.device).train()
         self._optimizer = torch.optim.AdamW(
             self.encoder.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
@@ -148,7 +148,7 @@ class _Run:
             self._optimizer.load_state_dict(self.state.optimizer)
             logger.info("continuing in epoch %d after step %d", self.state.epoch, self.state.step)
         # None may write, and so remove, a checkpoint before all have read theirs.
-        world.wait()
+        processes.wait()
 
     def _whiten(self) -> None:
         """Fits the whitening to the first pairs of the first epoch, the same in every process."""

@@ -14,7 +14,7 @@ from mmsrec.nn.contrastive_loss import TERMS, compared, contrastive_terms, views
 from mmsrec.nn.item_encoder import ItemEncoder
 from mmsrec.nn.views import Items, encode_views
 from mmsrec.settings.pretraining import Pretraining
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.runtime import seed_everything
 
 # Pairs encoded at a time: what leaves a CPU's caches last, and what fills a GPU. They divide the paper's 8 x 6,000.
@@ -54,7 +54,7 @@ def train_step(
     items: Items,
     settings: Pretraining,
     key: tuple[int, ...],
-    world: World,
+    processes: Processes,
 ) -> Totals:
     """One step of the optimiser on the loss of equation 5, over the items of all processes.
 
@@ -65,31 +65,31 @@ def train_step(
         settings: of the pre-training.
         key: of dropout, together with a chunk's place in the whole batch; so the step does not depend on the number of
             processes, as long as shares begin at multiples of a chunk.
-        world: the processes.
+        processes: the processes.
 
     Returns:
         Sums over all processes.
     """
-    sizes = world.sizes(len(items))
-    chunks = list(_chunks(sum(sizes[: world.rank]), len(items), CHUNK[world.device.type]))
+    sizes = processes.sizes(len(items))
+    chunks = list(_chunks(sum(sizes[: processes.rank]), len(items), CHUNK[processes.device.type]))
     names = views_of(settings.weights)
 
     def encoded(place: int, rows: slice) -> dict[str, Tensor]:
         seed_everything(*key, place)
-        with torch.autocast(world.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
             return encode_views(encoder, items.rows(rows), names)
 
     optimizer.zero_grad(set_to_none=False)
-    views = {name: torch.zeros(len(items), settings.dim, device=world.device) for name in names}
+    views = {name: torch.zeros(len(items), settings.dim, device=processes.device) for name in names}
     with torch.no_grad():
         for place, rows in chunks:
             for name, vectors in encoded(place, rows).items():
                 views[name][rows] = vectors
-    gradients, totals = _view_gradients(views, items.present, settings, sizes, world)
+    gradients, totals = _view_gradients(views, items.present, settings, sizes, processes)
     for place, rows in chunks:
         vectors = encoded(place, rows)
         torch.autograd.backward(list(vectors.values()), [gradients[name][rows] for name in vectors])
-    world.sum_gradients(encoder)
+    processes.sum_gradients(encoder)
     torch.nn.utils.clip_grad_norm_(encoder.parameters(), settings.clip_norm)
     optimizer.step()
     return totals
@@ -105,20 +105,24 @@ def _chunks(start: int, count: int, size: int) -> Iterator[tuple[int, slice]]:
 
 
 def _view_gradients(
-    views: Mapping[str, Tensor], present: Mapping[str, Tensor], settings: Pretraining, sizes: list[int], world: World
+    views: Mapping[str, Tensor],
+    present: Mapping[str, Tensor],
+    settings: Pretraining,
+    sizes: list[int],
+    processes: Processes,
 ) -> tuple[dict[str, Tensor], Totals]:
     """The gradient of the whole batch's loss with respect to this process's vectors, and the sums of the terms."""
     shared = settings.negatives == "global"
-    everyone = {name: world.gather(column, sizes) for name, column in present.items()}
+    everyone = {name: processes.gather(column, sizes) for name, column in present.items()}
     anchors = {name: int(compared(name, everyone).sum()) for name in TERMS}
-    leaves = {name: (world.gather(x, sizes) if shared else x).requires_grad_() for name, x in views.items()}
-    start = sum(sizes[: world.rank]) if shared else 0
-    own = slice(start, start + sizes[world.rank])
+    leaves = {name: (processes.gather(x, sizes) if shared else x).requires_grad_() for name, x in views.items()}
+    start = sum(sizes[: processes.rank]) if shared else 0
+    own = slice(start, start + sizes[processes.rank])
     losses = dict.fromkeys((name for name in TERMS if getattr(settings.weights, name)), 0.0)
     for term in contrastive_terms(leaves, everyone if shared else present, settings, own, anchors):
         term.share.backward()
         losses[term.name] = float(term.total)
-    summed = world.sum_(torch.tensor(list(losses.values()), dtype=torch.float64, device=world.device)).tolist()
+    summed = processes.sum_(torch.tensor(list(losses.values()), dtype=torch.float64, device=processes.device)).tolist()
     totals = Totals(sum(sizes), dict(zip(losses, summed, strict=True)), {name: anchors[name] for name in losses})
     gradients = {name: torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for name, leaf in leaves.items()}
-    return {name: world.scatter_sum(x, sizes) if shared else x for name, x in gradients.items()}, totals
+    return {name: processes.scatter_sum(x, sizes) if shared else x for name, x in gradients.items()}, totals

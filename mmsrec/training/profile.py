@@ -17,7 +17,7 @@ from mmsrec.nn.item_encoder import PRECISIONS
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.experiments import Training
 from mmsrec.training.batches import Batches, Step
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item_step import adamw, train_step
 
 # The batch is labelled here, the others in `train_step`.
@@ -29,7 +29,12 @@ PEAK_PRODUCTS = {"cpu": 1, "cuda": 64}  # of a round: on a GPU one is over soone
 
 
 def profile_steps(
-    model: Recommender, sequences: Sequences, settings: Training, seed: int, count: int, world: World | None = None
+    model: Recommender,
+    sequences: Sequences,
+    settings: Training,
+    seed: int,
+    count: int,
+    processes: Processes | None = None,
 ) -> str:
     """Times some steps without a profiler, then looks into one more with torch's, in one thread.
 
@@ -39,7 +44,7 @@ def profile_steps(
         settings: of the training.
         seed: of dropout, batches, masks and negatives.
         count: steps that are timed, after one that is not.
-        world: the processes; None for this one alone.
+        processes: the processes; None for this one alone.
 
     Returns:
         Tables as text. Their seconds are those of this process; on a GPU, those of its kernels.
@@ -50,21 +55,21 @@ def profile_steps(
     """
     if not isinstance(model, TrainedRecommender):
         raise TrainingError("A model that counts has no steps.", found=type(model).__name__)
-    world = world or World(sequences.items_A.device)
-    run = _run(model.train(), sequences, settings, seed, world)
+    processes = processes or Processes(sequences.items_A.device)
+    run = _run(model.train(), sequences, settings, seed, processes)
     next(run)
     started = time.perf_counter()
     steps = list(itertools.islice(run, count))
     rates = _rates(steps, time.perf_counter() - started, settings)
     # Otherwise the profiler reports on itself, and that a machine without a GPU has none is an error to it.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    on_gpu = world.device.type == "cuda"
+    on_gpu = processes.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with _one_thread():
         with profile(activities=activities, with_flops=True) as recorded, record_function("step"):
             next(run)
         calls = _calls(recorded, on_gpu)
-        products = _products(calls, settings, world)
+        products = _products(calls, settings, processes)
     return "\n\n".join([rates, _table(calls, "part"), _table(calls, "operator"), products])
 
 
@@ -80,7 +85,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _run(
-    model: TrainedRecommender, sequences: Sequences, settings: Training, seed: int, world: World
+    model: TrainedRecommender, sequences: Sequences, settings: Training, seed: int, processes: Processes
 ) -> Iterator[Step]:
     """Trains without end on whole batches: what is left for the last step of an epoch would tell little."""
     batches, optimizer = Batches(sequences, model, settings), adamw(model, settings)
@@ -89,7 +94,7 @@ def _run(
     for number in itertools.count():
         with record_function("batch"):
             step = next(whole)
-        train_step(model, optimizer, step, settings, (seed, number), world)
+        train_step(model, optimizer, step, settings, (seed, number), processes)
         yield step
 
 
@@ -138,11 +143,11 @@ def _table(calls: pl.DataFrame, by: str) -> str:
     )
 
 
-def _products(calls: pl.DataFrame, settings: Training, world: World) -> str:
+def _products(calls: pl.DataFrame, settings: Training, processes: Processes) -> str:
     """Those inside fused attention are not among them: the profiler counts no operations there."""
     products = calls.filter(pl.col("operator").is_in(MATRIX_PRODUCTS))
     flops, seconds, total = products["flops"].sum(), products["seconds"].sum(), calls["seconds"].sum()
-    peak = matmul_peak(PRECISIONS[settings.precision], world.device)
+    peak = matmul_peak(PRECISIONS[settings.precision], processes.device)
     return (
         f"matrix products: {flops / 1e9:.1f} GFLOP in {seconds / total:.1%} of the step, {flops / seconds / 1e9:,.1f} "
         f"GFLOP/s, {flops / seconds / peak:.1%} of the peak; over the whole step {flops / total / peak:.1%}\n"

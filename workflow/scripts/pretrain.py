@@ -12,7 +12,7 @@ from mmsrec.features.encoders import encoder_digest
 from mmsrec.pairs.read import Pairs
 from mmsrec.settings.params import read_params, row_of
 from mmsrec.settings.pretraining import pretraining_settings
-from mmsrec.training.distributed import world
+from mmsrec.training.distributed import processes
 from mmsrec.training.pretrain import pretrain
 from mmsrec.training.runtime import start
 from mmsrec.training.tensorboard import writer
@@ -23,14 +23,14 @@ def main(flags: Namespace) -> None:
     row = row_of(params.pretrainings, flags.name, "pretrainings")
     pairs = Pairs(flags.pairs, encoder_digest(params.encoders[row.encoder]))
     observe = writer(flags.tensorboard) if flags.tensorboard else None
-    with world(start(flags.device)) as processes:
+    with processes(start(flags.device)) as group:
         pretrain(
             flags.name,
             row,
             pretraining_settings(params.pretraining, row),
             pairs,
             flags.output,
-            processes,
+            group,
             save_minutes=flags.checkpoint_minutes,
             observe=observe,
         )

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import stage
 
-from mmsrec.training.distributed import world
+from mmsrec.training.distributed import processes
 from mmsrec.training.model_folder import train, untrained
 from mmsrec.training.profile import profile_steps
 from mmsrec.training.runtime import start
 
 
 def main(flags: Namespace) -> None:
-    with world(start(flags.device)) as processes:
-        params, experiment, catalogue = stage.experiment(flags, processes.device)
+    with processes(start(flags.device)) as group:
+        params, experiment, catalogue = stage.experiment(flags, group.device)
         variant = params.variants[flags.variant]
         settings = params.training_of(flags.domain, flags.variant)
         pretrained = flags.pretrained / variant.pretrained if variant.pretrained else None
         if flags.profile:
             model, _ = untrained(flags.seed, variant.model, settings, catalogue, pretrained)
-            text = profile_steps(model, catalogue.sequences, settings, flags.seed, flags.profile, processes)
-            if processes.leads:
+            text = profile_steps(model, catalogue.sequences, settings, flags.seed, flags.profile, group)
+            if group.leads:
                 print(text)
             return
         train(
@@ -33,7 +33,7 @@ def main(flags: Namespace) -> None:
             catalogue,
             flags.output,
             pretrained,
-            processes,
+            group,
             save_minutes=flags.checkpoint_minutes,
         )
 

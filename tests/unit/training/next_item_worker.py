@@ -13,7 +13,7 @@ from mmsrec.settings.plan import Experiment
 from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS
 from mmsrec.training.dataset import Catalogue
-from mmsrec.training.distributed import World, world
+from mmsrec.training.distributed import Processes, processes
 from mmsrec.training.model_folder import train
 from tests.unit.training.examples import SETTINGS, walks
 
@@ -54,7 +54,7 @@ def catalogue() -> Catalogue:
     )
 
 
-def run(name: str, folder: Path, processes: World, *, dies: bool = False) -> None:
+def run(name: str, folder: Path, processes: Processes, *, dies: bool = False) -> None:
     """Trains into FOLDER/NAME, with a checkpoint after each step."""
     train_step, done = next_item.train_step, []
 
@@ -73,6 +73,6 @@ def run(name: str, folder: Path, processes: World, *, dies: bool = False) -> Non
 def main(folder: Path, scenarios: tuple[str, ...], environment: dict[str, str]) -> None:
     os.environ.update(environment)
     torch.set_num_threads(1)
-    with world(torch.device("cpu")) as processes:
+    with processes(torch.device("cpu")) as group:
         for name in scenarios:
-            run(name, folder, processes, dies=name == "killed")
+            run(name, folder, group, dies=name == "killed")

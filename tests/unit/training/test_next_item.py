@@ -6,7 +6,7 @@ from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import Features
 from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item import finetune
 from mmsrec.training.next_item_step import train_step
 from mmsrec.training.runtime import seed_everything
@@ -152,7 +152,7 @@ def test_threads_change_no_more_than_the_order_of_a_sum(monkeypatch, threads):
         network = model(settings).train()
         step = next(Batches(walks(), network, settings).steps(0, 2))
         assert len(step.groups) > threads
-        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), World(CPU))
+        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), Processes(CPU))
         gradients.append([part.grad for part in network.parameters()])
     for shared, alone in zip(*gradients, strict=True):
         torch.testing.assert_close(shared, alone, rtol=1e-4, atol=1e-6)
@@ -170,7 +170,7 @@ def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
     catalogue = network.catalogue()
     plain = sum(network.loss(catalogue, group) for group in step.groups) / step.positions
     expected = torch.autograd.grad(plain, list(network.parameters()), allow_unused=True)
-    total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), World(CPU))
+    total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), Processes(CPU))
     assert total / step.positions == pytest.approx(plain.item(), rel=1e-5)
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)

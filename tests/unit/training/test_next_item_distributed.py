@@ -6,12 +6,12 @@ from safetensors.torch import load_file
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.model_folder import untrained
 from tests.unit.training import next_item_worker
 from tests.unit.training.processes import launch
 
-ALONE = World(torch.device("cpu"))
+ALONE = Processes(torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ from mmsrec.errors import ArtifactError, CheckpointError, FeatureError
 from mmsrec.nn.views import Items, encode_views
 from mmsrec.pairs.read import Pairs
 from mmsrec.settings.pretraining import PretrainingRow, Weights
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.encoder_folder import load_encoder, read_pretrained_config
 from mmsrec.training.pretrain import pretrain
 from mmsrec.training.weights import read_weights
 from tests.unit.training.examples import PRETRAINING
 from tests.unit.training.pairs import batch, corpus
 
-ALONE = World(torch.device("cpu"))
+ALONE = Processes(torch.device("cpu"))
 ROW = PretrainingRow(corpus="corpus", encoder="clip", seed=3)
 STEPS = 9  # 96 pairs, 32 a step, 3 epochs
 

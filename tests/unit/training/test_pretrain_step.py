@@ -5,13 +5,13 @@ from mmsrec.nn.contrastive_loss import contrastive_terms, views_of
 from mmsrec.nn.item_encoder import ItemEncoder
 from mmsrec.nn.views import Items, encode_views
 from mmsrec.settings.pretraining import Weights
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.pretrain_step import CHUNK, Totals, train_step
 from mmsrec.training.runtime import seed_everything
 from tests.unit.training.examples import PRETRAINING
 from tests.unit.training.pairs import batch
 
-ALONE = World(torch.device("cpu"))
+ALONE = Processes(torch.device("cpu"))
 ITEMS = Items.of(batch(23, missing=5), ALONE.device)
 KEY = (7, 1, 0)
 

@@ -9,7 +9,7 @@ from mmsrec.models.recommender import Features
 from mmsrec.settings.plan import Experiment
 from mmsrec.settings.pretraining import PretrainingRow, Weights
 from mmsrec.training.dataset import Catalogue
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.encoder_folder import load_untrained
 from mmsrec.training.model_folder import load, train
 from mmsrec.training.pretrain import pretrain
@@ -26,7 +26,9 @@ EXPERIMENT = Experiment("shop", 3, "both", 1)
 def pretrained(tmp_path, **changes):
     settings = PRETRAINING.model_copy(update={"max_epochs": 1} | changes)
     row = PretrainingRow(corpus="corpus", encoder="clip", seed=3)
-    pretrain("row", row, settings, corpus(tmp_path / "pairs", batch()), tmp_path / "pre", World(torch.device("cpu")))
+    pretrain(
+        "row", row, settings, corpus(tmp_path / "pairs", batch()), tmp_path / "pre", Processes(torch.device("cpu"))
+    )
     return tmp_path / "pre"
 
 
