@@ -20,13 +20,13 @@ from released import EVALUATED, Released, in_float32, places
 
 from mmsrec.evaluation.evaluate import TEST
 from mmsrec.evaluation.ranks import rank
+from mmsrec.models.dataset import FeatureInput, read_dataset
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.nn.item_encoder import PRECISIONS
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.params import read_params
 from mmsrec.training import runtime
 from mmsrec.training.batches import Batches, Step
-from mmsrec.training.dataset import FeatureInput, read_catalogue
 from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item_step import adamw, train_step
 from mmsrec.training.profile import PEAK_SIZE, matmul_peak
@@ -185,14 +185,14 @@ def main() -> None:
     changes = {"batch_size": flags.batch or settings.batch_size, "sampled_items": 0}
 
     device = runtime.start()
-    catalogue = read_catalogue(flags.data, {name: FeatureInput(path, None) for name, path in files.items()}, device)
+    dataset = read_dataset(flags.data, {name: FeatureInput(path, None) for name, path in files.items()}, device)
     runtime.seed_everything(SEED)
-    model = MMSRec(catalogue.features, settings.model_copy(update=changes)).to(device)
-    print(f"{flags.domain}: {catalogue.sequences.users:,} users, {model.items:,} items, {' and '.join(files)}")
+    model = MMSRec(dataset.features, settings.model_copy(update=changes)).to(device)
+    print(f"{flags.domain}: {dataset.sequences.users:,} users, {model.items:,} items, {' and '.join(files)}")
     print(f"{flags.variant}: {settings.objective}, width {settings.dim}, N {settings.max_length}, {settings.precision}")
     threads = f"{torch.get_num_threads()} threads, {device.type}"
     print(f"softmax over all items, steps of {changes['batch_size']:,}; {threads}")
-    compare(model, catalogue.sequences, params.evaluation.top, flags)
+    compare(model, dataset.sequences, params.evaluation.top, flags)
 
 
 def compare(model: MMSRec, sequences: Sequences, top: int, flags: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from mmsrec.settings.plan import Experiment
 if TYPE_CHECKING:
     import torch
 
-    from mmsrec.training.dataset import Catalogue
+    from mmsrec.models.dataset import Dataset
 
 Kind = TypeVar("Kind", ShardCorpus, ClipCorpus)
 
@@ -57,11 +57,11 @@ def experiment_parser(description: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Params, Experiment, "Catalogue"]:
-    """The parameters, the experiment that the flags name, and the catalogue with the features that it reads."""
+def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Params, Experiment, "Dataset"]:
+    """The parameters, the experiment that the flags name, and the data set with the features that it reads."""
     # Imported here, because the stages before training need no torch.
     from mmsrec.features.encoders import encoder_digest
-    from mmsrec.training.dataset import FeatureInput, read_catalogue
+    from mmsrec.models.dataset import FeatureInput, read_dataset
 
     params = read_params(flags.params)
     row_of(params.domains, flags.domain, "domains")
@@ -73,8 +73,8 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
         )
         for modality in variant.modalities
     }
-    catalogue = read_catalogue(flags.data, files, device)
-    return params, Experiment(flags.domain, flags.k_core, flags.variant, flags.seed), catalogue
+    dataset = read_dataset(flags.data, files, device)
+    return params, Experiment(flags.domain, flags.k_core, flags.variant, flags.seed), dataset
 
 
 def run(action: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:

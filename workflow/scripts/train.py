@@ -9,20 +9,20 @@ from pathlib import Path
 import stage
 
 from mmsrec.training.distributed import processes
-from mmsrec.training.model_folder import train, untrained
 from mmsrec.training.profile import profile_steps
 from mmsrec.training.runtime import start
+from mmsrec.training.train import train, untrained
 
 
 def main(flags: Namespace) -> None:
     with processes(start(flags.device)) as group:
-        params, experiment, catalogue = stage.experiment(flags, group.device)
+        params, experiment, dataset = stage.experiment(flags, group.device)
         variant = params.variants[flags.variant]
         settings = params.training_of(flags.domain, flags.variant)
         pretrained = flags.pretrained / variant.pretrained if variant.pretrained else None
         if flags.profile:
-            model, _ = untrained(flags.seed, variant.model, settings, catalogue, pretrained)
-            text = profile_steps(model, catalogue.sequences, settings, flags.seed, flags.profile, group)
+            model, _ = untrained(flags.seed, variant.model, settings, settings, dataset, pretrained)
+            text = profile_steps(model, dataset.sequences, settings, flags.seed, flags.profile, group)
             if group.leads:
                 print(text)
             return
@@ -30,7 +30,8 @@ def main(flags: Namespace) -> None:
             experiment,
             variant.model,
             settings,
-            catalogue,
+            settings,
+            dataset,
             flags.output,
             pretrained,
             group,

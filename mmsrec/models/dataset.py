@@ -1,6 +1,6 @@
-"""What a model is built from, and which class a variant's `model` names."""
+"""A data set as a model reads it: the users' sequences of a k-core, and the features of its items."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -12,26 +12,22 @@ from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import DataError
 from mmsrec.features.feature_file import read_features, read_provenance
 from mmsrec.files import sha256
-from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.pop import Pop
-from mmsrec.models.recommender import Features, Recommender
-from mmsrec.models.sasrec import SASRec
+from mmsrec.models.recommender import Features
 from mmsrec.nn.user_sequences import Sequences
-from mmsrec.settings.experiments import Training
 
 SHORTEST_SEQUENCE = 3  # a training item, the validation item and the test item
 
 
 @dataclass(frozen=True)
-class Catalogue:
-    """A k-core with the features that a variant reads.
+class Dataset:
+    """A k-core with the features that a model reads.
 
     Attributes:
-        item_ids: in the order of items.parquet.
+        item_ids: in the order of items.parquet, which is the order of the item indices.
         users: names, in the order of the sequences.
-        sequences: of all users.
-        features: by modality.
-        inputs: SHA-256 of every file that was read, by name.
+        sequences: all users' items.
+        features: by modality; empty for a model that knows item ids only.
+        inputs: SHA-256 of every file that was read, by file name.
         encoder_digests: identity of the encoder that made the features, by modality.
     """
 
@@ -44,24 +40,24 @@ class Catalogue:
 
 
 class FeatureInput(NamedTuple):
-    """A feature file, and the digest of the encoder that must have made it; None leaves that open."""
+    """A feature file, and the digest of the encoder that must have made it; None accepts any encoder."""
 
     path: Path
     encoder_digest: str | None
 
 
-def read_catalogue(data: Path, features: Mapping[str, FeatureInput], device: torch.device) -> Catalogue:
-    """Reads a k-core's folder and the feature files of a variant.
+def read_dataset(data: Path, features: Mapping[str, FeatureInput], device: torch.device) -> Dataset:
+    """Reads a k-core's folder and the feature files of a model.
 
     Args:
         data: folder with items.parquet and sequences.parquet.
-        features: by modality; empty for a model of item ids.
-        device: of the sequences; the features follow the model.
+        features: by modality; empty for a model that knows item ids only.
+        device: holds the sequences; the features follow the model to its device.
 
     Raises:
         ArtifactError: a table is missing or damaged.
         FeatureError: a feature file is stale or damaged.
-        DataError: a sequence is too short, or no item has any of the features.
+        DataError: a sequence is too short, or no item has features of a modality.
     """
     items = read_table(data / "items.parquet", SCHEMAS["items"])
     users = read_table(data / "sequences.parquet", SCHEMAS["sequences"]).column("user").to_pylist()
@@ -71,13 +67,13 @@ def read_catalogue(data: Path, features: Mapping[str, FeatureInput], device: tor
         raise DataError(
             "A sequence is too short for leave-one-out.",
             where=data / "sequences.parquet",
-            expected=f"at least {SHORTEST_SEQUENCE} actions a user",
+            expected=f"at least {SHORTEST_SEQUENCE} actions per user",
             found=shortest,
-            fix=f"Prepare the domain with k_core of at least {SHORTEST_SEQUENCE}.",
+            fix=f"Prepare the domain with a k_core of at least {SHORTEST_SEQUENCE}.",
         )
     read = {modality: _features(file, items.column("item_id")) for modality, file in features.items()}
     paths = [data / "items.parquet", data / "sequences.parquet", *(file.path for file in features.values())]
-    return Catalogue(
+    return Dataset(
         item_ids=items.column("item_id").to_pylist(),
         users=users,
         sequences=sequences,
@@ -91,29 +87,9 @@ def _features(file: FeatureInput, item_ids: pa.ChunkedArray) -> Features:
     embeddings, present = read_features(file.path, item_ids, file.encoder_digest)
     if not present.any():
         raise DataError(
-            "No item of the catalogue has these features.",
+            "No item of the data set has these features.",
             where=file.path,
-            expected="features of the same domain's items",
+            expected="features of the items of the same domain",
             fix="Run extract_features for this domain again.",
         )
     return Features(torch.from_numpy(embeddings).float(), torch.from_numpy(present))
-
-
-def _pop(catalogue: Catalogue, settings: Training) -> Recommender:
-    return Pop(len(catalogue.item_ids))
-
-
-def _mmsrec(catalogue: Catalogue, settings: Training) -> Recommender:
-    return MMSRec(catalogue.features, settings)
-
-
-def _sasrec(catalogue: Catalogue, settings: Training) -> Recommender:
-    return SASRec(len(catalogue.item_ids), settings)
-
-
-BUILDERS: dict[str, Callable[[Catalogue, Training], Recommender]] = {"pop": _pop, "sasrec": _sasrec, "mmsrec": _mmsrec}
-
-
-def build(model: str, catalogue: Catalogue, settings: Training) -> Recommender:
-    """The untrained model of a variant, on the device of the catalogue's sequences; torch's seed is the caller's."""
-    return BUILDERS[model](catalogue, settings).to(catalogue.sequences.items_A.device)
