@@ -27,8 +27,8 @@ from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.params import read_params
 from mmsrec.training import runtime
 from mmsrec.training.batches import Batches
-from mmsrec.training.distributed import World
-from mmsrec.training.next_item import adamw, train_step
+from mmsrec.training.distributed import Processes
+from mmsrec.training.next_item_step import adamw, train_step
 
 MIB = 1 << 20
 DIM, FEATURES = 128, 64
@@ -91,11 +91,11 @@ def step(items: int, plain: bool) -> Job:
     )
     features = Features(torch.randn(items, FEATURES), torch.ones(items, dtype=torch.bool))
     model = MMSRec({"text": features}, settings).train()
-    optimizer, world = adamw(model, settings), World(torch.device("cpu"))
+    optimizer, processes = adamw(model, settings), Processes(torch.device("cpu"))
     steps = Batches(sequences, model, settings)
 
     def compute() -> None:
-        train_step(model, optimizer, next(steps.steps(0, 1)), settings, (0, 1, 0), world)
+        train_step(model, optimizer, next(steps.steps(0, 1)), settings, (0, 1, 0), processes)
 
     return Job(compute)
 

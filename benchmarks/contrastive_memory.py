@@ -50,7 +50,7 @@ def measure(batch: int, width: int, precision: str, plain: bool) -> None:
     from mmsrec.nn.views import Items
     from mmsrec.settings.params import read_params
     from mmsrec.training import runtime
-    from mmsrec.training.distributed import World
+    from mmsrec.training.distributed import Processes
     from mmsrec.training.pretrain_step import train_step
 
     device = runtime.start("cpu")
@@ -67,7 +67,7 @@ def measure(batch: int, width: int, precision: str, plain: bool) -> None:
         if plain:
             plain_step(encoder, optimizer, of, settings)
         else:
-            train_step(encoder, optimizer, of, settings, (0, 1, 0), World(device))
+            train_step(encoder, optimizer, of, settings, (0, 1, 0), Processes(device))
 
     step(items(16))  # what the first step of a process loads
     chosen = items(batch)

@@ -20,15 +20,15 @@ from released import EVALUATED, Released, in_float32, places
 
 from mmsrec.evaluation.evaluate import TEST
 from mmsrec.evaluation.ranks import rank
+from mmsrec.models.dataset import FeatureInput, read_dataset
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.nn.item_encoder import PRECISIONS
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.params import read_params
 from mmsrec.training import runtime
 from mmsrec.training.batches import Batches, Step
-from mmsrec.training.dataset import FeatureInput, read_catalogue
-from mmsrec.training.distributed import World
-from mmsrec.training.next_item import adamw, train_step
+from mmsrec.training.distributed import Processes
+from mmsrec.training.next_item_step import adamw, train_step
 from mmsrec.training.profile import PEAK_SIZE, matmul_peak
 
 SEED = 0
@@ -41,7 +41,7 @@ def check_step(model: MMSRec, sequences: Sequences) -> str:
     ours, other, settings = in_float32(model).eval(), Released(model, sequences), model.settings
     other.model.eval()
     step, task = next(Batches(sequences, ours, settings).steps(SEED, 0)), next(other.batches(SEED, 0))
-    total = train_step(ours, adamw(ours, settings), step, settings, (SEED,), World(sequences.items_A.device))
+    total = train_step(ours, adamw(ours, settings), step, settings, (SEED,), Processes(sequences.items_A.device))
     losses = total / step.positions, other.step(task)
     gradients = [torch.cat([p.grad.flatten() for p in side.parameters()]) for side in (ours, other.model)]
     apart = float((gradients[0] - gradients[1]).norm() / gradients[1].norm())
@@ -128,7 +128,7 @@ class Comparison:
         self, model: MMSRec, sequences: Sequences, steps: int, users: tuple[Sequences, Sequences], top: int
     ) -> None:
         self._model, self._other, self._steps, self._top = model, Released(model, sequences), steps, top
-        self._optimizer, self._world = adamw(model, model.settings), World(sequences.items_A.device)
+        self._optimizer, self._world = adamw(model, model.settings), Processes(sequences.items_A.device)
         self._batches = Batches(sequences, model, model.settings)
         self._users, self._other_users = users
         self._histories = self._other.histories(self._other_users)
@@ -185,14 +185,14 @@ def main() -> None:
     changes = {"batch_size": flags.batch or settings.batch_size, "sampled_items": 0}
 
     device = runtime.start()
-    catalogue = read_catalogue(flags.data, {name: FeatureInput(path, None) for name, path in files.items()}, device)
+    dataset = read_dataset(flags.data, {name: FeatureInput(path, None) for name, path in files.items()}, device)
     runtime.seed_everything(SEED)
-    model = MMSRec(catalogue.features, settings.model_copy(update=changes)).to(device)
-    print(f"{flags.domain}: {catalogue.sequences.users:,} users, {model.items:,} items, {' and '.join(files)}")
+    model = MMSRec(dataset.features, settings.model_copy(update=changes)).to(device)
+    print(f"{flags.domain}: {dataset.sequences.users:,} users, {model.items:,} items, {' and '.join(files)}")
     print(f"{flags.variant}: {settings.objective}, width {settings.dim}, N {settings.max_length}, {settings.precision}")
     threads = f"{torch.get_num_threads()} threads, {device.type}"
     print(f"softmax over all items, steps of {changes['batch_size']:,}; {threads}")
-    compare(model, catalogue.sequences, params.evaluation.top, flags)
+    compare(model, dataset.sequences, params.evaluation.top, flags)
 
 
 def compare(model: MMSRec, sequences: Sequences, top: int, flags: argparse.Namespace) -> None:

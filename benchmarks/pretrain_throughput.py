@@ -24,7 +24,7 @@ from mmsrec.pairs.read import PairBatch, Pairs
 from mmsrec.pairs.write import write_pairs
 from mmsrec.settings.params import read_params
 from mmsrec.training import runtime
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.pretrain_step import train_step
 
 WIDTH, FRAMES = 512, 10
@@ -92,7 +92,7 @@ def main() -> None:
     random = np.random.default_rng(0)
 
     def ours(items: Items) -> None:
-        train_step(encoder, optimizer, items, settings, (0, 1, 0), World(device))
+        train_step(encoder, optimizer, items, settings, (0, 1, 0), Processes(device))
 
     with tempfile.TemporaryDirectory() as name:
         pairs = stored(Path(name) / "pairs", flags.batch * (flags.steps + 1), random)

@@ -30,8 +30,8 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     from mmsrec.nn.user_sequences import Sequences
     from mmsrec.settings.params import read_params
     from mmsrec.training import batches, runtime
-    from mmsrec.training.distributed import World
-    from mmsrec.training.next_item import adamw, train_step
+    from mmsrec.training.distributed import Processes
+    from mmsrec.training.next_item_step import adamw, train_step
 
     device = runtime.start("cpu")
     generator = torch.Generator().manual_seed(0)
@@ -55,7 +55,7 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     ):
         step = next(batches.Batches(sequences, model, settings).steps(0, 1))
         before = peak()
-        train_step(model, optimizer, step, settings, (0, 1, 0), World(device))
+        train_step(model, optimizer, step, settings, (0, 1, 0), Processes(device))
     print((peak() - before) // MIB)
 
 

@@ -62,7 +62,7 @@ class ParseError(MmsrecError):
     """A raw file does not follow its source's format."""
 
 
-class CatalogueError(MmsrecError):
+class DataError(MmsrecError):
     """A domain's items or interactions cannot serve the request made of them."""
 
 

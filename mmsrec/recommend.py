@@ -1,45 +1,45 @@
-"""Recommendations: the items with the highest scores for users, from a trained model."""
+"""Recommendations: the items with the highest scores for each user, from a trained model."""
 
 from collections.abc import Sequence
 
 import polars as pl
 import torch
 
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 from mmsrec.evaluation.ranks import user_vectors
+from mmsrec.models.dataset import Dataset
 from mmsrec.models.recommender import Recommender
-from mmsrec.training.dataset import Catalogue
 
-TOGETHER = 256  # users whose scores are held at a time
+BATCH = 256  # users whose scores are in memory together
 
 
 @torch.no_grad()
 def recommend(
-    model: Recommender, catalogue: Catalogue, users: Sequence[str] | None = None, top: int = 10, *, seen: bool = False
+    model: Recommender, dataset: Dataset, users: Sequence[str] | None = None, top: int = 10, *, seen: bool = False
 ) -> pl.DataFrame:
     """The best next items of users, given their whole sequences.
 
     Args:
-        model: trained on this catalogue.
-        catalogue: items, users and sequences.
-        users: whom to recommend to; None for all.
-        top: items for each user; fewer when the catalogue has no more.
+        model: trained on this data set.
+        dataset: items, users and sequences.
+        users: names of users; None for all.
+        top: items per user; fewer if the data set has fewer.
         seen: whether items of a user's own sequence may be recommended.
 
     Returns:
-        Columns user, position (1 is best), item_id, score; users in the order asked for.
+        Columns user, position (1 is best), item_id, score; users in the order of `users`.
 
     Raises:
-        CatalogueError: a user is unknown.
+        DataError: a user is unknown.
     """
-    numbers = _numbers(catalogue.users, users)
-    sequences = catalogue.sequences
-    state = model.eval().whole_catalogue()
-    vectors_UD = user_vectors(model, state, sequences, sequences.ends(0))
+    numbers = _numbers(dataset.users, users)
+    sequences = dataset.sequences
+    catalogue = model.eval().whole_catalogue()
+    vectors_UD = user_vectors(model, catalogue, sequences, sequences.ends(0))
     parts = []
-    for start in range(0, len(numbers), TOGETHER):
-        batch = numbers[start : start + TOGETHER]
-        scores_BI = vectors_UD[batch] @ state[-1].T
+    for start in range(0, len(numbers), BATCH):
+        batch = numbers[start : start + BATCH]
+        scores_BI = vectors_UD[batch] @ catalogue[-1].T
         if not seen:
             for row, user in enumerate(batch):
                 begin, end = sequences.offsets_U1[user : user + 2].tolist()
@@ -48,9 +48,9 @@ def recommend(
         parts.append(
             pl.DataFrame(
                 {
-                    "user": [catalogue.users[user] for user in batch for _ in range(values.shape[1])],
+                    "user": [dataset.users[user] for user in batch for _ in range(values.shape[1])],
                     "position": list(range(1, values.shape[1] + 1)) * len(batch),
-                    "item_id": [catalogue.item_ids[item] for item in indices.flatten().tolist()],
+                    "item_id": [dataset.item_ids[item] for item in indices.flatten().tolist()],
                     "score": values.flatten().tolist(),
                 }
             )
@@ -59,15 +59,16 @@ def recommend(
 
 
 def _numbers(known: Sequence[str], users: Sequence[str] | None) -> list[int]:
+    """The places of users among the known ones."""
     if users is None:
         return list(range(len(known)))
     places = {user: number for number, user in enumerate(known)}
     unknown = [user for user in users if user not in places]
     if unknown:
-        raise CatalogueError(
+        raise DataError(
             "These users are not in the k-core.",
             found=", ".join(unknown),
             expected=f"users such as {', '.join(known[:3])}",
-            fix="Users with too few actions are filtered out: choose a smaller k_core, or check the names.",
+            fix="Check the names; a smaller k_core keeps users with fewer actions.",
         )
     return [places[user] for user in users]

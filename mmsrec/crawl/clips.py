@@ -38,7 +38,7 @@ def collect_clips(
 
     Raises:
         ArchiveError: the archive is missing, damaged or unsafe.
-        CatalogueError: two clips have the same id.
+        DataError: two clips have the same id.
         ArtifactError: the folder's log is damaged.
     """
     policy = policy.model_copy(update={"max_bytes": corpus.max_bytes})

@@ -14,7 +14,7 @@ from mmsrec.crawl.media_kinds import PICTURES
 from mmsrec.crawl.media_store import Store
 from mmsrec.crawl.outcome import Entry
 from mmsrec.crawl.worker import MediaCrawl
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 from mmsrec.settings.crawling import ITEM_ID, PICTURE_RULES, Crawl, Vision
 
 CONNECTIONS = 32
@@ -52,7 +52,7 @@ def crawl_images(items: pa.Table, folder: Path, policy: Crawl, *, connections: i
         The number of items in each state.
 
     Raises:
-        CatalogueError: two items have the same id.
+        DataError: two items have the same id.
         ArtifactError: the folder's log is damaged.
     """
 
@@ -75,6 +75,6 @@ def wanted_urls(items: pa.Table) -> dict[str, str | None]:
     """The url of each item; None where it is null or blank. Errors as in `crawl_images`."""
     ids = items.column("item_id")
     if repeated := len(ids) - len(pc.unique(ids)):
-        raise CatalogueError("Items share an id.", where="item_id", found=f"{repeated} repeated ids")
+        raise DataError("Items share an id.", where="item_id", found=f"{repeated} repeated ids")
     urls = pc.utf8_trim_whitespace(items.column("url")).to_pylist()
     return {item: url or None for item, url in zip(ids.to_pylist(), urls, strict=True)}

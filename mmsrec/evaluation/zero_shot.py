@@ -1,4 +1,4 @@
-"""Zero-shot retrieval (Section 4.1.2 of the paper): a text finds its video among those of a corpus, and the reverse."""
+"""Zero-shot retrieval (Section 4.1.2 of the paper): a text ranks the videos of a corpus, and a video its texts."""
 
 import logging
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ CHUNK = 1024  # pairs encoded together
 
 
 class Vectors(NamedTuple):
-    """Vectors of length one [N, D] of the two sides of N pairs."""
+    """Unit vectors [N, D] of both sides of N pairs."""
 
     video: Tensor
     text: Tensor
@@ -37,23 +37,23 @@ class Vectors(NamedTuple):
 def evaluate_retrieval(
     pairs: Pairs, encoders: Mapping[str, ItemEncoder], description: Mapping[str, object], output: Path
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Ranks the other half of every pair and writes metrics.json and ranks.parquet into `output`.
+    """Ranks the other side of every pair and writes metrics.json and ranks.parquet into `output`.
 
-    A pair without a video or without a text can be neither asked for nor found: it is left out, and counted. A video
-    with several captions stands in a corpus as several pairs, whose equal scores share the mean of their ranks.
+    A pair without a video or without a text is left out and counted. A video with several captions is several pairs of
+    the corpus; their equal scores share the mean of their ranks.
 
     Args:
         pairs: of the test corpus.
-        encoders: item encoders, by the name under which they are written.
-        description: what metrics.json says besides.
+        encoders: item encoders, by the name of the model in both files.
+        description: further keys of metrics.json.
         output: folder of the two files.
 
     Returns:
-        Metrics by model and direction. The model `encoder` is the frozen encoder's own cosine; it is left out where its
-        vectors of vision and of text differ in width and so have no cosine.
+        Metrics by model and direction. The model `encoder` is the cosine of the frozen encoder's own vectors; it is
+        missing if they differ in width between vision and text.
 
     Raises:
-        FeatureError: no pair has both, or a pair occurs twice.
+        FeatureError: no pair has both sides, or a pair occurs twice.
     """
     ids, batch, left_out = _whole_pairs(pairs)
     vectors = {name: encoded(encoder, batch) for name, encoder in encoders.items()}
@@ -81,7 +81,7 @@ def evaluate_retrieval(
 
 @torch.no_grad()
 def encoded(encoder: ItemEncoder, batch: PairBatch) -> Vectors:
-    """What an item encoder makes of each side alone, without dropout."""
+    """The vectors that an item encoder computes from each side alone, without dropout."""
     encoder.eval()
     parts = []
     for start in range(0, len(batch.vision), CHUNK):
@@ -96,6 +96,7 @@ def stored(batch: PairBatch) -> Vectors:
 
 
 def _whole_pairs(pairs: Pairs) -> tuple[list[str], PairBatch, int]:
+    """The ids and features of pairs with both sides, and the number of the other pairs."""
     ids, batch = pairs.read_all()
     if len(set(ids)) < len(ids):
         raise FeatureError(
@@ -103,11 +104,17 @@ def _whole_pairs(pairs: Pairs) -> tuple[list[str], PairBatch, int]:
             where=pairs.folder,
             expected="each pair_id once",
             found=f"{len(ids):,} pairs of {len(set(ids)):,} ids",
-            fix="Give each pair of a video and a caption an id of its own.",
+            fix="Give every pair of a video and a caption its own id.",
         )
     rows = np.flatnonzero(batch.vision_present & batch.text_present)
     if not len(rows):
-        raise FeatureError("No pair of a test corpus has both a video and a text.", where=pairs.folder, found=len(ids))
+        raise FeatureError(
+            "No pair of a test corpus has both a video and a text.",
+            where=pairs.folder,
+            expected="a pair with features of both",
+            found=f"{len(ids):,} pairs, each without one of them",
+            fix="Encode the missing modality, or name another corpus.",
+        )
     if len(rows) < len(ids):
         logger.warning("%d of %d pairs lack a video or a text and are left out", len(ids) - len(rows), len(ids))
     return [ids[row] for row in rows], batch.rows(rows), len(ids) - len(rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 from mmsrec.files import write_json
 from mmsrec.sequences.kcore import k_core
 
@@ -35,11 +35,11 @@ def prepare(ingested: Path, output: Path, *, domain: str, k: int) -> Statistics:
 
     Raises:
         ArtifactError: an ingested table is missing or damaged.
-        CatalogueError: the k-core is empty.
+        DataError: the k-core is empty.
     """
     interactions = _filtered(_read(ingested / "interactions.parquet", "interactions"), k)
     if interactions.is_empty():
-        raise CatalogueError(
+        raise DataError(
             "The k-core is empty.",
             where=ingested / "interactions.parquet",
             expected=f"users and items with at least {k} interactions each",

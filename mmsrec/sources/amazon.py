@@ -44,7 +44,7 @@ def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
     HTML entities are replaced by their characters.
 
     Raises:
-        CatalogueError: a text field is not one of `TEXT_FIELDS`.
+        DataError: a text field is not one of `TEXT_FIELDS`.
         ParseError: the file is truncated or no gzip file, or more than 1 % of its lines are malformed.
     """
     check_text_fields(text_fields, TEXT_FIELDS, path)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import polars as pl
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.errors import ArtifactError, CatalogueError, ParseError
+from mmsrec.errors import ArtifactError, DataError, ParseError
 from mmsrec.settings.corpora import ClipCorpus, split_archive
 from mmsrec.settings.crawling import ITEM_ID
 from mmsrec.sources.archive import open_member
@@ -49,11 +49,11 @@ def ingest_clips(corpus: ClipCorpus, raw: Path, output: Path) -> None:
     Raises:
         ArtifactError, ArchiveError: a raw file is missing, or an archive is damaged.
         ParseError: a raw file does not follow its format, or more than 1 % of its rows lack an id or a caption.
-        CatalogueError: the split leaves no clip.
+        DataError: the split leaves no clip.
     """
     captions = _split(_read(raw, corpus.captions, (_IDS, _CAPTIONS)), corpus, raw)
     if captions.is_empty():
-        raise CatalogueError(
+        raise DataError(
             "A corpus has no clips.",
             where=raw / corpus.captions,
             found=f"none that {corpus.split} leaves",

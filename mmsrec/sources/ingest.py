@@ -52,7 +52,7 @@ def ingest(
 
     Raises:
         ArtifactError: a raw file is missing.
-        CatalogueError: a text field is unknown.
+        DataError: a text field is unknown.
         ParseError, ArchiveError: a raw file is damaged or does not follow its format.
     """
     for path in (interactions_path, items_path):

@@ -33,7 +33,7 @@ def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
     """Reads movies.dat of the archive: item, title with its year, genres.
 
     Raises:
-        CatalogueError: a text field is not one of `TEXT_FIELDS`.
+        DataError: a text field is not one of `TEXT_FIELDS`.
         ArchiveError, ParseError: as for the interactions.
     """
     check_text_fields(text_fields, TEXT_FIELDS, path)

@@ -46,7 +46,7 @@ def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
     """Reads item_id, title, media_url where there is one, and the text fields.
 
     Raises:
-        CatalogueError: a text field is not a column.
+        DataError: a text field is not a column.
         ParseError: the file is no such table, or more than 1 % of its rows are malformed.
     """
     with _refusals(path):

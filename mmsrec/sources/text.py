@@ -4,17 +4,17 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 
 
 def check_text_fields(wanted: Sequence[str], known: Collection[str], where: object) -> None:
     """Checks that a source has the fields that a domain's text is made of.
 
     Raises:
-        CatalogueError: with the fields that the source knows.
+        DataError: with the fields that the source knows.
     """
     if unknown := [field for field in wanted if field not in known]:
-        raise CatalogueError(
+        raise DataError(
             "A domain names a text field that its items do not have.",
             where=where,
             expected=f"fields among {', '.join(known)}",

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 from mmsrec.models.recommender import TrainedRecommender
 from mmsrec.nn.predictions import Predictions
 from mmsrec.nn.user_sequences import Sequences, like_lengths
@@ -87,7 +87,7 @@ class Batches:
         settings: of the training.
 
     Raises:
-        CatalogueError: no sequence is long enough to be trained on.
+        DataError: no sequence is long enough to be trained on.
     """
 
     def __init__(self, sequences: Sequences, model: TrainedRecommender, settings: Training) -> None:
@@ -95,7 +95,7 @@ class Batches:
         self._task, self._settings = OBJECTIVES[model.objective], settings
         self._examples = examples(sequences, settings.augment, settings.max_length)
         if not len(self):
-            raise CatalogueError(
+            raise DataError(
                 "No sequence has items enough to be trained on.",
                 expected=f"a user with {SHORTEST} actions before the {HELD_OUT} that are held out",
                 found=f"{sequences.users:,} users with at most {int(sequences.offsets_U1.diff().max())} actions",

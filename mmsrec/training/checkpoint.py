@@ -1,4 +1,4 @@
-"""A training's state on the way, written atomically, and found again by what it depends on."""
+"""Checkpoints: the state of a training between two steps, in files that a killed run continues from."""
 
 import hashlib
 import io
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,28 +17,27 @@ from mmsrec.files import atomic_path
 
 logger = logging.getLogger(__name__)
 
-Saved = TypeVar("Saved")
 RESTART = "Delete it: the training then starts from the beginning."
 
 
 @dataclass
-class State:
-    """Where a training on a domain stands, between two steps.
+class TrainingState:
+    """The progress of a training between two steps.
 
     Attributes:
-        epoch: in progress, from 1.
-        step: steps done in it.
-        totals: of the steps done in it.
-        seconds: spent on them.
+        epoch: the current epoch, from 1.
+        step: number of steps done in it.
+        sums: numbers that its steps returned, summed.
+        seconds: time spent on its steps.
         model, optimizer: their state dictionaries.
-        best: the weights with the best validation metric so far, and
+        best: weights with the best validation metric; empty before the first validation.
         best_metric, best_epoch: that metric and its epoch.
-        history: one row an epoch done.
+        history: one row per finished epoch.
     """
 
     epoch: int = 1
     step: int = 0
-    totals: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     model: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
@@ -47,39 +46,43 @@ class State:
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def result(self) -> dict[str, Tensor]:
+        """The weights that a finished training keeps: the best, or without validation the last."""
+        return self.best or self.model
+
 
 def digest(key: Mapping[str, object]) -> str:
-    """Sixteen hexadecimal digits that stand for the settings and inputs of a training."""
+    """Sixteen hexadecimal digits that identify the settings and inputs of a training."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
 
 
-class Checkpoint(Generic[Saved]):
-    """The checkpoints of one training; those of other settings in its folder are removed when one is written.
+class Checkpoint:
+    """The checkpoint files of one training.
 
-    A file's name holds the digest of its content, so that damage is seen before anything is read from it.
+    A file's name contains the digest of its content, so that damage is found before the content is parsed.
 
     Args:
-        folder: where the files are.
-        key: what the training depends on.
-        kind: dataclass of the state.
-        keep: newest checkpoints that stay.
+        folder: holds the files. Writing a checkpoint removes those of other keys.
+        key: everything that the training depends on.
+        keep: number of newest files that stay.
     """
 
-    def __init__(self, folder: Path, key: Mapping[str, object], kind: type[Saved] = State, keep: int = 1) -> None:
-        self._folder, self._prefix, self._kind, self._keep = Path(folder), f"checkpoint-{digest(key)}-", kind, keep
+    def __init__(self, folder: Path, key: Mapping[str, object], keep: int = 1) -> None:
+        self._folder, self._prefix, self._keep = Path(folder), f"checkpoint-{digest(key)}-", keep
 
-    def load(self) -> Saved | None:
-        """The newest state that is whole, or None when there is none for these settings.
+    def load(self) -> TrainingState | None:
+        """The newest undamaged state; None if this training has no checkpoint.
 
         Raises:
-            CheckpointError: every checkpoint is damaged, or another version of this class wrote the newest one.
+            CheckpointError: every checkpoint is damaged, or another version of mmsrec wrote the newest one.
         """
         paths = self._paths()
         for path in paths:
             content = path.read_bytes()
             if path.stem.endswith(_digest_of(content)):
-                return self._state(content, path)
-            logger.warning("%s is damaged and passed over", path)
+                return _state(content, path)
+            logger.warning("%s is damaged and ignored", path)
         if paths:
             raise CheckpointError(
                 "A checkpoint is damaged, and there is no older one.",
@@ -90,21 +93,17 @@ class Checkpoint(Generic[Saved]):
             )
         return None
 
-    def _state(self, content: bytes, path: Path) -> Saved:
-        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        try:
-            return self._kind(**saved)
-        except TypeError as error:
-            raise CheckpointError(
-                "Another version of mmsrec wrote this checkpoint.", where=path, found=error, fix=RESTART
-            ) from error
+    def save(self, state: TrainingState, done: int) -> None:
+        """Writes a checkpoint atomically and removes old ones.
 
-    def save(self, state: Saved, done: int) -> None:
-        """Writes the state; of two, the newer is the one that has more steps or epochs `done`."""
+        Args:
+            state: to be saved.
+            done: orders the checkpoints of a training; it grows with every step and with every end of an epoch.
+        """
         buffer = io.BytesIO()
         torch.save(vars(state), buffer)
         content = buffer.getbuffer()
-        # What a process that was killed in the middle of writing left behind.
+        # A process that was killed while it wrote leaves a temporary file.
         for leftover in self._folder.glob(".checkpoint-*.tmp"):
             leftover.unlink()
         with atomic_path(self._folder / f"{self._prefix}{done:09d}-{_digest_of(content)}.pt") as temporary:
@@ -115,13 +114,23 @@ class Checkpoint(Generic[Saved]):
                 path.unlink()
 
     def remove(self) -> None:
-        """Removes what this training has saved."""
+        """Removes the checkpoints of this training."""
         for path in self._paths():
             path.unlink()
 
     def _paths(self) -> list[Path]:
-        """Newest first."""
+        """The checkpoints of this training, newest first."""
         return sorted(self._folder.glob(f"{self._prefix}*.pt"), reverse=True)
+
+
+def _state(content: bytes, path: Path) -> TrainingState:
+    saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    try:
+        return TrainingState(**saved)
+    except TypeError as error:
+        raise CheckpointError(
+            "Another version of mmsrec wrote this checkpoint.", where=path, found=error, fix=RESTART
+        ) from error
 
 
 def _digest_of(content: bytes | memoryview) -> str:

@@ -1,4 +1,4 @@
-"""The processes of one training: a single one, or those that torchrun started."""
+"""The processes of one training: a single process, or the processes that torchrun started."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-# A process that waits longer for the others ends with an error: one of them is lost.
+# A process that waits longer for the others ends with an error, because one of them has probably died.
 TIMEOUT = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
-class World:
-    """This process among those of a training. Every method but those of a single process is called by all at once.
+class Processes:
+    """The processes of a training, seen from this one. All processes must call each method together.
 
     Attributes:
-        device: of this process's tensors.
-        rank: number of this process.
+        device: holds the tensors of this process.
+        rank: number of this process, from 0.
         size: number of processes.
     """
 
@@ -35,10 +35,11 @@ class World:
 
     @property
     def share(self) -> tuple[int, int]:
+        """The rank and the number of processes: which part of a batch belongs to this process."""
         return self.rank, self.size
 
     def sizes(self, rows: int) -> list[int]:
-        """The rows of every process."""
+        """The number of rows of every process, by rank."""
         if self.size == 1:
             return [rows]
         counts = torch.empty(self.size, dtype=torch.int64, device=self.device)
@@ -46,7 +47,12 @@ class World:
         return counts.tolist()
 
     def gather(self, own_ND: Tensor, sizes: Sequence[int]) -> Tensor:
-        """The rows of all processes, one after another."""
+        """The rows of all processes, in the order of their ranks.
+
+        Args:
+            own_ND: rows of this process.
+            sizes: number of rows of every process.
+        """
         if self.size == 1:
             return own_ND
         longest = max(sizes)
@@ -58,7 +64,7 @@ class World:
         return torch.cat([part[:size] for part, size in zip(everyone.split(longest), sizes, strict=True)])
 
     def scatter_sum(self, everyone_ND: Tensor, sizes: Sequence[int]) -> Tensor:
-        """This process's rows of the sum over the processes: the gradient of `gather`."""
+        """This process's rows of the sum over the processes: the gradient of `gather`; arguments as there."""
         if self.size == 1:
             return everyone_ND
         longest = max(sizes)
@@ -75,7 +81,7 @@ class World:
         return tensor
 
     def sum_gradients(self, module: nn.Module) -> None:
-        """Every gradient of the module becomes its sum over the processes; one that none of them has stays None."""
+        """Replaces every gradient of the module by its sum over the processes; it stays None if no process has one."""
         if self.size == 1:
             return
         parameters = list(module.parameters())
@@ -89,7 +95,7 @@ class World:
             parameter.grad.copy_(summed.view_as(parameter))
 
     def from_lead(self, text: Callable[[], str]) -> str:
-        """What the leading process alone works out: some text of 16 letters."""
+        """A text of 16 letters that only the leading process computes."""
         if self.size == 1:
             return text()
         letters = torch.tensor([*text().encode()] if self.leads else [0] * 16, dtype=torch.uint8, device=self.device)
@@ -97,25 +103,25 @@ class World:
         return bytes(letters.tolist()).decode()
 
     def wait(self) -> None:
-        """Returns when every process has come here."""
+        """Returns when every process has called it."""
         self.sum_(torch.zeros(1, device=self.device))
 
 
 @contextmanager
-def world(device: torch.device) -> Iterator[World]:
-    """The processes that torchrun started (nccl on GPUs, gloo on CPUs), or this one alone without it.
+def processes(device: torch.device) -> Iterator[Processes]:
+    """Joins the processes that torchrun started (nccl on GPUs, gloo on CPUs); without torchrun, this one alone.
 
     Args:
-        device: what this process computes on; of GPUs, the one that torchrun counts for it is taken.
+        device: of this process; for a GPU, torchrun's local rank chooses which.
     """
     if "RANK" not in os.environ:
-        yield World(device)
+        yield Processes(device)
         return
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
-        yield World(device, distributed.get_rank(), distributed.get_world_size())
+        yield Processes(device, distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()

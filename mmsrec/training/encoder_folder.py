@@ -1,81 +1,75 @@
-"""A pre-trained item encoder as a folder: weights.safetensors, config.json and history.parquet."""
+"""A pre-trained item encoder as a folder: config.json, history.parquet and weights.safetensors."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmsrec.errors import ArtifactError
-from mmsrec.files import read_json
+from pydantic import Field
+
 from mmsrec.nn.item_encoder import ItemEncoder
 from mmsrec.settings.pretraining import Pretraining
+from mmsrec.settings.row import Frozen, Positive
+from mmsrec.training.config_file import read_config_file
 from mmsrec.training.runtime import seed_everything
 from mmsrec.training.weights import load_weights
 
+FIX = "Name a folder that pretrain wrote, or pre-train again."
 
-@dataclass(frozen=True)
-class PretrainedConfig:
-    """What an item encoder was pre-trained from.
+
+class PretrainedConfig(Frozen):
+    """Everything that decides the weights of a pre-trained item encoder.
 
     Attributes:
-        name, corpus, encoder, seed: of its row.
+        name, corpus, encoder, seed: from its row of `pretrainings`.
         settings: of the pre-training.
         widths: of the features, by modality.
         encoder_digest: identity of the frozen encoder that made the features.
-        pairs: how many.
-        corpus_digest: stands for the content of all shards.
-        processes: how many shared a batch, where negatives are local and so depend on it; None where they are global.
-        untrained: tensors that no gradient reached.
+        pairs: number of pairs of the corpus.
+        corpus_digest: identifies the content of all shards.
+        processes: number of processes that shared a batch; None with global negatives, which do not depend on it.
+        untrained: tensors that received no gradient.
     """
 
     name: str
     corpus: str
     encoder: str
     seed: int
-    settings: dict[str, object]
-    widths: dict[str, int]
+    settings: Pretraining
+    widths: dict[str, Positive]
     encoder_digest: str
     pairs: int
     corpus_digest: str
     processes: int | None
-    untrained: list[str] = field(default_factory=list)
+    untrained: list[str] = Field([])
 
 
 def read_pretrained_config(folder: Path) -> PretrainedConfig:
     """The config.json of a pre-trained item encoder.
 
     Raises:
-        ArtifactError: it is missing or is not one.
+        ArtifactError: the file is missing.
+        CheckpointError: it is not JSON, or a key is unknown, missing or of the wrong type.
     """
-    try:
-        return PretrainedConfig(**read_json(folder / "config.json"))
-    except TypeError as error:
-        raise ArtifactError(
-            "The config.json of a pre-trained item encoder does not have the expected keys.",
-            where=folder / "config.json",
-            expected=", ".join(PretrainedConfig.__dataclass_fields__),
-            found=error,
-            fix="Name a folder that pretrain wrote, or run it again.",
-        ) from error
+    return read_config_file(folder, PretrainedConfig, FIX)
 
 
 def untrained_encoder(config: PretrainedConfig) -> ItemEncoder:
-    """The item encoder as drawn at random, its whitening not fitted; draws from torch's global generator."""
+    """The item encoder with random weights from the config's seed; its whitening is not fitted yet."""
     seed_everything(config.seed, 0)
-    return ItemEncoder(config.widths, Pretraining(**config.settings))
+    return ItemEncoder(config.widths, config.settings)
 
 
 def load_untrained(folder: Path) -> ItemEncoder:
-    """The item encoder as it was before its first step; errors as in `load_encoder`."""
-    encoder, trained = untrained_encoder(read_pretrained_config(folder)), load_encoder(folder)
+    """The item encoder before its first step, with the fitted whitening; errors as in `load_pretrained`."""
+    encoder, trained = untrained_encoder(read_pretrained_config(folder)), load_pretrained(folder)
     encoder.embedding.whiten.load_state_dict(trained.embedding.whiten.state_dict())
     return encoder.eval()
 
 
-def load_encoder(folder: Path) -> ItemEncoder:
+def load_pretrained(folder: Path) -> ItemEncoder:
     """A pre-trained item encoder in evaluation mode, on the CPU.
 
     Raises:
         ArtifactError: a file is missing.
-        CheckpointError: the weights are damaged or do not fit.
+        CheckpointError: the configuration or the weights are damaged or do not fit.
     """
     encoder = untrained_encoder(read_pretrained_config(folder))
     load_weights(encoder, folder)

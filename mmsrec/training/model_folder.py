@@ -1,174 +1,120 @@
-"""A trained model as a folder: weights.safetensors, last.safetensors, config.json and history.parquet."""
+"""A trained model as a folder: config.json, history.parquet, weights.safetensors (best) and last.safetensors."""
 
-from dataclasses import asdict, dataclass
+import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.errors import ArtifactError, CheckpointError
-from mmsrec.files import read_json, write_json
-from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import CountedRecommender, Recommender
-from mmsrec.settings.experiments import Training
-from mmsrec.settings.plan import Experiment
-from mmsrec.training.batches import HELD_OUT
-from mmsrec.training.checkpoint import Checkpoint, State
-from mmsrec.training.dataset import Catalogue, build
-from mmsrec.training.distributed import World
-from mmsrec.training.next_item import finetune
-from mmsrec.training.runtime import seed_everything
-from mmsrec.training.start_weights import Transfer, transfer
+from mmsrec.errors import CheckpointError
+from mmsrec.files import write_json
+from mmsrec.models.dataset import Dataset
+from mmsrec.models.recommender import ModelInputs, Recommender
+from mmsrec.models.registry import MODELS
+from mmsrec.settings.params import ModelSettings
+from mmsrec.settings.row import Frozen
+from mmsrec.settings.trainer import Trainer
+from mmsrec.training.checkpoint import TrainingState
+from mmsrec.training.config_file import NAME, parse_config, read_config_file
+from mmsrec.training.start_weights import Transfer
 from mmsrec.training.weights import LAST, load_weights, write_weights
 
+FIX = "Train the model again."
 
-@dataclass(frozen=True)
-class Config:
-    """What a model was trained from: all that decides its weights.
+
+class Config(Frozen):
+    """Everything that decides the weights of a trained model.
 
     Attributes:
         experiment: domain, k_core, variant, seed.
-        model: the variant's model.
-        settings: of the training.
-        items: size of the catalogue.
-        inputs: SHA-256 of the tables and features that were read.
-        pretrained: what was taken from pre-trained weights (`Transfer`); None for a model that began at random.
+        model: name of the model.
+        settings: the model's own settings.
+        trainer: settings of the training.
+        items: number of items of the data set.
+        inputs: SHA-256 of the tables and features that were read, by file name.
+        pretrained: the tensors that came from pre-trained weights; None for a random start.
     """
 
     experiment: dict[str, str | int]
     model: str
-    settings: dict[str, str | int | float]
+    settings: dict[str, Any]
+    trainer: dict[str, Any]
     items: int
     inputs: dict[str, str]
-    pretrained: dict[str, str | list[str]] | None = None
+    pretrained: Transfer | None
 
 
-def train(
-    experiment: Experiment,
-    model_name: str,
-    settings: Training,
-    catalogue: Catalogue,
-    folder: Path,
-    pretrained: Path | None = None,
-    world: World | None = None,
-    *,
-    save_minutes: float = 10.0,
-) -> None:
-    """Trains the model of one experiment and writes it into `folder`.
+def build(chosen: ModelSettings, dataset: Dataset) -> Recommender:
+    """The untrained network, on the device of the sequences; initial weights come from torch's global generator."""
+    inputs = ModelInputs(len(dataset.item_ids), dataset.features)
+    network = MODELS[chosen.model].network_class()(inputs, chosen.settings, chosen.trainer)
+    return network.to(dataset.sequences.items_A.device)
 
-    A training that was killed is continued from its last checkpoint by calling this again.
 
-    Args:
-        experiment: named in config.json; its seed decides all draws.
-        model_name: the variant's model.
-        settings: of the training.
-        catalogue: what is trained on.
-        folder: of the trained model.
-        pretrained: folder of a pre-trained item encoder to start from; it is not needed afterwards.
-        world: the processes that share it; None for this one alone.
-        save_minutes: time between checkpoints; there is one after each epoch besides.
-
-    Raises:
-        CheckpointError: the checkpoint of an interrupted training is damaged, or pre-trained weights do not fit.
-    """
-    world = world or World(catalogue.sequences.items_A.device)
-    model, transferred = untrained(experiment.seed, model_name, settings, catalogue, pretrained)
-    config = Config(
-        asdict(experiment),
-        model_name,
-        settings.model_dump(),
-        len(catalogue.item_ids),
-        catalogue.inputs,
-        asdict(transferred) if transferred else None,
-    )
-    state = _fit(model, settings, experiment.seed, catalogue, folder, config, world, save_minutes)
-    if not world.leads:
-        return
-    rows = {name: [row[name] for row in state.history] for name in SCHEMAS["history"].names}
-    write_table(folder / "history.parquet", pa.table(rows), SCHEMAS["history"])
-    write_json(folder / "config.json", asdict(config))
+def write(folder: Path, config: Config, state: TrainingState) -> None:
+    """Writes a trained model from the final state of its training."""
+    columns = {name: [row.get(name) for row in state.history] for name in SCHEMAS["history"].names}
+    write_table(folder / "history.parquet", pa.table(columns), SCHEMAS["history"])
+    write_json(folder / NAME, config.model_dump())
     write_weights(folder, state.model, LAST)
-    write_weights(folder, state.best)
-    Checkpoint(folder, asdict(config)).remove()
-
-
-def untrained(
-    seed: int, model_name: str, settings: Training, catalogue: Catalogue, pretrained: Path | None
-) -> tuple[Recommender, Transfer | None]:
-    """The model as training finds it, and what it took from pre-trained weights; errors as in `train`."""
-    seed_everything(seed, 0)
-    model = build(model_name, catalogue, settings)
-    return model, _start_from(pretrained, model, settings, catalogue) if pretrained else None
-
-
-def _start_from(pretrained: Path, model: Recommender, settings: Training, catalogue: Catalogue) -> Transfer:
-    if not isinstance(model, MMSRec):
-        raise CheckpointError(
-            "This model has no item encoder, so it cannot start from pre-trained weights.",
-            where=pretrained,
-            expected="the model mmsrec",
-            found=type(model).__name__,
-            fix="Leave out the pre-training of this variant.",
-        )
-    return transfer(pretrained, model.encoder, settings, catalogue.encoder_digests)
-
-
-def _fit(
-    model: Recommender,
-    settings: Training,
-    seed: int,
-    catalogue: Catalogue,
-    folder: Path,
-    config: Config,
-    world: World,
-    save_minutes: float,
-) -> State:
-    sequences = catalogue.sequences
-    if isinstance(model, CountedRecommender):
-        model.fit(sequences, sequences.ends(HELD_OUT))
-        return State(model=model.state_dict(), best=model.state_dict())
-    return finetune(model, sequences, settings, seed, folder, asdict(config), world, save_minutes=save_minutes)
+    write_weights(folder, state.result)
 
 
 def read_config(folder: Path) -> Config:
     """The config.json of a trained model.
 
     Raises:
-        ArtifactError: it is missing or is not one.
+        ArtifactError: the file is missing.
+        CheckpointError: it is not JSON, or a key is unknown, missing or of the wrong type.
     """
-    try:
-        return Config(**read_json(folder / "config.json"))
-    except TypeError as error:
-        raise ArtifactError(
-            "A model's config.json does not have the expected keys.",
-            where=folder / "config.json",
-            expected=", ".join(Config.__dataclass_fields__),
-            found=error,
-            fix="Train the model again.",
-        ) from error
+    return read_config_file(folder, Config, FIX)
 
 
-def load(folder: Path, catalogue: Catalogue) -> Recommender:
-    """A trained model in evaluation mode, for the catalogue that it was trained on.
+def load(folder: Path, dataset: Dataset) -> Recommender:
+    """A trained model in evaluation mode, on the device of the data set's sequences.
+
+    Args:
+        folder: of the trained model.
+        dataset: must have the inputs that the model was trained on.
 
     Raises:
         ArtifactError: a file is missing.
-        CheckpointError: the catalogue is another one, or the weights do not fit.
+        CheckpointError: the configuration, the inputs or the weights do not fit.
     """
     config = read_config(folder)
-    if config.inputs != catalogue.inputs:
-        changed = sorted(
-            name
-            for name in config.inputs.keys() | catalogue.inputs
-            if config.inputs.get(name) != catalogue.inputs.get(name)
-        )
+    _check_inputs(folder, config, dataset)
+    model = build(_settings_of(folder, config), dataset)
+    load_weights(model, folder)
+    return model.eval()
+
+
+def _check_inputs(folder: Path, config: Config, dataset: Dataset) -> None:
+    names = config.inputs.keys() | dataset.inputs.keys()
+    changed = sorted(name for name in names if config.inputs.get(name) != dataset.inputs.get(name))
+    if changed:
         raise CheckpointError(
-            "A model was trained on other inputs than these.",
+            "A model was trained on other inputs.",
             where=folder,
             expected=f"the {', '.join(changed)} that it was trained on",
             found="another content",
-            fix="Train the model again.",
+            fix=FIX,
         )
-    model = build(config.model, catalogue, Training(**config.settings))
-    load_weights(model, folder)
-    return model.eval()
+
+
+def _settings_of(folder: Path, config: Config) -> ModelSettings:
+    """The model's settings and the trainer's, checked by today's classes."""
+    path = folder / NAME
+    if config.model not in MODELS:
+        raise CheckpointError(
+            "A stored model is unknown to this version of mmsrec.",
+            where=f"{path}: model",
+            expected=f"one of {', '.join(MODELS)}",
+            found=config.model,
+            fix=FIX,
+        )
+    return ModelSettings(
+        config.model,
+        parse_config(json.dumps(config.settings), MODELS[config.model].settings, path, FIX, "settings"),
+        parse_config(json.dumps(config.trainer), Trainer, path, FIX, "trainer"),
+    )

@@ -1,238 +1,97 @@
-"""Training on a domain: AdamW, early stopping on validation Recall@10, checkpoints between steps (Section 4.2.4)."""
+"""Training on a domain: the next item is predicted; validation Recall@10 stops the training (Section 4.2.4)."""
 
-import logging
-import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.profiler import record_function
 
-from mmsrec.errors import TrainingError
 from mmsrec.evaluation.metrics import metrics
 from mmsrec.evaluation.ranks import rank
 from mmsrec.models.recommender import TrainedRecommender
-from mmsrec.nn.threads import in_threads
 from mmsrec.nn.user_sequences import Sequences
-from mmsrec.progress import progress
-from mmsrec.settings.experiments import Training
+from mmsrec.settings.trainer import Trainer
 from mmsrec.training.batches import Batches, Step
-from mmsrec.training.checkpoint import Checkpoint, State, on_cpu
-from mmsrec.training.distributed import World
-from mmsrec.training.runtime import seeded_dropout
-
-logger = logging.getLogger(__name__)
+from mmsrec.training.checkpoint import Checkpoint, TrainingState
+from mmsrec.training.distributed import Processes
+from mmsrec.training.loop import Loop, Validation
+from mmsrec.training.next_item_step import adamw, train_step
 
 VALIDATION = 2  # place of the validation item, counted from the end of a sequence
 METRIC = "recall@10"
+SUMMED = ("sequences", "positions", "useful", "computed")  # attributes of `Step`
 
 
 def finetune(
     model: TrainedRecommender,
     sequences: Sequences,
-    settings: Training,
+    trainer: Trainer,
     seed: int,
     folder: Path,
     key: Mapping[str, object],
-    world: World | None = None,
+    processes: Processes | None = None,
     *,
     save_minutes: float = 10.0,
-) -> State:
-    """Trains until the validation metric has not risen for `patience` epochs, or for `max_epochs`.
+) -> TrainingState:
+    """Trains until validation Recall@10 has not risen for `patience` epochs, or for `max_epochs`.
 
-    A run that was killed goes on after the last step that was saved and ends with the weights of an unbroken one.
+    A killed training continues from its newest checkpoint and ends with the weights of an uninterrupted one.
 
     Args:
-        model: on the device of the sequences, the same in every process; ends with the best weights.
-        sequences: of all users.
-        settings: of the training.
+        model: on the device of the sequences, the same in every process; it ends with the best weights.
+        sequences: all users' items.
+        trainer: settings of the training.
         seed: of dropout, batches, masks and negatives.
-        folder: where the checkpoint lives, the same for all processes.
-        key: what the result depends on; a checkpoint of another key is not continued.
-        world: the processes; None for this one alone.
-        save_minutes: time between checkpoints; there is one after each epoch besides.
+        folder: holds the checkpoints, the same for all processes.
+        key: everything that the result depends on; a checkpoint of another key is not continued.
+        processes: the processes of the training; None for this one alone.
+        save_minutes: time between checkpoints; every epoch ends with another one.
 
     Returns:
-        The final state: `model` the last weights, `best` those of the best epoch, `history` one row an epoch.
+        The final state; its history has the columns of `artifacts.SCHEMAS["history"]`.
 
     Raises:
-        CatalogueError: no sequence is long enough to be trained on.
+        DataError: no sequence is long enough for training.
         CheckpointError: the checkpoint of an interrupted training is damaged.
-        TrainingError: the loss has become infinite or no number.
+        TrainingError: the loss is not finite.
     """
-    world = world or World(sequences.items_A.device)
-    run = _Run(model, sequences, settings, seed, Checkpoint(folder, key), world, 60 * save_minutes)
-    state = run.state
-    while state.epoch <= settings.max_epochs and state.epoch - 1 - state.best_epoch < settings.patience:
-        run.epoch()
-    model.load_state_dict(state.best)
-    return state
+    processes = processes or Processes(sequences.items_A.device)
+    batches, optimizer = Batches(sequences, model, trainer), adamw(model, trainer)
+
+    def step(batch: Step, epoch: int, number: int) -> dict[str, float]:
+        loss = train_step(model, optimizer, batch, trainer, (seed, epoch, number), processes)
+        return {"loss": loss, **{name: getattr(batch, name) for name in SUMMED}}
+
+    return Loop(
+        model=model,
+        optimizer=optimizer,
+        max_epochs=trainer.max_epochs,
+        steps_per_epoch=-(-len(batches) // trainer.batch_size),
+        batches=partial(batches.steps, seed),
+        step=step,
+        row=_row,
+        learning_rate=lambda epoch: trainer.learning_rate,
+        unit="sequences",
+        size=len(batches),
+        checkpoint=Checkpoint(folder, key),
+        processes=processes,
+        save_seconds=60 * save_minutes,
+        validation=Validation(METRIC, lambda: validation_metric(model, sequences, processes), trainer.patience),
+    ).run()
 
 
-class _Run:
-    """The model, its optimiser and where their training stands, in one of the processes."""
-
-    def __init__(
-        self,
-        model: TrainedRecommender,
-        sequences: Sequences,
-        settings: Training,
-        seed: int,
-        checkpoint: Checkpoint[State],
-        world: World,
-        save_seconds: float,
-    ) -> None:
-        self._model, self._sequences, self._settings, self._seed = model, sequences, settings, seed
-        self._checkpoint, self._world, self._save_seconds = checkpoint, world, save_seconds
-        self._batches = Batches(sequences, model, settings)
-        self._optimizer = adamw(model, settings)
-        self.state = checkpoint.load() or State()
-        if self.state.model:
-            model.load_state_dict(self.state.model)
-            self._optimizer.load_state_dict(self.state.optimizer)
-            logger.info("continuing in epoch %d after step %d", self.state.epoch, self.state.step)
-        # None may write, and so remove, a checkpoint before all have read theirs.
-        world.wait()
-
-    def epoch(self) -> None:
-        """What is left of the epoch in progress, its validation and its row of the history."""
-        state = self.state
-        totals = state.totals or {"loss": 0.0, "sequences": 0, "positions": 0, "useful": 0, "computed": 0}
-        saved = time.monotonic()
-        started = saved - state.seconds
-        self._model.train()
-        options = {"initial": totals["sequences"], "disable": not self._world.leads}
-        with progress(f"epoch {state.epoch}", len(self._batches), "sequences", **options) as bar:
-            for step in self._batches.steps(self._seed, state.epoch, state.step):
-                key = (self._seed, state.epoch, state.step)
-                totals["loss"] += train_step(self._model, self._optimizer, step, self._settings, key, self._world)
-                for name in ("sequences", "positions", "useful", "computed"):
-                    totals[name] += getattr(step, name)
-                bar.update(step.sequences)
-                state.step, state.totals, state.seconds = state.step + 1, totals, time.monotonic() - started
-                if time.monotonic() - saved > self._save_seconds:
-                    self._save()
-                    saved = time.monotonic()
-        self._close(totals, started)
-
-    def _close(self, totals: Mapping[str, float], started: float) -> None:
-        state, trained = self.state, self.state.seconds
-        loss = totals["loss"] / totals["positions"]
-        if not math.isfinite(loss):
-            raise TrainingError(
-                "The loss is no longer a finite number.",
-                where=f"epoch {state.epoch}",
-                found=loss,
-                fix="Lower learning_rate or clip_norm, or raise temperature.",
-            )
-        metric = validation_metric(self._model, self._sequences, self._world)
-        row = {
-            "epoch": state.epoch,
-            "loss": loss,
-            METRIC: metric,
-            "learning_rate": self._optimizer.param_groups[0]["lr"],
-            "seconds": time.monotonic() - started,
-            "positions": totals["positions"],
-            "efficiency": totals["useful"] / totals["computed"],
-        }
-        state.history.append(row)
-        if metric > state.best_metric:
-            state.best, state.best_metric, state.best_epoch = on_cpu(self._model.state_dict()), metric, state.epoch
-        if self._world.leads:
-            logger.info(
-                "epoch %d: loss %.4f, validation Recall@10 %.4f, %.1f s of training and %.1f s of validation",
-                *(state.epoch, row["loss"], metric, trained, row["seconds"] - trained),
-            )
-        state.epoch, state.step, state.totals, state.seconds = state.epoch + 1, 0, {}, 0.0
-        self._save()
-
-    def _save(self) -> None:
-        self.state.model = on_cpu(self._model.state_dict())
-        self.state.optimizer = self._optimizer.state_dict()
-        if self._world.leads:
-            self._checkpoint.save(self.state, self._done())
-
-    def _done(self) -> int:
-        steps = -(-len(self._batches) // self._settings.batch_size)
-        return (self.state.epoch - 1) * (steps + 1) + self.state.step
+def _row(sums: Mapping[str, float]) -> dict[str, float]:
+    return {
+        "loss": sums["loss"] / sums["positions"],
+        "positions": sums["positions"],
+        "efficiency": sums["useful"] / sums["computed"],
+    }
 
 
-def adamw(model: TrainedRecommender, settings: Training) -> torch.optim.Optimizer:
-    """The optimiser of a training."""
-    return torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-
-
-def train_step(
-    model: TrainedRecommender,
-    optimizer: torch.optim.Optimizer,
-    step: Step,
-    settings: Training,
-    key: tuple[int, ...],
-    world: World,
-) -> float:
-    """One step of the optimiser on the mean loss of the step's predictions; returns their summed loss.
-
-    The catalogue is computed once and its gradient gathered over the groups before it is propagated: memory grows with
-    a group and with the catalogue, not with the batch. Processes, and on a CPU the threads of each, share the groups; a
-    group's dropout hangs on its place in the step, so that their number changes no more than the order of a sum.
-
-    Args:
-        model: in training mode.
-        optimizer: of its weights.
-        step: the same in every process.
-        settings: of the training.
-        key: of dropout, together with a group's place.
-        world: the processes.
-    """
-    optimizer.zero_grad(set_to_none=True)
-    with record_function("item table"), seeded_dropout(world.device, *key, 0):
-        catalogue = model.catalogue(step.items_K)
-    leaves = tuple(tensor.detach().requires_grad_(tensor.requires_grad) for tensor in catalogue)
-    sources = [tensor for tensor in (*model.parameters(), *leaves) if tensor.requires_grad]
-
-    def computed(place: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
-        with record_function("forward"), seeded_dropout(world.device, *key, place + 1):
-            loss = model.loss(leaves, step.groups[place])
-        with record_function("backward"):
-            return loss.detach(), torch.autograd.grad(loss / step.positions, sources, allow_unused=True)
-
-    total = torch.zeros((), device=world.device, dtype=torch.float64)
-    for loss, gradients in in_threads(computed, range(world.rank, len(step.groups), world.size), world.device):
-        total += loss
-        _gather(sources, gradients)
-    with record_function("item table, backward"):
-        _propagate(catalogue, leaves)
-    with record_function("sum over processes"):
-        world.sum_gradients(model)
-    with record_function("optimiser"):
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-        optimizer.step()
-    return float(world.sum_(total))
-
-
-def _gather(sources: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
-    """Adds a group's gradients to those of the groups before it."""
-    for source, gradient in zip(sources, gradients, strict=True):
-        if gradient is not None:
-            # What autograd returns may share memory with another gradient.
-            source.grad = gradient.clone() if source.grad is None else source.grad.add_(gradient)
-
-
-def _propagate(catalogue: tuple[Tensor, ...], leaves: tuple[Tensor, ...]) -> None:
-    """Passes the gradients that the groups left at the catalogue's copies on to the weights."""
-    reached = [pair for pair in zip(catalogue, leaves, strict=True) if pair[1].grad is not None]
-    if reached:
-        torch.autograd.backward([tensor for tensor, _ in reached], [leaf.grad for _, leaf in reached])
-
-
-def validation_metric(model: TrainedRecommender, sequences: Sequences, world: World) -> float:
-    """Recall@10 of the validation items, among all items; ranked in the leading process."""
-    value = torch.zeros((), dtype=torch.float64, device=world.device)
-    if world.leads:
+def validation_metric(model: TrainedRecommender, sequences: Sequences, processes: Processes) -> float:
+    """Recall@10 of the validation items among all items; the leading process computes it for all."""
+    value = torch.zeros((), dtype=torch.float64, device=processes.device)
+    if processes.leads:
         ranks = rank(model, sequences, VALIDATION)
         value += metrics(ranks.rank_U.numpy(), ranks.ties_U.numpy(), [10])[METRIC]
-    return float(world.sum_(value))
+    return float(processes.sum_(value))

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: to which parts, which operators, and how well its matrix products run."""
+"""A profile of training steps: time by part, time by operator, and the speed of matrix products."""
 
 import itertools
 import os
@@ -15,62 +15,72 @@ from mmsrec.errors import TrainingError
 from mmsrec.models.recommender import Recommender, TrainedRecommender
 from mmsrec.nn.item_encoder import PRECISIONS
 from mmsrec.nn.user_sequences import Sequences
-from mmsrec.settings.experiments import Training
+from mmsrec.settings.trainer import Trainer
 from mmsrec.training.batches import Batches, Step
-from mmsrec.training.distributed import World
-from mmsrec.training.next_item import adamw, train_step
+from mmsrec.training.distributed import Processes
+from mmsrec.training.next_item_step import adamw, train_step
 
-# The batch is labelled here, the others in `train_step`.
+# The label of the batch is set here, the others in `train_step`.
 PARTS = ("batch", "item table", "forward", "backward", "item table, backward", "sum over processes", "optimiser")
 OPERATORS = 12
 MATRIX_PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 PEAK_SIZE, PEAK_ROUNDS = 2048, 3
-PEAK_PRODUCTS = {"cpu": 1, "cuda": 64}  # of a round: on a GPU one is over sooner than it is waited for
+PEAK_PRODUCTS = {"cpu": 1, "cuda": 64}  # per round: a single product is too short to time on a GPU
 
 
 def profile_steps(
-    model: Recommender, sequences: Sequences, settings: Training, seed: int, count: int, world: World | None = None
+    model: Recommender,
+    sequences: Sequences,
+    trainer: Trainer,
+    seed: int,
+    count: int,
+    processes: Processes | None = None,
 ) -> str:
-    """Times some steps without a profiler, then looks into one more with torch's, in one thread.
+    """Times some steps without a profiler, then records another one with torch's profiler, in one thread.
 
     Args:
         model: untrained, on the device of the sequences, the same in every process.
         sequences: of all users.
-        settings: of the training.
+        trainer: settings of the training.
         seed: of dropout, batches, masks and negatives.
-        count: steps that are timed, after one that is not.
-        world: the processes; None for this one alone.
+        count: number of timed steps; an untimed one precedes them.
+        processes: the processes; None for this one alone.
 
     Returns:
-        Tables as text. Their seconds are those of this process; on a GPU, those of its kernels.
+        Tables as text, with seconds of this process; on a GPU, with seconds of its kernels.
 
     Raises:
-        CatalogueError: no sequence is long enough to be trained on.
-        TrainingError: the model is fitted by counting.
+        DataError: no sequence is long enough for training.
+        TrainingError: the model is fitted by counting, without steps.
     """
     if not isinstance(model, TrainedRecommender):
-        raise TrainingError("A model that counts has no steps.", found=type(model).__name__)
-    world = world or World(sequences.items_A.device)
-    run = _run(model.train(), sequences, settings, seed, world)
+        raise TrainingError(
+            "A model that counts has no steps to profile.",
+            expected="a model that is trained by gradient descent",
+            found=type(model).__name__,
+            fix="Profile another variant.",
+        )
+    processes = processes or Processes(sequences.items_A.device)
+    run = _run(model.train(), sequences, trainer, seed, processes)
     next(run)
     started = time.perf_counter()
     steps = list(itertools.islice(run, count))
-    rates = _rates(steps, time.perf_counter() - started, settings)
-    # Otherwise the profiler reports on itself, and that a machine without a GPU has none is an error to it.
+    rates = _rates(steps, time.perf_counter() - started, trainer)
+    # Silences Kineto, which logs an error on machines without a GPU.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    on_gpu = world.device.type == "cuda"
+    on_gpu = processes.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
     with _one_thread():
         with profile(activities=activities, with_flops=True) as recorded, record_function("step"):
             next(run)
         calls = _calls(recorded, on_gpu)
-        products = _products(calls, settings, world)
+        products = _products(calls, trainer, processes)
     return "\n\n".join([rates, _table(calls, "part"), _table(calls, "operator"), products])
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """A CPU's operations one after another, so that their seconds add up."""
+    """Runs a CPU's operations one after another, so that their seconds add up."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -80,32 +90,32 @@ def _one_thread() -> Iterator[None]:
 
 
 def _run(
-    model: TrainedRecommender, sequences: Sequences, settings: Training, seed: int, world: World
+    model: TrainedRecommender, sequences: Sequences, trainer: Trainer, seed: int, processes: Processes
 ) -> Iterator[Step]:
-    """Trains without end on whole batches: what is left for the last step of an epoch would tell little."""
-    batches, optimizer = Batches(sequences, model, settings), adamw(model, settings)
+    """Trains endlessly on full batches; the smaller last batch of an epoch is left out."""
+    batches, optimizer = Batches(sequences, model, trainer), adamw(model, trainer)
     steps = itertools.chain.from_iterable(batches.steps(seed, epoch) for epoch in itertools.count(1))
-    whole = (step for step in steps if step.sequences == min(len(batches), settings.batch_size))
+    whole = (step for step in steps if step.sequences == min(len(batches), trainer.batch_size))
     for number in itertools.count():
         with record_function("batch"):
             step = next(whole)
-        train_step(model, optimizer, step, settings, (seed, number), world)
+        train_step(model, optimizer, step, trainer, (seed, number), processes)
         yield step
 
 
-def _rates(steps: Sequence[Step], seconds: float, settings: Training) -> str:
+def _rates(steps: Sequence[Step], seconds: float, trainer: Trainer) -> str:
     sequences, positions, useful, computed = (
         sum(getattr(step, name) for step in steps) for name in ("sequences", "positions", "useful", "computed")
     )
     return (
-        f"{len(steps)} steps of {steps[0].sequences:,} sequences in {settings.precision}, {seconds / len(steps):.3f} s "
+        f"{len(steps)} steps of {steps[0].sequences:,} sequences in {trainer.precision}, {seconds / len(steps):.3f} s "
         f"each\n{sequences / seconds:,.0f} sequences/s, {positions / seconds:,.0f} predictions/s, "
-        f"{useful / computed:.1%} of the places that attention sees hold an item"
+        f"{useful / computed:.1%} of the positions in attention hold an item"
     )
 
 
 def _calls(recorded: profile, on_gpu: bool) -> pl.DataFrame:
-    """What each call took itself, without those that it made; on a GPU, the kernels that it launched."""
+    """The own time of each call, without the calls inside it; on a GPU, the time of the kernels that it launched."""
     events = [event for event in recorded.events() if event.device_type == DeviceType.CPU]
     calls = pl.DataFrame(
         {
@@ -138,20 +148,20 @@ def _table(calls: pl.DataFrame, by: str) -> str:
     )
 
 
-def _products(calls: pl.DataFrame, settings: Training, world: World) -> str:
-    """Those inside fused attention are not among them: the profiler counts no operations there."""
+def _products(calls: pl.DataFrame, trainer: Trainer, processes: Processes) -> str:
+    """The speed of matrix products; products inside fused attention are missing, the profiler does not count them."""
     products = calls.filter(pl.col("operator").is_in(MATRIX_PRODUCTS))
     flops, seconds, total = products["flops"].sum(), products["seconds"].sum(), calls["seconds"].sum()
-    peak = matmul_peak(PRECISIONS[settings.precision], world.device)
+    peak = matmul_peak(PRECISIONS[trainer.precision], processes.device)
     return (
         f"matrix products: {flops / 1e9:.1f} GFLOP in {seconds / total:.1%} of the step, {flops / seconds / 1e9:,.1f} "
         f"GFLOP/s, {flops / seconds / peak:.1%} of the peak; over the whole step {flops / total / peak:.1%}\n"
-        f"peak: {peak / 1e9:,.1f} GFLOP/s, measured now on {PEAK_SIZE} x {PEAK_SIZE} matrices in {settings.precision}"
+        f"peak: {peak / 1e9:,.1f} GFLOP/s, measured on {PEAK_SIZE} x {PEAK_SIZE} matrices in {trainer.precision}"
     )
 
 
 def matmul_peak(precision: torch.dtype, device: torch.device) -> float:
-    """Operations a second of a large matrix product, in the best of some rounds."""
+    """Operations per second of a large matrix product, in the fastest of some rounds."""
     first, second = (torch.randn(PEAK_SIZE, PEAK_SIZE, device=device).to(precision) for _ in range(2))
     product, best, count = first @ second, float("inf"), PEAK_PRODUCTS[device.type]
     for _ in range(PEAK_ROUNDS):

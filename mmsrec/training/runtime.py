@@ -1,4 +1,4 @@
-"""What a process that computes with torch sets once: device, denormals, memory allocation, determinism, seeds."""
+"""Settings of a process that computes with torch: device, denormals, memory allocation, determinism, seeds."""
 
 import ctypes
 import os
@@ -18,36 +18,36 @@ _KEPT_BYTES = 1 << 30
 
 def start(device: str = "auto") -> torch.device:
     """Prepares this process and returns the device: `auto` is the first GPU if there is one, else the CPU."""
-    # Numbers below 1e-38 carry no information here, and the processor handles each by a slow trap.
+    # Numbers below 1e-38 carry no information here, and a processor computes with them slowly.
     torch.set_flush_denormal(True)
     if sys.platform == "linux":
-        # Without this, glibc returns every large tensor to the system and takes a page fault for each page of the next.
+        # By default glibc returns every large tensor to the system, and the next one costs a page fault for each page.
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-    # oneDNN keeps what it made for the last 1,024 shapes, activations-sized scratch included; ours are some hundreds.
+    # oneDNN caches scratch memory for the last 1,024 shapes; a training has some hundreds.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-        # Every empty tensor would be filled, to make it plain when one is read before it is written.
+        # Deterministic mode fills every empty tensor, which only helps to find reads of unwritten memory.
         torch.utils.deterministic.fill_uninitialized_memory = False
     return chosen
 
 
 def seed_everything(*key: int) -> None:
-    """Seeds torch's global generators, which initial weights and dropout draw from.
+    """Seeds torch's global generators, from which initial weights and dropout are drawn.
 
-    The key holds what a state depends on, such as a seed, an epoch and a step: an interrupted run is continued by
-    seeding again, with no generator's state to be kept.
+    The key holds numbers such as a seed, an epoch and a step. A continued training seeds again with the same key, so
+    a checkpoint stores no generator's state.
     """
     torch.manual_seed(_state(key, 0))
 
 
 @contextmanager
 def seeded_dropout(device: torch.device, *key: int) -> Iterator[None]:
-    """Within it this thread's dropout is decided by the key, as above; on a GPU, that of all threads."""
+    """Seeds dropout inside the context by a key (see `seed_everything`): in this thread, or on a GPU in all threads."""
     if device.type != "cpu":
         seed_everything(*key)
         yield
@@ -57,7 +57,7 @@ def seeded_dropout(device: torch.device, *key: int) -> Iterator[None]:
 
 
 def generator_of(*key: int) -> torch.Generator:
-    """A generator on the CPU for batches, masks and negatives, seeded by a key as above."""
+    """A generator on the CPU for batches, masks and negatives, seeded by a key (see `seed_everything`)."""
     return torch.Generator().manual_seed(_state(key, 1))
 
 

@@ -1,8 +1,7 @@
-"""Fine-tuning starts from pre-trained weights: every tensor of either side is accounted for."""
+"""Fine-tuning that starts from a pre-trained item encoder: no tensor on either side is left out silently."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,14 +11,15 @@ from mmsrec.errors import CheckpointError
 from mmsrec.files import sha256
 from mmsrec.models.mmsrec_settings import ItemEncoderSettings
 from mmsrec.nn.item_encoder import ItemEncoder
+from mmsrec.settings.row import Frozen
 from mmsrec.training.encoder_folder import PretrainedConfig, read_pretrained_config
 from mmsrec.training.weights import NAME, read_weights
 
 logger = logging.getLogger(__name__)
 
-# What sequences need and single items do not.
+# Tensors that sequences need and single items do not.
 NEW = frozenset({"embedding.position.weight"})
-# The tensors that serve one modality; a variant without it leaves them unused.
+# Tensors that serve one modality; a variant without that modality does not load them.
 OF_MODALITY = (
     "embedding.whiten.{}.mean",
     "embedding.whiten.{}.matrix",
@@ -33,15 +33,14 @@ OF_MODALITY = (
 )
 
 
-@dataclass(frozen=True)
-class Transfer:
-    """What became of the tensors.
+class Transfer(Frozen):
+    """The tensors that were loaded and those that were not, by name.
 
     Attributes:
-        weights: SHA-256 of the pre-trained weights.
-        loaded: taken from them.
-        new: of the item encoder, drawn at random: positions, and what pre-training never reached.
-        unused: of the pre-trained weights, for modalities that the item encoder does not read.
+        weights: SHA-256 of the file of pre-trained weights.
+        loaded: tensors of the item encoder that came from the file.
+        new: tensors of the item encoder with random values: positions, and tensors that pre-training left untrained.
+        unused: tensors of the file that serve modalities which the item encoder does not read.
     """
 
     weights: str
@@ -53,44 +52,45 @@ class Transfer:
 def transfer(
     folder: Path, encoder: ItemEncoder, settings: ItemEncoderSettings, encoder_digests: Mapping[str, str]
 ) -> Transfer:
-    """Loads pre-trained weights into an item encoder.
+    """Loads pre-trained weights into an item encoder; an error leaves it unchanged.
 
     Args:
         folder: of the pre-trained item encoder.
-        encoder: to be loaded into.
-        settings: that it was built from.
-        encoder_digests: identity of the frozen encoder behind its features, by modality.
+        encoder: receives the weights.
+        settings: that `encoder` was built from.
+        encoder_digests: identity of the frozen encoder that made the features, by modality.
 
     Raises:
         ArtifactError: a file of the folder is missing.
-        CheckpointError: a modality, a frozen encoder, a setting or a tensor does not fit, or the file is damaged.
+        CheckpointError: the configuration, a modality, a frozen encoder, a setting or a tensor does not fit, or the
+            file is damaged.
     """
     config = read_pretrained_config(folder)
     _check_modalities(folder, config, encoder_digests)
-    if config.settings["heads"] != settings.heads:
-        raise _misfit(folder, "heads", config.settings["heads"], settings.heads)
-    found, wanted = read_weights(folder), encoder.state_dict()
-    new = sorted(wanted.keys() & (NEW | set(config.untrained)))
-    loaded = sorted(wanted.keys() - set(new))
-    unused = sorted(found.keys() - wanted.keys())
+    if config.settings.heads != settings.heads:
+        raise _misfit(folder, "heads", config.settings.heads, settings.heads)
+    found, own = read_weights(folder), encoder.state_dict()
+    new = sorted(own.keys() & (NEW | set(config.untrained)))
+    loaded = sorted(own.keys() - set(new))
+    unused = sorted(found.keys() - own.keys())
     for name in loaded:
         source = found.get(_source(name))
-        if source is None or source.shape != wanted[name].shape:
-            raise _misfit(folder, name, _shape(source), _shape(wanted[name]))
+        if source is None or source.shape != own[name].shape:
+            raise _misfit(folder, name, _shape(source), _shape(own[name]))
     absent = config.widths.keys() - encoder_digests.keys()
-    needless = {name.format(modality) for name in OF_MODALITY for modality in absent}
-    for name in set(unused) - needless:
+    allowed = {name.format(modality) for name in OF_MODALITY for modality in absent}
+    for name in set(unused) - allowed:
         raise _misfit(folder, name, _shape(found[name]), "no such tensor")
     with torch.no_grad():
         for name in loaded:
-            wanted[name].copy_(found[_source(name)])
+            own[name].copy_(found[_source(name)])
     logger.info("pre-trained %s: %d tensors loaded", config.name, len(loaded))
     logger.info("new: %s; unused: %s", ", ".join(new) or "none", ", ".join(unused) or "none")
-    return Transfer(sha256(folder / NAME), loaded, new, unused)
+    return Transfer(weights=sha256(folder / NAME), loaded=loaded, new=new, unused=unused)
 
 
 def _source(name: str) -> str:
-    """The pre-trained tensor that one begins as: two towers of their own begin as the same transformer."""
+    """The pre-trained tensor that a tensor is loaded from; two separate towers start from one transformer."""
     return name.replace("item_transformer.", "transformer.", 1)
 
 
@@ -102,15 +102,15 @@ def _check_modalities(folder: Path, config: PretrainedConfig, encoder_digests: M
                 where=folder,
                 expected=f"one of {', '.join(config.widths)}",
                 found=modality,
-                fix="Take the modality out of the variant, or leave out its pre-training.",
+                fix="Remove the modality or the key pretrained from the variant.",
             )
         if digest != config.encoder_digest:
             raise CheckpointError(
-                "Pre-training saw features of another frozen encoder.",
+                "Pre-training read features from another frozen encoder.",
                 where=f"{folder}: {modality}",
-                expected=f"features by the encoder {config.encoder} with digest {config.encoder_digest}",
-                found=f"features by an encoder with digest {digest}",
-                fix=f"Let the variant's {modality} come from {config.encoder}, or pre-train with the other encoder.",
+                expected=f"features from the encoder {config.encoder} with digest {config.encoder_digest}",
+                found=f"features from an encoder with digest {digest}",
+                fix=f"Name {config.encoder} as the variant's encoder of {modality}, or pre-train with the other one.",
             )
 
 
@@ -120,8 +120,8 @@ def _misfit(folder: Path, name: str, found: object, expected: object) -> Checkpo
         where=f"{folder / NAME}: {name}",
         expected=expected,
         found=found,
-        fix="Give `pretraining` and `training` the same dim, layers, heads, feedforward and whiten, and features of "
-        "one width.",
+        fix="Give `pretraining` and the model the same dim, layers, heads, feedforward and whiten, and features of "
+        "the same width.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Losses of each step for TensorBoard, where that optional package is installed."""
+"""The losses of each step as TensorBoard events; TensorBoard is an optional package."""
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -8,7 +8,7 @@ from mmsrec.errors import ParamsError
 
 
 def writer(folder: Path) -> Callable[[int, Mapping[str, float]], None]:
-    """A function that writes the losses of a step into a folder.
+    """A function that writes the losses of a step, given its number, into a folder.
 
     Raises:
         ParamsError: TensorBoard is not installed.
@@ -17,7 +17,7 @@ def writer(folder: Path) -> Callable[[int, Mapping[str, float]], None]:
         raise ParamsError(
             "TensorBoard is not installed.",
             where=folder,
-            fix="Install the package tensorboard, or do without: history.parquet has the losses of each epoch.",
+            fix="Install the package tensorboard, or leave out the flag: history.parquet has the losses of each epoch.",
         )
     from torch.utils.tensorboard import SummaryWriter
 

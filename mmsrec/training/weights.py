@@ -11,7 +11,7 @@ from mmsrec.errors import ArtifactError, CheckpointError
 from mmsrec.files import atomic_path
 
 NAME = "weights.safetensors"
-LAST = "last.safetensors"  # of the last epoch, where NAME are those of the best
+LAST = "last.safetensors"  # weights of the last epoch; NAME has those of the best epoch
 
 
 def write_weights(folder: Path, weights: Mapping[str, Tensor], name: str = NAME) -> None:
@@ -39,11 +39,11 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:
-    """Loads a folder's weights into the model that they belong to.
+    """Loads a folder's weights into a model.
 
     Raises:
         ArtifactError: the file is missing.
-        CheckpointError: it is damaged, or its tensors are not those of the model.
+        CheckpointError: it is damaged, or its tensors do not have the names and shapes of the model's.
     """
     weights = read_weights(folder)
     try:

@@ -1,20 +1,20 @@
 import pytest
 import torch
 
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
+from mmsrec.models.dataset import Dataset
 from mmsrec.recommend import recommend
-from mmsrec.training.dataset import Catalogue
 from tests.unit.evaluation.test_ranks import Scripted
 from tests.unit.nn.test_user_sequences import make
 
-CATALOGUE = Catalogue(
+DATASET = Dataset(
     item_ids=["a", "b", "c", "d"], users=["ann", "bob"], sequences=make([0, 1, 2], [3, 0]), features={}, inputs={}
 )
 SCORES = torch.tensor([[9, 5, 6, 8], [0, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]]).float()  # rows: the user's last item
 
 
 def rows(**options):
-    return recommend(Scripted(SCORES), CATALOGUE, **options).select("user", "position", "item_id").rows()
+    return recommend(Scripted(SCORES), DATASET, **options).select("user", "position", "item_id").rows()
 
 
 def test_items_that_a_user_has_are_left_out():
@@ -26,5 +26,5 @@ def test_seen_items_may_be_asked_for():
 
 
 def test_an_unknown_user_is_named():
-    with pytest.raises(CatalogueError, match="eve"):
+    with pytest.raises(DataError, match="eve"):
         rows(users=["eve"])

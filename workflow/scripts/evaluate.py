@@ -11,14 +11,12 @@ from mmsrec.training.runtime import start
 
 
 def main(flags: Namespace) -> None:
-    params, experiment, catalogue = stage.experiment(flags, start(flags.device))
-    model = load(flags.model, catalogue)
+    params, experiment, dataset = stage.experiment(flags, start(flags.device))
+    model = load(flags.model, dataset)
     evaluate(
         model,
-        catalogue.sequences,
+        dataset,
         params.evaluation,
-        users=catalogue.users,
-        item_ids=catalogue.item_ids,
         experiment=experiment,
         ties=params.splits[flags.split].ties,
         output=flags.output,

@@ -8,7 +8,7 @@ from stage import layout
 
 from mmsrec.evaluation.zero_shot import evaluate_retrieval
 from mmsrec.pairs.read import Pairs
-from mmsrec.training.encoder_folder import load_encoder, load_untrained, read_pretrained_config
+from mmsrec.training.encoder_folder import load_pretrained, load_untrained, read_pretrained_config
 from mmsrec.training.runtime import start
 
 
@@ -20,7 +20,7 @@ def main(flags: Namespace) -> None:
     evaluate_retrieval(
         pairs,
         {
-            "pretrained": load_encoder(flags.model).to(device),
+            "pretrained": load_pretrained(flags.model).to(device),
             "untrained": load_untrained(flags.model).to(device),
         },
         {"pretraining": config.name, "encoder": config.encoder, "corpus": flags.corpus},

@@ -13,7 +13,7 @@ from mmsrec.features.encoders import encoder_digest
 from mmsrec.pairs.read import Pairs
 from mmsrec.settings.params import read_params, row_of
 from mmsrec.settings.pretraining import pretraining_settings
-from mmsrec.training.distributed import world
+from mmsrec.training.distributed import processes
 from mmsrec.training.pretrain import pretrain
 from mmsrec.training.runtime import start
 from mmsrec.training.tensorboard import writer
@@ -25,14 +25,14 @@ def main(flags: Namespace) -> None:
     folder = flags.pairs or Path(layout.path(layout.PAIRS, row))
     pairs = Pairs(folder, encoder_digest(params.encoders[row.encoder]))
     observe = writer(flags.tensorboard) if flags.tensorboard else None
-    with world(start(flags.device)) as processes:
+    with processes(start(flags.device)) as group:
         pretrain(
             flags.pretraining,
             row,
             pretraining_settings(params.pretraining, row),
             pairs,
             flags.output,
-            processes,
+            group,
             save_minutes=flags.checkpoint_minutes,
             observe=observe,
         )

@@ -14,8 +14,8 @@ from mmsrec.training.runtime import start
 
 
 def main(flags: Namespace) -> None:
-    _, _, catalogue = stage.experiment(flags, start(flags.device))
-    found = recommend(load(flags.model, catalogue), catalogue, flags.users, flags.top, seen=flags.seen)
+    _, _, dataset = stage.experiment(flags, start(flags.device))
+    found = recommend(load(flags.model, dataset), dataset, flags.users, flags.top, seen=flags.seen)
     titles = pl.read_parquet(flags.items, columns=["item_id", "title"])
     table = found.join(titles, on="item_id", how="left", maintain_order="left")
     with atomic_path(flags.output) as temporary:

@@ -16,13 +16,14 @@ import layout
 
 from mmsrec.errors import MmsrecError, ParamsError
 from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
+from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.params import Params, read_params, row_of
 from mmsrec.settings.plan import Experiment
 
 if TYPE_CHECKING:
     import torch
 
-    from mmsrec.training.dataset import Catalogue
+    from mmsrec.models.dataset import Dataset
 
 Kind = TypeVar("Kind", ShardCorpus, ClipCorpus)
 
@@ -96,25 +97,26 @@ def experiment_parser(description: str | None) -> Parser:
     return arguments
 
 
-def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Params, Experiment, "Catalogue"]:
+def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Params, Experiment, "Dataset"]:
     """The parameters, the experiment that the flags name, and the data set with the features that it reads."""
     # Imported here, because the stages before training need no torch.
     from mmsrec.features.encoders import encoder_digest
-    from mmsrec.training.dataset import FeatureInput, read_catalogue
+    from mmsrec.models.dataset import FeatureInput, read_dataset
 
     params = read_params(flags.params)
     row_of(params.domains, flags.domain, "domains")
     row_of(params.splits, flags.split, "splits")
     variant = row_of(params.variants, flags.variant, "variants")
+    raw = Path(layout.RAW)
     files = {
         modality: FeatureInput(
             flags.features / variant.encoders[modality] / f"{modality}.parquet",
-            encoder_digest(params.encoders[variant.encoders[modality]]),
+            encoder_digest(row := params.encoders[variant.encoders[modality]], vector_tables(row, modality, raw)),
         )
         for modality in variant.modalities
     }
-    catalogue = read_catalogue(flags.items, flags.sequences, files, device)
-    return params, Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed), catalogue
+    dataset = read_dataset(flags.items, flags.sequences, files, device)
+    return params, Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed), dataset
 
 
 def run(action: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:

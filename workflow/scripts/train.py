@@ -1,4 +1,4 @@
-"""Trains the model of one experiment (domain, k-core, variant, seed); continues where a killed training stopped.
+"""Trains the model of one experiment; continues where a killed training stopped.
 
 Under torchrun, its processes share each step.
 """
@@ -8,34 +8,25 @@ from argparse import Namespace
 import stage
 from stage import layout
 
-from mmsrec.training.distributed import world
-from mmsrec.training.model_folder import train, untrained
+from mmsrec.training.distributed import processes
 from mmsrec.training.profile import profile_steps
 from mmsrec.training.runtime import start
+from mmsrec.training.train import train, untrained
 
 
 def main(flags: Namespace) -> None:
-    with world(start(flags.device)) as processes:
-        params, experiment, catalogue = stage.experiment(flags, processes.device)
-        variant = params.variants[flags.variant]
-        settings = params.settings_of(flags.domain, flags.variant)
-        pretrained = flags.pretrained / variant.pretrained if variant.pretrained else None
+    with processes(start(flags.device)) as group:
+        params, experiment, dataset = stage.experiment(flags, group.device)
+        chosen = params.settings_of(flags.domain, flags.variant)
+        name = params.variants[flags.variant].pretrained
+        pretrained = flags.pretrained / name if name else None
         if flags.profile:
-            model, _ = untrained(flags.seed, variant.model, settings, catalogue, pretrained)
-            text = profile_steps(model, catalogue.sequences, settings, flags.seed, flags.profile, processes)
-            if processes.leads:
+            model, _ = untrained(flags.seed, chosen, dataset, pretrained)
+            text = profile_steps(model, dataset.sequences, chosen.trainer, flags.seed, flags.profile, group)
+            if group.leads:
                 print(text)
             return
-        train(
-            experiment,
-            variant.model,
-            settings,
-            catalogue,
-            flags.output,
-            pretrained,
-            processes,
-            save_minutes=flags.checkpoint_minutes,
-        )
+        train(experiment, chosen, dataset, flags.output, pretrained, group, save_minutes=flags.checkpoint_minutes)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmsrec.crawl.images import collect_images, crawl_images, media_urls
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 from mmsrec.settings.crawling import Vision
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import PARAMS, files, ledger, picture, policy, urls
@@ -181,7 +181,7 @@ def test_a_host_that_was_given_up_leaves_its_items_to_the_next(serve: Serve, tmp
 
 def test_two_items_of_one_id_are_an_error(tmp_path: Path) -> None:
     items = pa.table({"item_id": ["a", "a"], "url": ["http://a.example/", "http://b.example/"]})
-    with pytest.raises(CatalogueError, match="share an id"):
+    with pytest.raises(DataError, match="share an id"):
         crawl_images(items, tmp_path, policy())
 
 

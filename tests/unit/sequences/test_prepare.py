@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
-from mmsrec.errors import ArtifactError, CatalogueError
+from mmsrec.errors import ArtifactError, DataError
 from mmsrec.files import read_json
 from mmsrec.sequences.prepare import prepare
 from mmsrec.sequences.split import split
@@ -58,7 +58,7 @@ def test_statistics_are_written_as_a_row_of_table_2(ingested):
 
 
 def test_an_empty_core_says_so(ingested):
-    with pytest.raises(CatalogueError, match="smaller k_core"):
+    with pytest.raises(DataError, match="smaller k_core"):
         run(ingested, 4)
 
 

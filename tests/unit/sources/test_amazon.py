@@ -6,7 +6,7 @@ import random
 import polars as pl
 import pytest
 
-from mmsrec.errors import CatalogueError, ParseError
+from mmsrec.errors import DataError, ParseError
 from mmsrec.sources import amazon
 
 FIELDS = ["title", "description"]
@@ -156,7 +156,7 @@ def test_text_fields_are_joined_in_the_order_asked_for(metadata):
 
 
 def test_an_unknown_text_field_names_the_known_ones(metadata):
-    with pytest.raises(CatalogueError, match="title, description, brand, categories"):
+    with pytest.raises(DataError, match="title, description, brand, categories"):
         read(amazon.items(metadata(*fine(1)), ["title", "reviews"]))
 
 

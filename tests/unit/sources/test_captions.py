@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, read_table
-from mmsrec.errors import ArchiveError, ArtifactError, CatalogueError, ParseError
+from mmsrec.errors import ArchiveError, ArtifactError, DataError, ParseError
 from mmsrec.settings.corpora import CaptionSplit, ClipCorpus
 from mmsrec.sources import captions
 from mmsrec.sources.captions import ingest_clips
@@ -92,7 +92,7 @@ def test_a_split_keeps_or_leaves_what_a_list_names(ingest, split, left):
 
 
 def test_a_split_that_leaves_nothing_is_an_error(ingest):
-    with pytest.raises(CatalogueError, match="no clips"):
+    with pytest.raises(DataError, match="no clips"):
         ingest("c.json", CaptionSplit(exclude="set/c.json"), c__json=msrvtt(SENTENCES))
 
 

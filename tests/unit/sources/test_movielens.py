@@ -5,7 +5,7 @@ import zipfile
 import polars as pl
 import pytest
 
-from mmsrec.errors import ArchiveError, CatalogueError, ParseError
+from mmsrec.errors import ArchiveError, DataError, ParseError
 from mmsrec.sources import movielens
 
 
@@ -93,7 +93,7 @@ def test_another_format_is_an_error(pack):
 
 
 def test_an_unknown_text_field_names_the_known_ones(pack):
-    with pytest.raises(CatalogueError, match="title, genres"):
+    with pytest.raises(DataError, match="title, genres"):
         pl.concat(movielens.items(pack(), ["title", "description"]))
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import polars as pl
 import pytest
 
-from mmsrec.errors import CatalogueError, ParseError
+from mmsrec.errors import DataError, ParseError
 from mmsrec.sources import tables
 
 HEADER = "user,item,timestamp\n"
@@ -111,7 +111,7 @@ def test_parquet_items_may_have_numbers_and_lists(parquet_file):
 
 def test_columns_that_are_missing_are_named(csv_file):
     path = csv_file("item_id,name\n1,Soap\n")
-    with pytest.raises(CatalogueError, match="among name"):
+    with pytest.raises(DataError, match="among name"):
         read(tables.items(path, ["title"]))
     with pytest.raises(ParseError, match="lacks a column") as caught:
         read(tables.items(path, ["name"]))

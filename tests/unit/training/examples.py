@@ -33,6 +33,9 @@ SETTINGS = Training(
     precision="float32",
 )
 
+# One class has the settings of the model and of its trainer.
+TRAINER = SETTINGS
+
 PRETRAINING = Pretraining(
     dim=16,
     layers=2,

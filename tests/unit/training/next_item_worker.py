@@ -8,13 +8,13 @@ from unittest import mock
 import torch
 import torch._dynamo  # the first step of an optimiser imports it, in each process for seconds
 
+from mmsrec.models.dataset import Dataset
 from mmsrec.models.recommender import Features
 from mmsrec.settings.plan import Experiment
 from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS
-from mmsrec.training.dataset import Catalogue
-from mmsrec.training.distributed import World, world
-from mmsrec.training.model_folder import train
+from mmsrec.training.distributed import Processes, processes
+from mmsrec.training.train import train
 from tests.unit.training.examples import SETTINGS, walks
 
 ITEMS, WIDTH = 12, 8
@@ -40,12 +40,12 @@ KILLED_AT = 7
 GROUPS = (8, 24)
 
 
-def catalogue() -> Catalogue:
+def dataset() -> Dataset:
     """Walks over items of two modalities, of which some items lack one."""
     generator = torch.Generator().manual_seed(0)
     vectors = {name: torch.randn(ITEMS, WIDTH, generator=generator) for name in ("vision", "text")}
     present = {"vision": torch.arange(ITEMS) % 3 > 0, "text": torch.arange(ITEMS) % 5 > 0}
-    return Catalogue(
+    return Dataset(
         item_ids=[str(item) for item in range(ITEMS)],
         users=[str(user) for user in range(40)],
         sequences=walks(),
@@ -54,7 +54,7 @@ def catalogue() -> Catalogue:
     )
 
 
-def run(name: str, folder: Path, processes: World, *, dies: bool = False) -> None:
+def run(name: str, folder: Path, processes: Processes, *, dies: bool = False) -> None:
     """Trains into FOLDER/NAME, with a checkpoint after each step."""
     train_step, done = next_item.train_step, []
 
@@ -67,12 +67,12 @@ def run(name: str, folder: Path, processes: World, *, dies: bool = False) -> Non
     with mock.patch.dict(GROUP_POSITIONS, cpu=GROUPS), mock.patch.object(next_item, "train_step", step):
         settings = SCENARIOS[name]
         experiment = Experiment("shop", 3, name, 3)
-        train(experiment, "mmsrec", settings, catalogue(), folder / name, None, processes, save_minutes=0)
+        train(experiment, "mmsrec", settings, settings, dataset(), folder / name, None, processes, save_minutes=0)
 
 
 def main(folder: Path, scenarios: tuple[str, ...], environment: dict[str, str]) -> None:
     os.environ.update(environment)
     torch.set_num_threads(1)
-    with world(torch.device("cpu")) as processes:
+    with processes(torch.device("cpu")) as group:
         for name in scenarios:
-            run(name, folder, processes, dies=name == "killed")
+            run(name, folder, group, dies=name == "killed")

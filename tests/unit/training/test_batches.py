@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmsrec.errors import CatalogueError
+from mmsrec.errors import DataError
 from mmsrec.models.recommender import TrainedRecommender
 from mmsrec.training.batches import Batches, examples
 from mmsrec.training.runtime import generator_of
@@ -95,7 +95,7 @@ def test_a_causal_epoch_predicts_every_trained_action_but_the_first_of_each_user
 
 
 def test_sequences_with_nothing_to_train_on_are_an_error():
-    with pytest.raises(CatalogueError, match="2 users with at most 3 actions"):
+    with pytest.raises(DataError, match="2 users with at most 3 actions"):
         Batches(make([1, 2, 3], [4, 5, 6]), Untrained(), SETTINGS)
 
 

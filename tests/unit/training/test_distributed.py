@@ -13,14 +13,14 @@ from mmsrec.nn.item_encoder import ItemEncoder
 from mmsrec.nn.views import Items, encode_views
 from mmsrec.pairs.read import Pairs
 from mmsrec.training import pretrain_step
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.runtime import seed_everything
 from mmsrec.training.weights import read_weights
 from tests.unit.training import worker
 from tests.unit.training.pairs import batch, corpus
 from tests.unit.training.processes import launch
 
-ALONE = World(torch.device("cpu"))
+ALONE = Processes(torch.device("cpu"))
 
 
 def losses(folder: Path, name: str) -> dict[int, dict[str, float]]:

@@ -14,8 +14,9 @@ from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.training import next_item
 from mmsrec.training.batches import Batches
-from mmsrec.training.distributed import World
-from mmsrec.training.next_item import adamw, finetune, train_step
+from mmsrec.training.distributed import Processes
+from mmsrec.training.next_item import finetune
+from mmsrec.training.next_item_step import adamw, train_step
 from mmsrec.training.runtime import seed_everything, start
 from tests.unit.training.examples import SETTINGS, walks
 
@@ -59,7 +60,7 @@ def test_a_step_has_the_loss_and_the_gradients_of_the_cpu(gpu, settings):
     for device in (torch.device("cpu"), gpu):
         network = model(settings).to(device).train()
         step = next(Batches(sequences(device), network, settings).steps(0, 1))
-        loss = train_step(network, adamw(network, settings), step, settings, (0,), World(device))
+        loss = train_step(network, adamw(network, settings), step, settings, (0,), Processes(device))
         found.append(
             (loss, {name: part.grad.cpu() for name, part in network.named_parameters() if part.grad is not None})
         )

@@ -5,16 +5,19 @@ import torch
 from safetensors.torch import load_file
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
-from mmsrec.errors import ArtifactError, CatalogueError, CheckpointError, FeatureError
+from mmsrec.errors import ArtifactError, CheckpointError, DataError, FeatureError
 from mmsrec.evaluation.evaluate import evaluate
 from mmsrec.features.feature_file import Provenance, write_features
 from mmsrec.files import read_json
+from mmsrec.models.dataset import FeatureInput, read_dataset
 from mmsrec.sequences.prepare import prepare
 from mmsrec.settings.experiments import Evaluation
 from mmsrec.settings.plan import Experiment
-from mmsrec.training.dataset import FeatureInput, read_catalogue
-from mmsrec.training.model_folder import load, train
-from tests.unit.training.examples import SETTINGS
+from mmsrec.settings.trainer import Trainer
+from mmsrec.training.model_folder import load, read_config
+from mmsrec.training.train import train
+from tests.unit.training.examples import SETTINGS, TRAINER
+from tests.unit.training.wrong_configs import MISSING, change_config
 
 CPU = torch.device("cpu")
 EXPERIMENT = Experiment("shop", 3, "text", 1)
@@ -47,19 +50,17 @@ def shop(tmp_path):
     return tmp_path
 
 
-def catalogue(shop, features=True):
-    return read_catalogue(
-        shop / "data", {"text": FeatureInput(shop / "text.parquet", "right")} if features else {}, CPU
-    )
+def dataset(shop, features=True):
+    return read_dataset(shop / "data", {"text": FeatureInput(shop / "text.parquet", "right")} if features else {}, CPU)
 
 
-def test_a_trained_model_is_loaded_as_it_was(shop):
-    train(EXPERIMENT, "mmsrec", SETTINGS, catalogue(shop), shop / "model")
+def test_a_loaded_model_has_the_scores_of_the_trained_one(shop):
+    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / "model")
     histories = torch.tensor([[0, 1, 2]])
-    first, second = (load(shop / "model", catalogue(shop)).scores(histories) for _ in range(2))
+    first, second = (load(shop / "model", dataset(shop)).scores(histories) for _ in range(2))
     assert torch.equal(first, second)
     assert read_json(shop / "model" / "config.json")["experiment"]["variant"] == "text"
-    assert read_table(shop / "model" / "history.parquet", SCHEMAS["history"]).num_rows == SETTINGS.max_epochs
+    assert read_table(shop / "model" / "history.parquet", SCHEMAS["history"]).num_rows == TRAINER.max_epochs
     written = ["config.json", "history.parquet", "last.safetensors", "weights.safetensors"]
     assert sorted(path.name for path in (shop / "model").iterdir()) == written
 
@@ -67,12 +68,12 @@ def test_a_trained_model_is_loaded_as_it_was(shop):
 def test_the_best_and_the_last_weights_are_kept(shop, monkeypatch):
     metrics = iter([0.1, 0.3, 0.2])
     monkeypatch.setattr("mmsrec.training.next_item.validation_metric", lambda *_: next(metrics))
-    train(EXPERIMENT, "mmsrec", SETTINGS, catalogue(shop), shop / "three")
+    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / "three")
     best, last = (load_file(shop / "three" / name) for name in ("weights.safetensors", "last.safetensors"))
     assert not all(torch.equal(best[name], last[name]) for name in best)
 
     metrics = iter([0.1, 0.3])
-    train(EXPERIMENT, "mmsrec", SETTINGS.model_copy(update={"max_epochs": 2}), catalogue(shop), shop / "two")
+    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER.model_copy(update={"max_epochs": 2}), dataset(shop), shop / "two")
     of_two = load_file(shop / "two" / "last.safetensors")
     assert all(torch.equal(best[name], of_two[name]) for name in best)
 
@@ -80,26 +81,82 @@ def test_the_best_and_the_last_weights_are_kept(shop, monkeypatch):
 def test_training_twice_gives_the_same_bytes(shop):
     weights = []
     for folder in ("one", "two"):
-        train(EXPERIMENT, "mmsrec", SETTINGS, catalogue(shop), shop / folder)
+        train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / folder)
         weights.append((shop / folder / "weights.safetensors").read_bytes())
     assert weights[0] == weights[1]
 
 
+def test_the_config_records_the_settings_of_the_model_and_of_the_trainer(shop):
+    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / "model")
+    config = read_config(shop / "model")
+    assert config.settings["objective"] == SETTINGS.objective
+    assert config.trainer == TRAINER.model_dump(include=set(Trainer.model_fields))
+    assert (config.model, config.items, config.pretrained) == ("mmsrec", len(ITEMS), None)
+    assert config.experiment == {"domain": "shop", "k_core": 3, "variant": "text", "seed": 1}
+    assert set(config.inputs) == {"items.parquet", "sequences.parquet", "text.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("extra", 1, "extra"),
+        ("trainer", MISSING, "trainer"),
+        ("items", "8", "items"),
+        ("model", "later", "model"),
+        ("settings.depth", 1, "settings.depth"),
+        ("settings.dim", MISSING, "settings.dim"),
+        ("settings.dim", "16", "settings.dim"),
+        ("settings.heads", 3, "settings"),
+        ("trainer.rate", 1, "trainer.rate"),
+        ("trainer.patience", MISSING, "trainer.patience"),
+        ("trainer.patience", [[]], "trainer.patience"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_an_error_that_names_the_key(shop, key, value, named):
+    data, path = dataset(shop, features=False), shop / "model" / "config.json"
+    train(EXPERIMENT, "pop", SETTINGS, TRAINER, data, shop / "model")
+    change_config(path, key, value)
+    with pytest.raises(CheckpointError) as caught:
+        load(shop / "model", data)
+    assert caught.value.details["where"] == f"{path}: {named}"
+    assert caught.value.details.keys() == {"where", "expected", "found", "fix"}
+    assert "Train the model again." in str(caught.value)
+
+
+NOT_CONFIGS = {
+    "empty": b"",
+    "not JSON": b"no",
+    "truncated": b'{"model": "po',
+    "not UTF-8": b'{"model": "\xff"}',
+    "a list": b"[]",
+    "nested 100,000 deep": b"[" * 100_000,
+    "settings nested 100,000 deep": b'{"settings": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
+    "a number of 10,000 digits": b'{"items": ' + b"9" * 10_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("content", NOT_CONFIGS.values(), ids=NOT_CONFIGS)
+def test_a_damaged_config_is_a_short_error(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"config\.json") as caught:
+        read_config(tmp_path)
+    assert caught.value.details.keys() == {"where", "expected", "found", "fix"}
+    assert len(str(caught.value)) < 2000
+
+
 def test_a_counted_model_has_no_epochs(shop):
-    train(EXPERIMENT, "pop", SETTINGS, catalogue(shop, features=False), shop / "model")
+    train(EXPERIMENT, "pop", SETTINGS, TRAINER, dataset(shop, features=False), shop / "model")
     assert read_table(shop / "model" / "history.parquet", SCHEMAS["history"]).num_rows == 0
-    assert load(shop / "model", catalogue(shop, features=False)).counts.sum() == 24 * 3
+    assert load(shop / "model", dataset(shop, features=False)).counts.sum() == 24 * 3
 
 
 def test_evaluation_writes_ranks_and_metrics(shop):
-    data = catalogue(shop, features=False)
-    train(EXPERIMENT, "pop", SETTINGS, data, shop / "model")
+    data = dataset(shop, features=False)
+    train(EXPERIMENT, "pop", SETTINGS, TRAINER, data, shop / "model")
     measured = evaluate(
         load(shop / "model", data),
-        data.sequences,
+        data,
         Evaluation(candidates="all", cutoffs=[1, 8], top=3),
-        users=data.users,
-        item_ids=data.item_ids,
         experiment=EXPERIMENT,
         ties="source",
         output=shop / "results",
@@ -113,34 +170,34 @@ def test_evaluation_writes_ranks_and_metrics(shop):
     assert written["chance"]["recall@1"] == pytest.approx(1 / 8)
 
 
-def test_a_model_of_other_inputs_is_refused(shop):
-    train(EXPERIMENT, "mmsrec", SETTINGS, catalogue(shop), shop / "model")
+def test_a_model_with_other_inputs_is_an_error(shop):
+    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / "model")
     write_text(shop, ids=ITEMS[:-1])
     with pytest.raises(CheckpointError, match=r"text\.parquet"):
-        load(shop / "model", catalogue(shop))
+        load(shop / "model", dataset(shop))
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"no"), lambda path: path.unlink()])
-def test_damaged_or_missing_weights_are_named(shop, damage):
-    train(EXPERIMENT, "pop", SETTINGS, catalogue(shop, features=False), shop / "model")
+def test_damaged_or_missing_weights_are_an_error_that_names_them(shop, damage):
+    train(EXPERIMENT, "pop", SETTINGS, TRAINER, dataset(shop, features=False), shop / "model")
     damage(shop / "model" / "weights.safetensors")
     with pytest.raises((CheckpointError, ArtifactError), match=r"weights\.safetensors"):
-        load(shop / "model", catalogue(shop, features=False))
+        load(shop / "model", dataset(shop, features=False))
 
 
-def test_stale_features_are_refused(shop):
+def test_stale_features_are_an_error(shop):
     write_text(shop, digest="another")
     with pytest.raises(FeatureError, match="stale"):
-        catalogue(shop)
+        dataset(shop)
 
 
-def test_features_of_another_domain_are_refused(shop):
+def test_features_of_another_domain_are_an_error(shop):
     write_text(shop, ids=["elsewhere"])
-    with pytest.raises(CatalogueError, match="No item"):
-        catalogue(shop)
+    with pytest.raises(DataError, match="No item"):
+        dataset(shop)
 
 
-def test_a_sequence_without_a_training_item_is_refused(tmp_path):
+def test_a_sequence_without_a_training_item_is_an_error(tmp_path):
     write_shop(tmp_path, actions=2)
-    with pytest.raises(CatalogueError, match="leave-one-out"):
-        catalogue(tmp_path, features=False)
+    with pytest.raises(DataError, match="leave-one-out"):
+        dataset(tmp_path, features=False)

@@ -1,15 +1,17 @@
 import pytest
 import torch
 
+from mmsrec.artifacts import SCHEMAS
 from mmsrec.errors import CheckpointError, TrainingError
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import Features
 from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
-from mmsrec.training.distributed import World
-from mmsrec.training.next_item import finetune, train_step
+from mmsrec.training.distributed import Processes
+from mmsrec.training.next_item import finetune
+from mmsrec.training.next_item_step import train_step
 from mmsrec.training.runtime import seed_everything
-from tests.unit.training.examples import SETTINGS, walks
+from tests.unit.training.examples import SETTINGS, TRAINER, walks
 
 ITEMS = 12
 CPU = torch.device("cpu")
@@ -24,28 +26,28 @@ def without_seconds(history):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
 
 
-def test_learns_to_walk(tmp_path):
-    settings = SETTINGS.model_copy(update={"max_epochs": 16, "patience": 16})
-    state = finetune(model(settings), walks(users=200), settings, 0, tmp_path, {})
+def test_a_trained_model_predicts_the_next_item_of_a_walk(tmp_path):
+    trainer = TRAINER.model_copy(update={"max_epochs": 16, "patience": 16})
+    state = finetune(model(), walks(users=200), trainer, 0, tmp_path, {})
     assert state.history[-1]["loss"] < 0.5 * state.history[0]["loss"]
     assert state.best_metric > 0.95
 
 
 def test_the_same_seed_gives_the_same_history_and_weights(tmp_path):
-    runs = [finetune(model(), walks(), SETTINGS, 3, tmp_path / str(number), {}) for number in range(2)]
+    runs = [finetune(model(), walks(), TRAINER, 3, tmp_path / str(number), {}) for number in range(2)]
     assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
     assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
 
 
-def test_so_it_does_where_threads_share_the_groups(tmp_path, monkeypatch, threads):
+def test_the_same_seed_gives_the_same_weights_with_several_threads(tmp_path, monkeypatch, threads):
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 40))
-    runs = [finetune(model(), walks(), SETTINGS, 3, tmp_path / str(number), {}) for number in range(2)]
+    runs = [finetune(model(), walks(), TRAINER, 3, tmp_path / str(number), {}) for number in range(2)]
     assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
     assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
 
 
 def test_another_seed_gives_another_history(tmp_path):
-    runs = [finetune(model(), walks(), SETTINGS, seed, tmp_path / str(seed), {}) for seed in (3, 4)]
+    runs = [finetune(model(), walks(), TRAINER, seed, tmp_path / str(seed), {}) for seed in (3, 4)]
     assert without_seconds(runs[0].history) != without_seconds(runs[1].history)
 
 
@@ -54,7 +56,7 @@ class Killed(Exception):
 
 
 def killed_at(monkeypatch, steps):
-    """Lets training die before a step, counted from 1."""
+    """Ends the training before a step, counted from 1."""
     train_step, done = next_item.train_step, []
 
     def dies(*arguments):
@@ -66,80 +68,50 @@ def killed_at(monkeypatch, steps):
     monkeypatch.setattr(next_item, "train_step", dies)
 
 
-CAUSAL = SETTINGS.model_copy(
-    update={"objective": "causal", "augment": "none", "item_embedding": True, "sampled_items": 6, "batch_size": 8}
+CAUSAL = (
+    SETTINGS.model_copy(update={"objective": "causal", "item_embedding": True}),
+    TRAINER.model_copy(update={"augment": "none", "sampled_items": 6, "batch_size": 8}),
 )
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, CAUSAL], ids=["masked", "causal, sampled"])
+@pytest.mark.parametrize(("settings", "trainer"), [(SETTINGS, TRAINER), CAUSAL], ids=["masked", "causal, sampled"])
 @pytest.mark.parametrize("save_minutes", [0.0, 10.0], ids=["saved each step", "saved each epoch"])
 @pytest.mark.parametrize("steps", [3, 8])
-def test_a_killed_training_ends_as_an_unbroken_one(tmp_path, monkeypatch, settings, save_minutes, steps):
-    unbroken = finetune(model(settings), walks(), settings, 3, tmp_path / "unbroken", {})
+def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, settings, trainer, save_minutes, steps):
+    uninterrupted = finetune(model(settings), walks(), trainer, 3, tmp_path / "uninterrupted", {})
     with monkeypatch.context() as patch:
         killed_at(patch, steps)
         with pytest.raises(Killed):
-            finetune(model(settings), walks(), settings, 3, tmp_path / "killed", {}, save_minutes=save_minutes)
+            finetune(model(settings), walks(), trainer, 3, tmp_path / "killed", {}, save_minutes=save_minutes)
     seed_everything(99)
-    resumed = finetune(model(settings), walks(), settings, 3, tmp_path / "killed", {})
-    assert without_seconds(resumed.history) == without_seconds(unbroken.history)
-    for name in unbroken.best:
-        assert torch.equal(resumed.best[name], unbroken.best[name])
-        assert torch.equal(resumed.model[name], unbroken.model[name])
+    resumed = finetune(model(settings), walks(), trainer, 3, tmp_path / "killed", {})
+    assert without_seconds(resumed.history) == without_seconds(uninterrupted.history)
+    for name in uninterrupted.best:
+        assert torch.equal(resumed.best[name], uninterrupted.best[name])
+        assert torch.equal(resumed.model[name], uninterrupted.model[name])
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path):
-    finetune(model(), walks(), SETTINGS, 3, tmp_path, {"learning_rate": 1})
-    again = finetune(model(), walks(), SETTINGS, 3, tmp_path, {"learning_rate": 2})
+    finetune(model(), walks(), TRAINER, 3, tmp_path, {"learning_rate": 1})
+    again = finetune(model(), walks(), TRAINER, 3, tmp_path, {"learning_rate": 2})
     assert [row["epoch"] for row in again.history] == [1, 2, 3]
     assert len(list(tmp_path.glob("checkpoint-*.pt"))) == 1
 
 
 def test_a_damaged_checkpoint_is_an_error_that_names_it(tmp_path):
-    finetune(model(), walks(), SETTINGS, 3, tmp_path, {})
+    finetune(model(), walks(), TRAINER, 3, tmp_path, {})
     checkpoint = next(tmp_path.glob("checkpoint-*.pt"))
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
     with pytest.raises(CheckpointError, match=checkpoint.name):
-        finetune(model(), walks(), SETTINGS, 3, tmp_path, {})
+        finetune(model(), walks(), TRAINER, 3, tmp_path, {})
 
 
-def test_stops_when_the_metric_no_longer_rises(tmp_path, monkeypatch):
-    metrics = iter([0.1, 0.3, 0.2, 0.25, 0.9])
-    monkeypatch.setattr(next_item, "validation_metric", lambda *_: next(metrics))
-    settings = SETTINGS.model_copy(update={"max_epochs": 9, "patience": 2})
-    state = finetune(model(settings), walks(), settings, 0, tmp_path, {})
-    assert (len(state.history), state.best_epoch, state.best_metric) == (4, 2, 0.3)
-
-
-def test_a_run_that_was_killed_after_its_last_step_trains_no_more(tmp_path, monkeypatch):
-    unbroken = finetune(model(), walks(), SETTINGS, 3, tmp_path, {})
-    monkeypatch.setattr(next_item, "train_step", None)
-    again = finetune(model(), walks(), SETTINGS, 3, tmp_path, {})
-    assert again.history == unbroken.history
-    assert all(torch.equal(again.best[name], unbroken.best[name]) for name in unbroken.best)
-
-
-def test_a_run_killed_while_it_waits_for_a_better_epoch_stops_when_an_unbroken_one_does(tmp_path, monkeypatch):
-    settings = SETTINGS.model_copy(update={"max_epochs": 9, "patience": 2})
-    for steps, metrics in ((11, [0.1, 0.3]), (None, [0.2, 0.25, 0.9])):
-        left = iter(metrics)
-        with monkeypatch.context() as patch:
-            patch.setattr(next_item, "validation_metric", lambda *_: next(left))  # noqa: B023
-            if steps:
-                killed_at(patch, steps)
-                with pytest.raises(Killed):
-                    finetune(model(settings), walks(), settings, 0, tmp_path, {})
-            else:
-                state = finetune(model(settings), walks(), settings, 0, tmp_path, {})
-    assert (len(state.history), state.best_epoch, state.best_metric) == (4, 2, 0.3)
-
-
-def test_a_loss_that_is_no_number_ends_the_training(tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
     network = model()
     with torch.no_grad():
         network.encoder.output_norm.weight[0] = torch.nan
     with pytest.raises(TrainingError, match="learning_rate"):
-        finetune(network, walks(), SETTINGS, 3, tmp_path, {})
+        finetune(network, walks(), TRAINER, 3, tmp_path, {})
 
 
 def test_threads_change_no_more_than_the_order_of_a_sum(monkeypatch, threads):
@@ -151,10 +123,18 @@ def test_threads_change_no_more_than_the_order_of_a_sum(monkeypatch, threads):
         network = model(settings).train()
         step = next(Batches(walks(), network, settings).steps(0, 2))
         assert len(step.groups) > threads
-        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), World(CPU))
+        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), Processes(CPU))
         gradients.append([part.grad for part in network.parameters()])
     for shared, alone in zip(*gradients, strict=True):
         torch.testing.assert_close(shared, alone, rtol=1e-4, atol=1e-6)
+
+
+def test_a_history_has_the_columns_of_its_table(tmp_path):
+    trainer = TRAINER.model_copy(update={"max_epochs": 1})
+    (row,) = finetune(model(), walks(), trainer, 3, tmp_path, {}).history
+    assert row.keys() == set(SCHEMAS["history"].names)
+    assert (row["epoch"], row["learning_rate"]) == (1, trainer.learning_rate)
+    assert 0 < row["efficiency"] <= 1
 
 
 def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
@@ -169,7 +149,7 @@ def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
     catalogue = network.catalogue()
     plain = sum(network.loss(catalogue, group) for group in step.groups) / step.positions
     expected = torch.autograd.grad(plain, list(network.parameters()), allow_unused=True)
-    total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), World(CPU))
+    total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), Processes(CPU))
     assert total / step.positions == pytest.approx(plain.item(), rel=1e-5)
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)

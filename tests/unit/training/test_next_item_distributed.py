@@ -6,12 +6,12 @@ from safetensors.torch import load_file
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
-from mmsrec.training.distributed import World
-from mmsrec.training.model_folder import untrained
+from mmsrec.training.distributed import Processes
+from mmsrec.training.train import untrained
 from tests.unit.training import next_item_worker
 from tests.unit.training.processes import launch
 
-ALONE = World(torch.device("cpu"))
+ALONE = Processes(torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +61,8 @@ def test_processes_that_share_steps_equal_one_process(request, alone, processes,
 def test_the_scenarios_move_the_weights_and_leave_processes_without_a_group(alone, monkeypatch):
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", next_item_worker.GROUPS)
     for name in ("masked", "causal"):
-        settings, data = next_item_worker.SCENARIOS[name], next_item_worker.catalogue()
-        model, _ = untrained(3, "mmsrec", settings, data, None)
+        settings, data = next_item_worker.SCENARIOS[name], next_item_worker.dataset()
+        model, _ = untrained(3, "mmsrec", settings, settings, data, None)
         groups = {len(step.groups) for step in Batches(data.sequences, model, settings).steps(3, 1)}
         assert min(groups) < 4 <= max(groups)
         start, end = model.state_dict(), load_file(alone / name / "last.safetensors")

@@ -4,18 +4,19 @@ import torch
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import CheckpointError
 from mmsrec.files import read_json
+from mmsrec.models.dataset import Dataset
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import Features
 from mmsrec.settings.plan import Experiment
 from mmsrec.settings.pretraining import PretrainingRow, Weights
-from mmsrec.training.dataset import Catalogue
-from mmsrec.training.distributed import World
+from mmsrec.training.distributed import Processes
 from mmsrec.training.encoder_folder import load_untrained
-from mmsrec.training.model_folder import load, train
+from mmsrec.training.model_folder import load
 from mmsrec.training.pretrain import pretrain
 from mmsrec.training.start_weights import transfer
+from mmsrec.training.train import train
 from mmsrec.training.weights import read_weights, write_weights
-from tests.unit.training.examples import PRETRAINING, SETTINGS, walks
+from tests.unit.training.examples import PRETRAINING, SETTINGS, TRAINER, walks
 from tests.unit.training.pairs import DIGEST, batch, corpus
 
 ITEMS = 12
@@ -26,7 +27,9 @@ EXPERIMENT = Experiment("shop", 3, "both", 1)
 def pretrained(tmp_path, **changes):
     settings = PRETRAINING.model_copy(update={"max_epochs": 1} | changes)
     row = PretrainingRow(corpus="corpus", encoder="clip", seed=3)
-    pretrain("row", row, settings, corpus(tmp_path / "pairs", batch()), tmp_path / "pre", World(torch.device("cpu")))
+    pretrain(
+        "row", row, settings, corpus(tmp_path / "pairs", batch()), tmp_path / "pre", Processes(torch.device("cpu"))
+    )
     return tmp_path / "pre"
 
 
@@ -35,10 +38,10 @@ def folder(tmp_path):
     return pretrained(tmp_path)
 
 
-def catalogue(modalities=("vision", "text"), digest=DIGEST, widths=WIDTHS):
+def dataset(modalities=("vision", "text"), digest=DIGEST, widths=WIDTHS):
     torch.manual_seed(0)
     present = torch.ones(ITEMS, dtype=torch.bool)
-    return Catalogue(
+    return Dataset(
         item_ids=[str(item) for item in range(ITEMS)],
         users=[str(user) for user in range(40)],
         sequences=walks(),
@@ -49,7 +52,7 @@ def catalogue(modalities=("vision", "text"), digest=DIGEST, widths=WIDTHS):
 
 
 def model(settings=SETTINGS, **options):
-    data = catalogue(**options)
+    data = dataset(**options)
     return MMSRec(data.features, settings), settings, data.encoder_digests
 
 
@@ -152,9 +155,9 @@ def test_a_tensor_more_or_less_is_an_error(folder):
 
 
 def test_fine_tuning_starts_from_the_weights_and_then_needs_them_no_more(folder, tmp_path):
-    settings = SETTINGS.model_copy(update={"max_epochs": 1})
+    trainer = TRAINER.model_copy(update={"max_epochs": 1})
     for name, start in (("random", None), ("pretrained", folder)):
-        train(EXPERIMENT, "mmsrec", settings, catalogue(), tmp_path / name, start)
+        train(EXPERIMENT, "mmsrec", SETTINGS, trainer, dataset(), tmp_path / name, start)
     first, second = (
         read_table(tmp_path / name / "history.parquet", SCHEMAS["history"]) for name in ("random", "pretrained")
     )
@@ -165,10 +168,10 @@ def test_fine_tuning_starts_from_the_weights_and_then_needs_them_no_more(folder,
 
     for path in folder.iterdir():
         path.unlink()
-    scores = [load(tmp_path / name, catalogue()).scores(torch.tensor([[0, 1]])) for name in ("random", "pretrained")]
+    scores = [load(tmp_path / name, dataset()).scores(torch.tensor([[0, 1]])) for name in ("random", "pretrained")]
     assert not torch.allclose(*scores)
 
 
 def test_a_model_without_an_item_encoder_cannot_start_from_one(folder, tmp_path):
     with pytest.raises(CheckpointError, match="no item encoder"):
-        train(EXPERIMENT, "pop", SETTINGS, catalogue(modalities=()), tmp_path / "pop", folder)
+        train(EXPERIMENT, "pop", SETTINGS, TRAINER, dataset(modalities=()), tmp_path / "pop", folder)

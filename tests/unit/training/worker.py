@@ -10,7 +10,7 @@ import torch._dynamo  # the first step of an optimiser imports it, in each proce
 
 from mmsrec.pairs.read import Pairs
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow
-from mmsrec.training.distributed import World, world
+from mmsrec.training.distributed import Processes, processes
 from mmsrec.training.pretrain import pretrain
 from mmsrec.training.pretrain_step import CHUNK
 from tests.unit.training.examples import PRETRAINING
@@ -31,7 +31,7 @@ SCENARIOS = {
 KILLED_AT = 7
 
 
-def run(name: str, folder: Path, processes: World, *, dies: bool = False) -> None:
+def run(name: str, folder: Path, processes: Processes, *, dies: bool = False) -> None:
     """Pre-trains on FOLDER/pairs into FOLDER/NAME, and writes each step's losses there."""
     CHUNK["cpu"] = CHUNK_OF_TESTS
     settings: Pretraining = SCENARIOS[name]
@@ -49,6 +49,6 @@ def run(name: str, folder: Path, processes: World, *, dies: bool = False) -> Non
 def main(folder: Path, scenarios: tuple[str, ...], environment: dict[str, str]) -> None:
     os.environ.update(environment)
     torch.set_num_threads(1)
-    with world(torch.device("cpu")) as processes:
+    with processes(torch.device("cpu")) as group:
         for name in scenarios:
-            run(name, folder, processes, dies=name == "killed")
+            run(name, folder, group, dies=name == "killed")

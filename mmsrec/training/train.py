@@ -1,0 +1,91 @@
+"""The training of one experiment: builds the model, trains it and writes its folder."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from mmsrec.errors import CheckpointError
+from mmsrec.models.dataset import Dataset
+from mmsrec.models.mmsrec import MMSRec
+from mmsrec.models.recommender import CountedRecommender, Recommender
+from mmsrec.settings.params import ModelSettings
+from mmsrec.settings.plan import Experiment
+from mmsrec.training.batches import HELD_OUT
+from mmsrec.training.checkpoint import Checkpoint, TrainingState
+from mmsrec.training.distributed import Processes
+from mmsrec.training.model_folder import Config, build, write
+from mmsrec.training.next_item import finetune
+from mmsrec.training.runtime import seed_everything
+from mmsrec.training.start_weights import Transfer, transfer
+
+
+def train(
+    experiment: Experiment,
+    chosen: ModelSettings,
+    dataset: Dataset,
+    folder: Path,
+    pretrained: Path | None = None,
+    processes: Processes | None = None,
+    *,
+    save_minutes: float = 10.0,
+) -> None:
+    """Trains the model of one experiment and writes it into `folder`.
+
+    A killed training continues from its newest checkpoint when this is called again.
+
+    Args:
+        experiment: is recorded in config.json; its seed decides all random draws.
+        chosen: the model, its own settings and those of its training.
+        dataset: to train on.
+        folder: of the trained model.
+        pretrained: folder of a pre-trained item encoder to start from; a finished training no longer needs it.
+        processes: the processes that share the training; None for this one alone.
+        save_minutes: time between checkpoints; every epoch ends with another one.
+
+    Raises:
+        CheckpointError: the checkpoint of an interrupted training is damaged, or pre-trained weights do not fit.
+        DataError: no sequence is long enough for training.
+        TrainingError: the loss is not finite.
+    """
+    processes = processes or Processes(dataset.sequences.items_A.device)
+    model, transferred = untrained(experiment.seed, chosen, dataset, pretrained)
+    config = Config(
+        experiment=asdict(experiment),
+        model=chosen.model,
+        settings=chosen.settings.model_dump(mode="json"),
+        trainer=chosen.trainer.model_dump(mode="json"),
+        items=len(dataset.item_ids),
+        inputs=dataset.inputs,
+        pretrained=transferred,
+    )
+    key, sequences = config.model_dump(), dataset.sequences
+    if isinstance(model, CountedRecommender):
+        model.fit(sequences, sequences.ends(HELD_OUT))
+        state = TrainingState(model=model.state_dict())
+    else:
+        state = finetune(
+            model, sequences, chosen.trainer, experiment.seed, folder, key, processes, save_minutes=save_minutes
+        )
+    if processes.leads:
+        write(folder, config, state)
+        Checkpoint(folder, key).remove()
+
+
+def untrained(
+    seed: int, chosen: ModelSettings, dataset: Dataset, pretrained: Path | None
+) -> tuple[Recommender, Transfer | None]:
+    """The model before its first step, and the tensors that it took from pre-trained weights; errors as in `train`."""
+    seed_everything(seed, 0)
+    model = build(chosen, dataset)
+    return model, _start_from(pretrained, model, chosen, dataset) if pretrained else None
+
+
+def _start_from(pretrained: Path, model: Recommender, chosen: ModelSettings, dataset: Dataset) -> Transfer:
+    if not isinstance(model, MMSRec):
+        raise CheckpointError(
+            "This model has no item encoder, so it cannot start from pre-trained weights.",
+            where=pretrained,
+            expected="the model mmsrec",
+            found=chosen.model,
+            fix="Remove the key pretrained from this variant.",
+        )
+    return transfer(pretrained, model.encoder, chosen.settings, dataset.encoder_digests)
