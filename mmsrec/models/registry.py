@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mmsrec.models.content_settings import ContentSettings
 from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.models.pop_settings import PopSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
@@ -37,6 +38,7 @@ class Model:
 
 MODELS: dict[str, Model] = {
     "pop": Model(PopSettings, "pop:Pop", trained=False),
+    "content": Model(ContentSettings, "content:Content", reads_features=True, trained=False),
     "sasrec": Model(SASRecSettings, "sasrec:SASRec"),
     "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True),
 }

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
 from mmsrec.settings.data import Domain, Modality
+from mmsrec.settings.encoding import TableEncoder
 from mmsrec.settings.params import Params
 
 
@@ -183,6 +184,16 @@ def picture_domains(params: Params) -> list[str]:
 def trailer_domains(params: Params) -> list[str]:
     """The domains whose items have a video each."""
     return [name for name, row in params.domains.items() if row.vision and row.vision.kind == "trailer"]
+
+
+def table_encoders(params: Params) -> list[str]:
+    """The encoders whose vectors are given in tables."""
+    return [name for name, row in params.encoders.items() if isinstance(row, TableEncoder)]
+
+
+def computing_encoders(params: Params) -> list[str]:
+    """The encoders that compute vectors from texts or pictures."""
+    return [name for name in params.encoders if name not in table_encoders(params)]
 
 
 def has_videos(params: Params, collection: str) -> bool:

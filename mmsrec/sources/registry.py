@@ -12,10 +12,11 @@ COLUMNS = ("dataset", "file", "url", "sha256", "bytes", "licence", "note")
 
 Fact = TypeVar("Fact", str | None, int | None)
 
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 # Column, pattern, what the pattern means.
 _CHECKS = (
-    ("dataset", re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a name of letters, digits, '_', '-' and '.'"),
-    ("file", re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"), "a name of letters, digits, '_', '-' and '.'"),
+    ("dataset", re.compile(_NAME), "a name of letters, digits, '_', '-' and '.'"),
+    ("file", re.compile(rf"{_NAME}(/{_NAME}){{0,7}}"), "names of letters, digits, '_', '-' and '.', joined by '/'"),
     ("url", re.compile(r"(https?://[^\s/]+/\S+)?"), "http(s)://HOST/PATH, or nothing"),
     ("sha256", re.compile(r"([0-9a-f]{64})?"), "64 lower-case hexadecimal digits, or nothing"),
     ("bytes", re.compile(r"([1-9][0-9]{0,17})?"), "a number above 0, or nothing"),

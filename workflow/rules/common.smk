@@ -10,10 +10,12 @@ sys.path.append(str(Path(workflow.basedir) / "workflow"))
 import layout
 
 from mmsrec.errors import ParamsError
+from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.plan import (
     Experiment,
     clip_corpora,
     clip_settings,
+    computing_encoders,
     cores_of,
     crawl_settings,
     domain_files,
@@ -24,6 +26,7 @@ from mmsrec.settings.plan import (
     pretraining_run,
     retrievals_of,
     shard_corpora,
+    table_encoders,
     trailer_domains,
 )
 from mmsrec.settings.params import read_params
@@ -86,6 +89,11 @@ def items(wildcards):
 def texts(wildcards):
     name = wildcards.collection
     return layout.path(layout.CAPTIONS, corpus=name) if name in PARAMS.corpora else items(wildcards)
+
+
+def given_vectors(wildcards):
+    row = PARAMS.encoders[wildcards.encoder]
+    return [str(path) for path in vector_tables(row, wildcards.modality, Path(layout.RAW))]
 
 
 def clip_tables(wildcards):

@@ -18,6 +18,30 @@ rule sample_frames:
         "python {SCRIPTS}/sample_frames.py --collection {wildcards.collection}" " > {log} 2>&1"
 
 
+rule extract_table_features:
+    input:
+        items,
+        given_vectors,
+    output:
+        layout.FEATURES,
+    log:
+        layout.log("extract_table_features", "{collection}/{encoder}/{modality}"),
+    benchmark:
+        layout.cost("extract_table_features", "{collection}/{encoder}/{modality}")
+    wildcard_constraints:
+        encoder=any_of(table_encoders(PARAMS)),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=encoder_settings,
+    message:
+        "Reading the given {wildcards.modality} vectors of {wildcards.collection} ({wildcards.encoder})"
+    shell:
+        "python {SCRIPTS}/extract_features.py --collection {wildcards.collection}"
+        " --encoder {wildcards.encoder} --modality {wildcards.modality}"
+        " > {log} 2>&1"
+
+
 rule extract_text_features:
     input:
         texts,
@@ -27,6 +51,8 @@ rule extract_text_features:
         layout.log("extract_text_features", "{collection}/{encoder}"),
     benchmark:
         layout.cost("extract_text_features", "{collection}/{encoder}")
+    wildcard_constraints:
+        encoder=any_of(computing_encoders(PARAMS)),
     conda:
         "../../environment.yml"
     threads: 8
@@ -54,6 +80,7 @@ rule extract_picture_features:
         layout.cost("extract_picture_features", "{collection}/{encoder}")
     wildcard_constraints:
         collection=any_of(picture_domains(PARAMS)),
+        encoder=any_of(computing_encoders(PARAMS)),
     conda:
         "../../environment.yml"
     threads: 8
@@ -81,6 +108,7 @@ rule extract_frame_features:
         layout.cost("extract_frame_features", "{collection}/{encoder}")
     wildcard_constraints:
         collection=any_of([*trailer_domains(PARAMS), *clip_corpora(PARAMS)]),
+        encoder=any_of(computing_encoders(PARAMS)),
     conda:
         "../../environment.yml"
     threads: 8

@@ -13,6 +13,7 @@ from stage import layout
 
 from mmsrec.files import write_text
 from mmsrec.models.registry import MODELS
+from mmsrec.settings.encoding import TableEncoder, vector_tables
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
     Experiment,
@@ -32,6 +33,7 @@ from mmsrec.settings.plan import (
     picture_domains,
     retrievals_of,
     shard_corpora,
+    table_encoders,
     trailer_domains,
 )
 from mmsrec.sources.registry import SourceFile, read_registry
@@ -47,7 +49,9 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
     """
     features = all_features(params)
     pictures, trailers, clips = picture_domains(params), trailer_domains(params), clip_corpora(params)
-    vision = [row for row in features if row.modality == "vision"]
+    given = [row for row in features if row.encoder in table_encoders(params)]
+    texts = [row for row in features if row.modality == "text" and row not in given]
+    vision = [row for row in features if row.modality == "vision" and row not in given]
     pairs = all_pairs(params)
     return {
         "downloads": {
@@ -66,7 +70,8 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         },
         "clip_corpora": {name: _clips(params, raw, name) for name in clips},
         "videos": [*trailers, *clips],
-        "text_features": _features(params, [row for row in features if row.modality == "text"]),
+        "table_features": {row.name: {**vars(row), "inputs": _given(params, row)} for row in given},
+        "text_features": _features(params, texts),
         "picture_features": _features(params, [row for row in vision if row.collection in pictures]),
         "frame_features": _features(params, [row for row in vision if row.collection in {*trailers, *clips}]),
         "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus not in clips},
@@ -104,7 +109,9 @@ def _raw(*files: str) -> list[str]:
 
 def _raw_files(params: Params) -> set[str]:
     domains = [[*domain_files(row), getattr(row.vision, "trailer_ids", None)] for row in params.domains.values()]
-    return {file for files in [*domains, *(row.raw_files for row in params.corpora.values())] for file in files if file}
+    corpora = [row.raw_files for row in params.corpora.values()]
+    tables = [[row.vision, row.text] for row in params.encoders.values() if isinstance(row, TableEncoder)]
+    return {file for files in [*domains, *corpora, *tables] for file in files if file}
 
 
 def _keys(raw: dict[str, Any], row: str, keys: list[str]) -> list[str]:
@@ -148,6 +155,11 @@ def _encoded(params: Params, row: FeatureFile) -> str:
     if row.collection in params.corpora and row.modality == "text":
         return layout.path(layout.CAPTIONS, corpus=row.collection)
     return str(stage.items_file(params, row.collection))
+
+
+def _given(params: Params, row: FeatureFile) -> list[str]:
+    tables = vector_tables(params.encoders[row.encoder], row.modality, Path(layout.RAW))
+    return padded([str(stage.items_file(params, row.collection)), *map(str, tables)], 2)
 
 
 def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[str, Any]:
