@@ -28,7 +28,7 @@ from mmsrec.settings.params import read_params
 from mmsrec.training import runtime
 from mmsrec.training.batches import Batches
 from mmsrec.training.distributed import World
-from mmsrec.training.next_item import adamw, train_step
+from mmsrec.training.next_item_step import adamw, train_step
 
 MIB = 1 << 20
 DIM, FEATURES = 128, 64

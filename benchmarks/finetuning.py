@@ -28,7 +28,7 @@ from mmsrec.training import runtime
 from mmsrec.training.batches import Batches, Step
 from mmsrec.training.dataset import FeatureInput, read_catalogue
 from mmsrec.training.distributed import World
-from mmsrec.training.next_item import adamw, train_step
+from mmsrec.training.next_item_step import adamw, train_step
 from mmsrec.training.profile import PEAK_SIZE, matmul_peak
 
 SEED = 0

@@ -31,7 +31,7 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     from mmsrec.settings.params import read_params
     from mmsrec.training import batches, runtime
     from mmsrec.training.distributed import World
-    from mmsrec.training.next_item import adamw, train_step
+    from mmsrec.training.next_item_step import adamw, train_step
 
     device = runtime.start("cpu")
     generator = torch.Generator().manual_seed(0)

@@ -18,7 +18,7 @@ from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.experiments import Training
 from mmsrec.training.batches import Batches, Step
 from mmsrec.training.distributed import World
-from mmsrec.training.next_item import adamw, train_step
+from mmsrec.training.next_item_step import adamw, train_step
 
 # The batch is labelled here, the others in `train_step`.
 PARTS = ("batch", "item table", "forward", "backward", "item table, backward", "sum over processes", "optimiser")

@@ -15,7 +15,8 @@ from mmsrec.nn.user_sequences import Sequences
 from mmsrec.training import next_item
 from mmsrec.training.batches import Batches
 from mmsrec.training.distributed import World
-from mmsrec.training.next_item import adamw, finetune, train_step
+from mmsrec.training.next_item import finetune
+from mmsrec.training.next_item_step import adamw, train_step
 from mmsrec.training.runtime import seed_everything, start
 from tests.unit.training.examples import SETTINGS, walks
 

@@ -7,7 +7,8 @@ from mmsrec.models.recommender import Features
 from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
 from mmsrec.training.distributed import World
-from mmsrec.training.next_item import finetune, train_step
+from mmsrec.training.next_item import finetune
+from mmsrec.training.next_item_step import train_step
 from mmsrec.training.runtime import seed_everything
 from tests.unit.training.examples import SETTINGS, walks
 
