@@ -34,12 +34,12 @@ def recommend(
     """
     numbers = _numbers(catalogue.users, users)
     sequences = catalogue.sequences
-    state = model.eval().whole_catalogue()
-    vectors_UD = user_vectors(model, state, sequences, sequences.ends(0))
+    items = model.eval().encode_all_items()
+    vectors_UD = user_vectors(model, items, sequences, sequences.ends(0))
     parts = []
     for start in range(0, len(numbers), TOGETHER):
         batch = numbers[start : start + TOGETHER]
-        scores_BI = vectors_UD[batch] @ state[-1].T
+        scores_BI = vectors_UD[batch] @ items.vectors_KD.T
         if not seen:
             for row, user in enumerate(batch):
                 begin, end = sequences.offsets_U1[user : user + 2].tolist()

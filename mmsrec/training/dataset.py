@@ -1,6 +1,6 @@
 """What a model is built from, and which class a variant's `model` names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from mmsrec.features.feature_file import read_features, read_provenance
 from mmsrec.files import sha256
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.pop import Pop
-from mmsrec.models.recommender import Features, Recommender
+from mmsrec.models.recommender import Features, ModelInputs, Recommender
 from mmsrec.models.sasrec import SASRec
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.experiments import Training
@@ -99,21 +99,10 @@ def _features(file: FeatureInput, item_ids: pa.ChunkedArray) -> Features:
     return Features(torch.from_numpy(embeddings).float(), torch.from_numpy(present))
 
 
-def _pop(catalogue: Catalogue, settings: Training) -> Recommender:
-    return Pop(len(catalogue.item_ids))
-
-
-def _mmsrec(catalogue: Catalogue, settings: Training) -> Recommender:
-    return MMSRec(catalogue.features, settings)
-
-
-def _sasrec(catalogue: Catalogue, settings: Training) -> Recommender:
-    return SASRec(len(catalogue.item_ids), settings)
-
-
-BUILDERS: dict[str, Callable[[Catalogue, Training], Recommender]] = {"pop": _pop, "sasrec": _sasrec, "mmsrec": _mmsrec}
+NETWORKS: dict[str, type[Recommender]] = {"pop": Pop, "sasrec": SASRec, "mmsrec": MMSRec}
 
 
 def build(model: str, catalogue: Catalogue, settings: Training) -> Recommender:
     """The untrained model of a variant, on the device of the catalogue's sequences; torch's seed is the caller's."""
-    return BUILDERS[model](catalogue, settings).to(catalogue.sequences.items_A.device)
+    inputs = ModelInputs(len(catalogue.item_ids), catalogue.features)
+    return NETWORKS[model](inputs, settings, settings).to(catalogue.sequences.items_A.device)

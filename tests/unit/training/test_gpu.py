@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from mmsrec.evaluation.ranks import rank
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
+from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.training import next_item
@@ -46,7 +46,7 @@ def model(settings):
     seed_everything(7, 0)
     vectors, present = torch.randn(2, ITEMS, 24), torch.rand(2, ITEMS) < 0.9
     features = {name: Features(vectors[i], present[i]) for i, name in enumerate(("vision", "text"))}
-    return MMSRec(features, settings)
+    return MMSRec(ModelInputs(ITEMS, features), settings, settings)
 
 
 def without_seconds(history):

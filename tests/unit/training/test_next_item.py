@@ -3,13 +3,13 @@ import torch
 
 from mmsrec.errors import CheckpointError, TrainingError
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
 from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
 from mmsrec.training.distributed import World
 from mmsrec.training.next_item import finetune
 from mmsrec.training.next_item_step import train_step
 from mmsrec.training.runtime import seed_everything
+from tests.unit.models.examples import text_inputs
 from tests.unit.training.examples import SETTINGS, walks
 
 ITEMS = 12
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 def model(settings=SETTINGS):
     seed_everything(7, 0)
-    return MMSRec({"text": Features(torch.eye(ITEMS), torch.ones(ITEMS, dtype=torch.bool))}, settings)
+    return MMSRec(text_inputs(torch.eye(ITEMS)), settings, settings)
 
 
 def without_seconds(history):
@@ -167,8 +167,8 @@ def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
     network = model(settings).train()
     step = next(Batches(sequences, network, settings).steps(0, 2))
     assert len(step.groups) > 1
-    catalogue = network.catalogue()
-    plain = sum(network.loss(catalogue, group) for group in step.groups) / step.positions
+    items = network.encode_items()
+    plain = sum(network.loss(items, group) for group in step.groups) / step.positions
     expected = torch.autograd.grad(plain, list(network.parameters()), allow_unused=True)
     total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), World(CPU))
     assert total / step.positions == pytest.approx(plain.item(), rel=1e-5)

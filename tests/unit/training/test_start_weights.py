@@ -5,7 +5,7 @@ from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import CheckpointError
 from mmsrec.files import read_json
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
+from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.settings.plan import Experiment
 from mmsrec.settings.pretraining import PretrainingRow, Weights
 from mmsrec.training.dataset import Catalogue
@@ -50,7 +50,8 @@ def catalogue(modalities=("vision", "text"), digest=DIGEST, widths=WIDTHS):
 
 def model(settings=SETTINGS, **options):
     data = catalogue(**options)
-    return MMSRec(data.features, settings), settings, data.encoder_digests
+    inputs = ModelInputs(len(data.item_ids), data.features)
+    return MMSRec(inputs, settings, settings), settings, data.encoder_digests
 
 
 def moved(folder, network, settings, digests):
