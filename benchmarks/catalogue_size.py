@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from mmsrec.evaluation.ranks import rank_vectors
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
+from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.params import read_params
@@ -90,7 +90,7 @@ def step(items: int, plain: bool) -> Job:
         torch.randint(items, (SEQUENCES * ACTIONS,)), torch.arange(0, SEQUENCES * ACTIONS + 1, ACTIONS)
     )
     features = Features(torch.randn(items, FEATURES), torch.ones(items, dtype=torch.bool))
-    model = MMSRec({"text": features}, settings).train()
+    model = MMSRec(ModelInputs(items, {"text": features}), settings, settings).train()
     optimizer, processes = adamw(model, settings), Processes(torch.device("cpu"))
     steps = Batches(sequences, model, settings)
 

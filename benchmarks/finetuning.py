@@ -22,9 +22,11 @@ from mmsrec.evaluation.evaluate import TEST
 from mmsrec.evaluation.ranks import rank
 from mmsrec.models.dataset import FeatureInput, read_dataset
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.nn.item_encoder import PRECISIONS
+from mmsrec.models.recommender import ModelInputs
+from mmsrec.nn.objectives import Causal
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.params import read_params
+from mmsrec.settings.trainer import Trainer
 from mmsrec.training import runtime
 from mmsrec.training.batches import Batches, Step
 from mmsrec.training.distributed import Processes
@@ -36,12 +38,12 @@ ROUNDING = 1e-5  # of a cosine in float32
 CHECKED_USERS, OTHER_USERS = 512, 2 * EVALUATED  # evaluated for the check, and on the other side
 
 
-def check_step(model: MMSRec, sequences: Sequences) -> str:
+def check_step(model: MMSRec, trainer: Trainer, sequences: Sequences) -> str:
     """Compares loss and gradients of the first step of an epoch."""
-    ours, other, settings = in_float32(model).eval(), Released(model, sequences), model.settings
+    ours, other = in_float32(model).eval(), Released(model, trainer, sequences)
     other.model.eval()
-    step, task = next(Batches(sequences, ours, settings).steps(SEED, 0)), next(other.batches(SEED, 0))
-    total = train_step(ours, adamw(ours, settings), step, settings, (SEED,), Processes(sequences.items_A.device))
+    step, task = next(Batches(sequences, ours, trainer).steps(SEED, 0)), next(other.batches(SEED, 0))
+    total = train_step(ours, adamw(ours, trainer), step, trainer, (SEED,), Processes(sequences.items_A.device))
     losses = total / step.positions, other.step(task)
     gradients = [torch.cat([p.grad.flatten() for p in side.parameters()]) for side in (ours, other.model)]
     apart = float((gradients[0] - gradients[1]).norm() / gradients[1].norm())
@@ -51,10 +53,10 @@ def check_step(model: MMSRec, sequences: Sequences) -> str:
 
 
 @torch.no_grad()
-def check_ranks(model: MMSRec, sequences: Sequences) -> str:
+def check_ranks(model: MMSRec, trainer: Trainer, sequences: Sequences) -> str:
     """Compares ranks; items whose scores differ from the target's by no more than rounding may change places."""
     ranks, targets_U = rank(in_float32(model), sequences, TEST), sequences.items_A[sequences.ends(TEST)]
-    other = Released(model, sequences)
+    other = Released(model, trainer, sequences)
     other.model.eval()
     # torch's fused layers, which are timed, approximate GELU on a GPU.
     torch.backends.mha.set_fastpath_enabled(False)
@@ -80,17 +82,19 @@ def useful_flops(step: Step, model: MMSRec) -> int:
     settings, modalities = model.settings, len(model.features)
     dim, square = settings.dim, settings.dim**2
     after = square + 2 * dim * settings.feedforward  # what follows the attention of a token in a block
-    # Of items in sequences, and where predictions are made: how many, and how many items they see in all.
-    shown = seen = wanted = seen_wanted = 0
+    # Items in sequences and places of predictions: their numbers, and how many items they attend to in all.
+    shown = seen = predicted = seen_predicted = 0
     for group in step.groups:
         exists_BL = group.inputs_BL != model.absent
-        seen_BL = exists_BL.cumsum(1) if model.objective == "causal" else exists_BL.sum(1, keepdim=True) * exists_BL
-        shown, wanted = shown + int(exists_BL.sum()), wanted + len(group.targets_P)
+        seen_BL = (
+            exists_BL.cumsum(1) if isinstance(model.objective, Causal) else exists_BL.sum(1, keepdim=True) * exists_BL
+        )
+        shown, predicted = shown + int(exists_BL.sum()), predicted + len(group.targets_P)
         seen += int(seen_BL[exists_BL].sum())
-        seen_wanted += int(seen_BL[group.rows_P, group.columns_P].sum())
+        seen_predicted += int(seen_BL[group.rows_P, group.columns_P].sum())
     inner = shown * (3 * square + after) + 2 * dim * modalities * seen
-    last = shown * 2 * square + wanted * (square + after) + 2 * dim * modalities * seen_wanted
-    towers = modalities * ((settings.layers - 1) * inner + last + wanted * square)
+    last = shown * 2 * square + predicted * (square + after) + 2 * dim * modalities * seen_predicted
+    towers = modalities * ((settings.layers - 1) * inner + last + predicted * square)
     single = after + (square if modalities == 1 else 3 * square + 2 * dim * modalities)
     towers += model.items * modalities * (settings.layers * single + square)
     softmax = step.positions * model.items * dim
@@ -118,6 +122,7 @@ class Comparison:
 
     Args:
         model: of both sides.
+        trainer: settings of the training.
         sequences: trained on.
         steps: of a round of training.
         users: of a round of evaluation, of each side.
@@ -125,11 +130,21 @@ class Comparison:
     """
 
     def __init__(
-        self, model: MMSRec, sequences: Sequences, steps: int, users: tuple[Sequences, Sequences], top: int
+        self,
+        model: MMSRec,
+        trainer: Trainer,
+        sequences: Sequences,
+        steps: int,
+        users: tuple[Sequences, Sequences],
+        top: int,
     ) -> None:
-        self._model, self._other, self._steps, self._top = model, Released(model, sequences), steps, top
-        self._optimizer, self._world = adamw(model, model.settings), Processes(sequences.items_A.device)
-        self._batches = Batches(sequences, model, model.settings)
+        self._model, self._other, self._steps, self._top = model, Released(model, trainer, sequences), steps, top
+        self._trainer, self._optimizer, self._processes = (
+            trainer,
+            adamw(model, trainer),
+            Processes(sequences.items_A.device),
+        )
+        self._batches = Batches(sequences, model, trainer)
         self._users, self._other_users = users
         self._histories = self._other.histories(self._other_users)
 
@@ -140,7 +155,7 @@ class Comparison:
         def ours() -> None:
             for number, step in enumerate(islice(self._batches.steps(SEED, epoch), self._steps)):
                 key = (SEED, epoch, number)
-                train_step(self._model, self._optimizer, step, self._model.settings, key, self._world)
+                train_step(self._model, self._optimizer, step, self._trainer, key, self._processes)
                 done.append(step)
 
         def others() -> None:
@@ -187,30 +202,32 @@ def main() -> None:
     device = runtime.start()
     dataset = read_dataset(flags.data, {name: FeatureInput(path, None) for name, path in files.items()}, device)
     runtime.seed_everything(SEED)
-    model = MMSRec(dataset.features, settings.model_copy(update=changes)).to(device)
+    trainer = settings.model_copy(update=changes)
+    inputs = ModelInputs(len(dataset.item_ids), dataset.features)
+    model = MMSRec(inputs, settings, trainer).to(device)
     print(f"{flags.domain}: {dataset.sequences.users:,} users, {model.items:,} items, {' and '.join(files)}")
     print(f"{flags.variant}: {settings.objective}, width {settings.dim}, N {settings.max_length}, {settings.precision}")
     threads = f"{torch.get_num_threads()} threads, {device.type}"
     print(f"softmax over all items, steps of {changes['batch_size']:,}; {threads}")
-    compare(model, dataset.sequences, params.evaluation.top, flags)
+    compare(model, trainer, dataset.sequences, params.evaluation.top, flags)
 
 
-def compare(model: MMSRec, sequences: Sequences, top: int, flags: argparse.Namespace) -> None:
+def compare(model: MMSRec, trainer: Trainer, sequences: Sequences, top: int, flags: argparse.Namespace) -> None:
     """Checks that both sides compute the same, times them by turns, and prints medians."""
-    print(f"checked: {check_step(model, sequences)}")
-    print(f"checked: {check_ranks(model, sample(sequences, flags.users or CHECKED_USERS))}", flush=True)
+    print(f"checked: {check_step(model, trainer, sequences)}")
+    print(f"checked: {check_ranks(model, trainer, sample(sequences, flags.users or CHECKED_USERS))}", flush=True)
     users = sample(sequences, flags.users or sequences.users), sample(sequences, flags.users or OTHER_USERS)
-    comparison = Comparison(model, sequences, flags.steps, users, top)
+    comparison = Comparison(model, trainer, sequences, flags.steps, users, top)
     comparison.training(0)
     rounds, peak = [], 0.0
     for epoch in range(1, flags.rounds + 1):
         rounds.append((*comparison.training(epoch), *comparison.evaluation()))
-        peak = max(peak, matmul_peak(PRECISIONS[model.settings.precision], sequences.items_A.device))
+        peak = max(peak, matmul_peak(model.precision, sequences.items_A.device))
     ours, others, useful, users_ours, users_others = map(statistics.median, zip(*rounds, strict=True))
     print(f"{f'medians of {flags.rounds} rounds by turns':<28} {'ours':>10} {'released way':>14} {'ratio':>8}")
     print(f"{'training, sequences/s':<28} {ours:>10,.0f} {others:>14,.0f} {ours / others:>8.1f}")
     print(f"{'evaluation, users/s':<28} {users_ours:>10,.0f} {users_others:>14,.0f} {users_ours / users_others:>8.1f}")
-    step = useful / ours * model.settings.batch_size
+    step = useful / ours * trainer.batch_size
     print(f"{step / 1e9:.1f} GFLOP of useful matrix products a step, {useful / 1e9:.0f} GFLOP/s")
     print(f"= {useful / peak:.0%} of the peak, {peak / 1e9:.0f} GFLOP/s of a product of {PEAK_SIZE}^3 numbers")
 

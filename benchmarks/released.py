@@ -8,6 +8,7 @@ place of the target in the argsort of all scores.
 
 import copy
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,12 @@ from torch.utils.data import DataLoader
 
 from mmsrec.evaluation.evaluate import TEST
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.nn.transformer import Dropout, Transformer
+from mmsrec.nn.dropout import Dropout
+from mmsrec.nn.objectives import Task
+from mmsrec.nn.transformer import Transformer
 from mmsrec.nn.user_sequences import Sequences
+from mmsrec.settings.trainer import Trainer
 from mmsrec.training.batches import examples
-from mmsrec.training.objectives import OBJECTIVES, Task
 from mmsrec.training.runtime import generator_of
 
 EVALUATED = 1024  # users of a batch
@@ -29,7 +32,8 @@ EVALUATED = 1024  # users of a batch
 def in_float32(model: MMSRec) -> MMSRec:
     """A copy whose matrix products run in float32."""
     twin = copy.deepcopy(model)
-    twin.settings = model.settings.model_copy(update={"precision": "float32"})
+    twin.precision = torch.float32
+    twin.sequences = replace(twin.sequences, precision=torch.float32)
     return twin
 
 
@@ -38,11 +42,12 @@ class Released:
 
     Args:
         model: whose weights are copied.
+        trainer: settings of the training.
         sequences: trained on.
     """
 
-    def __init__(self, model: MMSRec, sequences: Sequences) -> None:
-        self.model = in_float32(model)
+    def __init__(self, model: MMSRec, trainer: Trainer, sequences: Sequences) -> None:
+        self.model, self._trainer = in_float32(model), trainer
         for part in list(self.model.modules()):
             for name, child in part.named_children():
                 if isinstance(child, Dropout):
@@ -50,26 +55,26 @@ class Released:
         settings, encoder = self.model.settings, self.model.encoder
         # Part of the model, so that it follows its mode; its weights are the model's own.
         encoder.layers = _torch_layers(encoder.transformer, settings.heads, settings.hidden_dropout)
-        rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+        rates = {"lr": trainer.learning_rate, "weight_decay": trainer.weight_decay}
         self._optimizer = torch.optim.AdamW(self.model.parameters(), **rates)
         whiten = encoder.embedding.whiten
         self._vectors = {
             name: whiten[name](feature.vectors_IF) if name in whiten else feature.vectors_IF
             for name, feature in self.model.features.items()
         }
-        chosen, items = examples(sequences, settings.augment, settings.max_length), sequences.items_A.tolist()
-        starts_E = torch.maximum(sequences.offsets_U1[chosen.users_E], chosen.ends_E - settings.max_length)
+        chosen, items = examples(sequences, trainer.augment, trainer.max_length), sequences.items_A.tolist()
+        starts_E = torch.maximum(sequences.offsets_U1[chosen.users_E], chosen.ends_E - trainer.max_length)
         bounds = zip(starts_E.tolist(), chosen.ends_E.tolist(), strict=True)
         self._windows = [items[start:end] for start, end in bounds]
 
     def batches(self, seed: int, epoch: int) -> Iterator[Task]:
         """The epoch's steps, with the same sequences and hidden items as `Batches` has for this key."""
-        model, settings = self.model, self.model.settings
+        model, trainer = self.model, self._trainer
         order = torch.randperm(len(self._windows), generator=generator_of(seed, epoch)).tolist()
-        loader = DataLoader(self._windows, settings.batch_size, sampler=order, collate_fn=self._padded)
+        loader = DataLoader(self._windows, trainer.batch_size, sampler=order, collate_fn=self._padded)
         for number, windows_BL in enumerate(loader, start=1):
-            whole_BN = F.pad(windows_BL, (settings.max_length - windows_BL.shape[1], 0), value=model.absent)
-            task = OBJECTIVES[settings.objective](whole_BN, model.items, settings, generator_of(seed, epoch, number))
+            whole_BN = F.pad(windows_BL, (trainer.max_length - windows_BL.shape[1], 0), value=model.absent)
+            task = model.objective(whole_BN, model.items, generator_of(seed, epoch, number))
             longest = int((task.inputs_BL != model.absent).sum(1).max())
             yield Task(*(part[:, -longest:].to(self._device) for part in task))
 
@@ -80,7 +85,7 @@ class Released:
         logits_PI = self._queries(task.inputs_BL, task.predicted_BL) @ self.items().T / settings.temperature
         loss = F.cross_entropy(logits_PI, task.targets_BL[task.predicted_BL])
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self._trainer.clip_norm)
         self._optimizer.step()
         return loss.item()
 
@@ -123,13 +128,15 @@ class Released:
         shown_NM = torch.stack(present, dim=1)
         return embedding.tokens(features, shown_NM), self.model.encoder.read_tokens(shown_NM)
 
-    def _queries(self, inputs_BL: Tensor, wanted_BL: Tensor) -> Tensor:
+    def _queries(self, inputs_BL: Tensor, predicted_BL: Tensor) -> Tensor:
         exists_BL = inputs_BL != self.model.absent
         tokens_NMD, read_NM = self._tokens(inputs_BL.flatten())
         read_BLM = exists_BL[..., None].expand(-1, -1, len(self._vectors))
         if read_NM is not None:
             read_BLM = read_BLM & read_NM.unflatten(0, inputs_BL.shape)
-        return self._pooled(tokens_NMD.unflatten(0, inputs_BL.shape), read_BLM, self._positions(exists_BL))[wanted_BL]
+        return self._pooled(tokens_NMD.unflatten(0, inputs_BL.shape), read_BLM, self._positions(exists_BL))[
+            predicted_BL
+        ]
 
     def _pooled(self, tokens_BLMD: Tensor, read_BLM: Tensor | None, positions_BL: Tensor | None = None) -> Tensor:
         """Vectors [B, L, D] of every place."""

@@ -25,8 +25,8 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     from torch.nn import functional as F
 
     from mmsrec.models.mmsrec import MMSRec
-    from mmsrec.models.recommender import Features
-    from mmsrec.nn import catalogue_loss
+    from mmsrec.models.recommender import Features, ModelInputs
+    from mmsrec.nn import retrieval_loss
     from mmsrec.nn.user_sequences import Sequences
     from mmsrec.settings.params import read_params
     from mmsrec.training import batches, runtime
@@ -42,7 +42,7 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     changes = {"dim": dim, "heads": 4, "feedforward": 2 * dim, "augment": "none", "batch_size": batch}
     settings = params.training.model_copy(update=changes)
     features = Features(torch.randn(items, 256, generator=generator), torch.ones(items, dtype=torch.bool))
-    model = MMSRec({"text": features}, settings).train()
+    model = MMSRec(ModelInputs(items, {"text": features}), settings, settings).train()
     optimizer = adamw(model, settings)
 
     def whole(queries, vectors, targets, precision):
@@ -51,7 +51,7 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     if plain:
         batches.GROUP_POSITIONS["cpu"] = (1 << 40, 1 << 40)
     with mock.patch.object(
-        catalogue_loss, "catalogue_cross_entropy", whole if plain else catalogue_loss.catalogue_cross_entropy
+        retrieval_loss, "catalogue_cross_entropy", whole if plain else retrieval_loss.catalogue_cross_entropy
     ):
         step = next(batches.Batches(sequences, model, settings).steps(0, 1))
         before = peak()

@@ -34,12 +34,12 @@ def recommend(
     """
     numbers = _numbers(dataset.users, users)
     sequences = dataset.sequences
-    catalogue = model.eval().whole_catalogue()
-    vectors_UD = user_vectors(model, catalogue, sequences, sequences.ends(0))
+    items = model.eval().encode_all_items()
+    vectors_UD = user_vectors(model, items, sequences, sequences.ends(0))
     parts = []
     for start in range(0, len(numbers), BATCH):
         batch = numbers[start : start + BATCH]
-        scores_BI = vectors_UD[batch] @ catalogue[-1].T
+        scores_BI = vectors_UD[batch] @ items.vectors_KD.T
         if not seen:
             for row, user in enumerate(batch):
                 begin, end = sequences.offsets_U1[user : user + 2].tolist()

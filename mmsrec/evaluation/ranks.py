@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mmsrec.models.recommender import Recommender
+from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.threads import in_threads
 from mmsrec.nn.user_sequences import Sequences
 
@@ -72,11 +73,11 @@ def rank(
         Ranks in the order of the users, on the CPU.
     """
     model.eval()
-    catalogue = model.whole_catalogue()
+    items = model.encode_all_items()
     ends_U = sequences.ends(held_out)
-    users_UD = user_vectors(model, catalogue, sequences, ends_U)
+    users_UD = user_vectors(model, items, sequences, ends_U)
     seen = partial(_seen, sequences, ends_U=ends_U) if candidates == "unseen" else None
-    return rank_vectors(users_UD, catalogue[-1], sequences.items_A[ends_U], seen=seen, top=top, group=group)
+    return rank_vectors(users_UD, items.vectors_KD, sequences.items_A[ends_U], seen=seen, top=top, group=group)
 
 
 def rank_vectors(
@@ -118,7 +119,7 @@ def rank_vectors(
     return Ranks(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
-def user_vectors(model: Recommender, catalogue: tuple[Tensor, ...], sequences: Sequences, ends_U: Tensor) -> Tensor:
+def user_vectors(model: Recommender, items: EncodedItems, sequences: Sequences, ends_U: Tensor) -> Tensor:
     """Vectors [U, D] of the users, given their actions before `ends_U`; users of like length are computed together."""
     lengths_U, device = ends_U - sequences.offsets_U1[:-1], ends_U.device
     widths_U = _widths(lengths_U, WIDTHS[device.type]).clamp(max=model.longest_history)
@@ -132,7 +133,7 @@ def user_vectors(model: Recommender, catalogue: tuple[Tensor, ...], sequences: S
         users_B, group, width = part
         filled_B = _filled(users_B, group)
         histories_BL = sequences.windows(filled_B, ends_U[filled_B], width, model.absent)
-        return model.user_vectors(catalogue, histories_BL)[: len(users_B)]
+        return model.user_vectors(items, histories_BL)[: len(users_B)]
 
     vectors_UD = torch.cat(list(in_threads(vectors, groups, device)))
     users_U = torch.cat([users_B for users_B, _, _ in groups])

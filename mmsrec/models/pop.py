@@ -3,27 +3,28 @@
 import torch
 from torch import Tensor
 
-from mmsrec.models.recommender import CountedRecommender
+from mmsrec.models.pop_settings import PopSettings
+from mmsrec.models.recommender import CountedRecommender, ModelInputs
+from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.user_sequences import Sequences
+from mmsrec.settings.trainer import Trainer
 
 
 class Pop(CountedRecommender):
-    """Scores an item by the number of its training interactions."""
+    """The score of an item is the number of its training interactions."""
 
-    def __init__(self, items: int) -> None:
-        super().__init__(items)
-        self.register_buffer("counts", torch.zeros(items))
-
-    @property
-    def longest_history(self) -> int:
-        return 1
+    def __init__(self, inputs: ModelInputs, settings: PopSettings, trainer: Trainer) -> None:
+        super().__init__(inputs.items, longest_history=1)
+        self.register_buffer("counts", torch.zeros(inputs.items))
 
     def fit(self, sequences: Sequences, ends_U: Tensor) -> None:
         """Counts every action before the ends of the users' training sequences."""
         self.counts += sequences.counts(ends_U, self.items)
 
-    def catalogue(self, items_K: Tensor | None = None) -> tuple[Tensor]:
-        return ((self.counts if items_K is None else self.counts[items_K])[:, None],)
+    def encode_items(self, items_K: Tensor | None = None) -> EncodedItems:
+        """The counts, as vectors of one number."""
+        return EncodedItems((self.counts if items_K is None else self.counts[items_K])[:, None])
 
-    def user_vectors(self, catalogue: tuple[Tensor, ...], histories_BL: Tensor) -> Tensor:
+    def user_vectors(self, items: EncodedItems, histories_BL: Tensor) -> Tensor:
+        """The number one for every user."""
         return self.counts.new_ones(len(histories_BL), 1)

@@ -1,22 +1,29 @@
-"""What the trainer, the evaluation and the recommendations ask of every model: vectors whose dot product is a score."""
+"""The interface of every model: vectors of items and of users, whose dot products are scores."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from dataclasses import fields
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from mmsrec.nn.encoded_items import EncodedItems
+from mmsrec.nn.objectives import Objective
+from mmsrec.nn.precision import PRECISIONS
 from mmsrec.nn.predictions import Predictions
 from mmsrec.nn.transformer import device_of
 from mmsrec.nn.user_sequences import Sequences
+from mmsrec.settings.trainer import Trainer
+
+ENCODED_TOGETHER = 1 << 15  # items that pass the item tower together when no gradient is recorded
 
 
 class Features(nn.Module):
-    """One modality of every item; it follows a model to its device and stays outside the weights.
+    """One modality of every item; it follows a model to its device, and weights files leave it out.
 
     Args:
-        vectors_IF: features; rows of absent items are not read.
-        present_I: which items have this modality.
+        vectors_IF: features [I, F]; rows of items without the modality are not read.
+        present_I: which items have the modality.
     """
 
     def __init__(self, vectors_IF: Tensor, present_I: Tensor) -> None:
@@ -25,60 +32,73 @@ class Features(nn.Module):
         self.register_buffer("present_I", present_I, persistent=False)
 
 
-CATALOGUE_PART = 1 << 15  # items whose tokens pass the item tower together when nothing is trained
+class ModelInputs(NamedTuple):
+    """The data that a model is built for. Every model takes (inputs, its settings, the trainer's settings).
 
-Objective = Literal["masked", "causal"]
+    Attributes:
+        items: number of items.
+        features: of the items, by modality; models of item ids ignore them.
+    """
+
+    items: int
+    features: dict[str, Features]
 
 
 class Recommender(nn.Module, ABC):
-    """A model for a catalogue of `items` items.
+    """A model for `items` items.
 
-    In inputs, the index after that of the catalogue's last item is the [mask] token, and the next one no item.
+    In inputs, the index `items` is the [mask] token and the index after it is padding.
+
+    Args:
+        items: number of items.
+        longest_history: how many of a user's latest items can change the user's vector.
     """
 
-    def __init__(self, items: int) -> None:
+    def __init__(self, items: int, longest_history: int) -> None:
         super().__init__()
-        self.items = items
-
-    @property
-    @abstractmethod
-    def longest_history(self) -> int:
-        """How many of a user's latest items can change its vector."""
+        self.items, self.longest_history = items, longest_history
 
     @property
     def mask(self) -> int:
+        """The index of the [mask] token."""
         return self.items
 
     @property
     def absent(self) -> int:
+        """The index of padding."""
         return self.items + 1
 
     @abstractmethod
-    def catalogue(self, items_K: Tensor | None = None) -> tuple[Tensor, ...]:
-        """What depends on the items alone, made once a step; the last tensor is the item vectors [K, D].
+    def encode_items(self, items_K: Tensor | None = None) -> EncodedItems:
+        """The tensors that depend on the items alone.
 
         Args:
-            items_K: which items; None for all.
+            items_K: indices of the items; None for all.
         """
 
     @torch.no_grad()
-    def whole_catalogue(self) -> tuple[Tensor, ...]:
-        """`catalogue()` without gradients, some items at a time: beside it, memory does not grow with their number."""
-        chosen = torch.arange(self.items, device=device_of(self)).split(CATALOGUE_PART)
-        *tables, vectors = zip(*(self.catalogue(items_K) for items_K in chosen), strict=True)
-        # A part of a table may end with a row that is no item; that of the last part ends the whole.
-        joined = [torch.cat([*(part[:CATALOGUE_PART] for part in table[:-1]), table[-1]]) for table in tables]
-        return *joined, torch.cat(vectors)
+    def encode_all_items(self) -> EncodedItems:
+        """`encode_items()` without gradients, in parts: only the result grows with the number of items."""
+        chosen = torch.arange(self.items, device=device_of(self)).split(ENCODED_TOGETHER)
+        parts = [self.encode_items(items_K) for items_K in chosen]
+        names = [field.name for field in fields(EncodedItems)]
+        return EncodedItems(**{name: _joined([getattr(part, name) for part in parts]) for name in names})
 
     @abstractmethod
-    def user_vectors(self, catalogue: tuple[Tensor, ...], histories_BL: Tensor) -> Tensor:
-        """Vectors [B, D] of the users whose latest items are given, right-aligned, `absent` before the first."""
+    def user_vectors(self, items: EncodedItems, histories_BL: Tensor) -> Tensor:
+        """Vectors [B, D] of users from their latest items, right-aligned, with `absent` as padding."""
 
     @torch.no_grad()
     def scores(self, histories_BL: Tensor) -> Tensor:
-        """Scores [B, I] of all items: the plain way, for few users."""
-        catalogue = self.whole_catalogue()
-        return self.user_vectors(catalogue, histories_BL) @ catalogue[-1].T
+        """Scores [B, I] of all items, in one matrix: for few users."""
+        items = self.encode_all_items()
+        return self.user_vectors(items, histories_BL) @ items.vectors_KD.T
+
+
+def _joined(tables: list[Tensor | None]) -> Tensor | None:
+    """One table of all parts' rows; of the [mask] rows that may end each part, it keeps the last."""
+    *tables, last = tables
+    return None if last is None else torch.cat([*(table[:ENCODED_TOGETHER] for table in tables), last])
 
 
 class CountedRecommender(Recommender):
@@ -86,17 +106,26 @@ class CountedRecommender(Recommender):
 
     @abstractmethod
     def fit(self, sequences: Sequences, ends_U: Tensor) -> None:
-        """Learns from every action before the ends of the users' training sequences."""
+        """Counts every action before the ends of the users' training sequences."""
 
 
 class TrainedRecommender(Recommender):
-    """A model that is trained by steps of gradient descent."""
+    """A model that is trained by gradient descent. N - 1 items of a history precede the predicted item.
+
+    Args:
+        items: number of items.
+        trainer: the length N of sequences, and the precision of matrix products.
+    """
+
+    def __init__(self, items: int, trainer: Trainer) -> None:
+        super().__init__(items, trainer.max_length - 1)
+        self.precision = PRECISIONS[trainer.precision]
 
     @property
     @abstractmethod
     def objective(self) -> Objective:
-        """Which places of a sequence predict which items."""
+        """The inputs and the targets of training."""
 
     @abstractmethod
-    def loss(self, catalogue: tuple[Tensor, ...], predictions: Predictions) -> Tensor:
-        """The sum of the loss over the predictions of a group of sequences."""
+    def loss(self, items: EncodedItems, predictions: Predictions) -> Tensor:
+        """The sum of the loss over the predictions of a group of sequences, a scalar."""

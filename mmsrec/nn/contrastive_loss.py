@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
-from mmsrec.nn.item_encoder import PRECISIONS
+from mmsrec.nn.precision import PRECISIONS
 from mmsrec.settings.pretraining import Pretraining, Weights
 
 # What an item shows of itself in each view. Two views that show the same differ by their dropout (SimCSE).

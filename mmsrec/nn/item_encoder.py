@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsrec.models.mmsrec_settings import ItemEncoderSettings
-from mmsrec.nn.transformer import Dropout, Transformer, attention_mask, initialise
+from mmsrec.nn.attention_mask import attention_mask
+from mmsrec.nn.dropout import Dropout
+from mmsrec.nn.transformer import Transformer, initialise
 from mmsrec.nn.whitening import Whitening
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class TokenEmbedding(nn.Module):

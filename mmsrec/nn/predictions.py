@@ -1,4 +1,4 @@
-"""The predictions of a group of sequences, and the items drawn for a sampled softmax."""
+"""The predictions of a group of sequences, and the items sampled for a softmax."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Negatives:
 
     Attributes:
         items_S: indices of the items, with repetition.
-        log_expected_S: logarithm of how often each is expected among the draws.
+        log_expected_S: logarithm of the expected number of draws of each.
     """
 
     items_S: Tensor
@@ -20,15 +20,15 @@ class Negatives:
 
 @dataclass(frozen=True)
 class Predictions:
-    """A group of sequences of like length and the items to be retrieved in them.
+    """A group of sequences of similar length, with the items to predict in them.
 
-    All indices are those of rows of the catalogue that goes with it.
+    All indices are rows of the encoded items of the step (`EncodedItems`).
 
     Attributes:
-        inputs_BL: item indices, right-aligned; `mask` where an item is hidden and `absent` before the first.
-        rows_P, columns_P: where predictions are made.
-        targets_P: the items to be retrieved there.
-        negatives: what stands for the whole catalogue in the softmax; None for the whole catalogue itself.
+        inputs_BL: item indices, right-aligned; `mask` where an item is hidden, `absent` in the padding.
+        rows_P, columns_P: the places of the predictions.
+        targets_P: the items to predict there.
+        negatives: items that replace all items in the softmax; None for all items.
     """
 
     inputs_BL: Tensor

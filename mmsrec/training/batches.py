@@ -1,4 +1,4 @@
-"""An epoch's training sequences, cut into steps, and steps cut into groups of like length."""
+"""The training sequences of an epoch, cut into steps; a step is cut into groups of similar length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +11,14 @@ from mmsrec.errors import DataError
 from mmsrec.models.recommender import TrainedRecommender
 from mmsrec.nn.predictions import Predictions
 from mmsrec.nn.user_sequences import Sequences, like_lengths
-from mmsrec.settings.experiments import Training
-from mmsrec.training.objectives import OBJECTIVES
+from mmsrec.settings.trainer import Trainer
 from mmsrec.training.runtime import generator_of
-from mmsrec.training.sampling import NegativeSampler, own_items
+from mmsrec.training.sampling import NegativeSampler, with_step_items
 
 SHORTEST = 2
 HELD_OUT = 2  # the validation and the test item of every user
-# Positions of a group, at least and at most: a group has a price of its own, which grows with the catalogue, and the
-# activations of more positions leave a CPU's caches.
+# Fewest and most positions of a group. Each group has a fixed cost that grows with the number of items. On a CPU, the
+# activations of more positions leave the caches.
 GROUP_POSITIONS = {"cpu": (1 << 10, 1 << 13), "cuda": (1 << 17, 1 << 18)}
 
 
@@ -28,7 +27,7 @@ class Examples:
     """Training sequences: the actions of a user up to an end.
 
     Attributes:
-        users_E: whose actions.
+        users_E: index of the user.
         ends_E: one past the last action, as a position in `Sequences.items_A`.
     """
 
@@ -37,13 +36,13 @@ class Examples:
 
 
 def examples(sequences: Sequences, augment: Literal["prefixes", "windows", "none"], max_length: int) -> Examples:
-    """What of each user's training sequence is trained on.
+    """The training sequences of all users.
 
     Args:
         sequences: of all users.
-        augment: every prefix of at least two items (`prefixes`), windows of `max_length` items that overlap by one and
-            together hold the whole sequence (`windows`), or the whole sequence alone, of which a model sees the last
-            `max_length` items (`none`).
+        augment: `prefixes` gives every prefix of at least two items. `windows` gives windows of `max_length` items that
+            overlap by one item and together hold the whole sequence. `none` gives the whole sequence alone; a model
+            sees its last `max_length` items.
         max_length: N.
     """
     lengths_U = sequences.ends(HELD_OUT) - sequences.offsets_U1[:-1]
@@ -64,10 +63,12 @@ class Step:
     """The groups of one step of the optimiser.
 
     Attributes:
-        groups: sequences of like length.
-        items_K: the items that the groups' indices count; None for the whole catalogue.
-        sequences, positions: how many sequences, and how many predictions in them.
-        useful, computed: positions that hold an item, and positions computed: their ratio is the price of padding.
+        groups: sequences of similar length.
+        items_K: the items that the indices of the groups count; None for all items.
+        sequences: number of sequences.
+        positions: number of predictions.
+        useful: positions that hold an item.
+        computed: positions with padding; `useful / computed` shows how much of the work padding wastes.
     """
 
     groups: list[Predictions]
@@ -83,44 +84,44 @@ class Batches:
 
     Args:
         sequences: of all users.
-        model: that is trained.
-        settings: of the training.
+        model: the model to train.
+        trainer: `max_length`, `augment`, `batch_size` and `sampled_items` are read.
 
     Raises:
-        DataError: no sequence is long enough to be trained on.
+        DataError: no sequence is long enough to train on.
     """
 
-    def __init__(self, sequences: Sequences, model: TrainedRecommender, settings: Training) -> None:
+    def __init__(self, sequences: Sequences, model: TrainedRecommender, trainer: Trainer) -> None:
         self._sequences, self._items, self._absent = sequences, model.items, model.absent
-        self._task, self._settings = OBJECTIVES[model.objective], settings
-        self._examples = examples(sequences, settings.augment, settings.max_length)
+        self._objective, self._trainer = model.objective, trainer
+        self._examples = examples(sequences, trainer.augment, trainer.max_length)
         if not len(self):
             raise DataError(
-                "No sequence has items enough to be trained on.",
+                "No sequence is long enough to train on.",
                 expected=f"a user with {SHORTEST} actions before the {HELD_OUT} that are held out",
                 found=f"{sequences.users:,} users with at most {int(sequences.offsets_U1.diff().max())} actions",
                 fix="Prepare the domain with a larger k_core, or from more interactions.",
             )
         self._sampler = None
-        if settings.sampled_items:
-            self._sampler = NegativeSampler(sequences, sequences.ends(HELD_OUT), model.items, settings.sampled_items)
+        if trainer.sampled_items:
+            self._sampler = NegativeSampler(sequences, sequences.ends(HELD_OUT), model.items, trainer.sampled_items)
 
     def __len__(self) -> int:
         """Sequences of an epoch."""
         return len(self._examples.users_E)
 
     def steps(self, seed: int, epoch: int, first: int = 0) -> Iterator[Step]:
-        """The steps of an epoch from the step `first` on; a step depends on nothing but (seed, epoch, step)."""
+        """The steps of an epoch, from the step `first` on; a step depends on (seed, epoch, step) alone."""
         order_E = torch.randperm(len(self), generator=generator_of(seed, epoch)).to(self._sequences.items_A.device)
-        for number, batch_B in enumerate(order_E.split(self._settings.batch_size)):
+        for number, batch_B in enumerate(order_E.split(self._trainer.batch_size)):
             if number >= first:
-                # Of the keys (a, b) and (a, b, 0) come the same draws, so that steps count from 1 here.
+                # (a, b) and (a, b, 0) give the same seed, so steps are numbered from 1.
                 yield self._step(batch_B, generator_of(seed, epoch, number + 1))
 
     def _step(self, batch_B: Tensor, generator: torch.Generator) -> Step:
         users_B, ends_B = self._examples.users_E[batch_B], self._examples.ends_E[batch_B]
-        windows_BL = self._sequences.windows(users_B, ends_B, self._settings.max_length, self._absent)
-        task = self._task(windows_BL, self._items, self._settings, generator)
+        windows_BL = self._sequences.windows(users_B, ends_B, self._trainer.max_length, self._absent)
+        task = self._objective(windows_BL, self._items, generator)
         lengths_B = (task.inputs_BL != self._absent).sum(1)
         groups, computed = [], 0
         for rows_B, length in like_lengths(lengths_B, *reversed(GROUP_POSITIONS[lengths_B.device.type])):
@@ -130,5 +131,5 @@ class Batches:
             computed += len(rows_B) * length
         items_K = None
         if self._sampler:
-            groups, items_K = own_items(groups, self._sampler.draw(generator), self._items)
+            groups, items_K = with_step_items(groups, self._sampler.draw(generator), self._items)
         return Step(groups, items_K, len(batch_B), int(task.predicted_BL.sum()), int(lengths_B.sum()), computed)

@@ -1,4 +1,4 @@
-"""One step of a training on a domain: the loss in groups, its gradient, the optimiser."""
+"""One step of training on a domain: the items are encoded once, then the groups of sequences are computed in turn."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,16 @@ from torch.profiler import record_function
 
 from mmsrec.models.recommender import TrainedRecommender
 from mmsrec.nn.threads import in_threads
-from mmsrec.settings.experiments import Training
+from mmsrec.settings.trainer import Trainer
 from mmsrec.training.batches import Step
 from mmsrec.training.distributed import Processes
 from mmsrec.training.runtime import seeded_dropout
 
 
-def adamw(model: TrainedRecommender, settings: Training) -> torch.optim.Optimizer:
-    """The optimiser of a training."""
+def adamw(model: TrainedRecommender, trainer: Trainer) -> torch.optim.Optimizer:
+    """AdamW over all weights of the model."""
     return torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        model.parameters(), lr=trainer.learning_rate, weight_decay=trainer.weight_decay, fused=True
     )
 
 
@@ -25,29 +25,31 @@ def train_step(
     model: TrainedRecommender,
     optimizer: torch.optim.Optimizer,
     step: Step,
-    settings: Training,
+    trainer: Trainer,
     key: tuple[int, ...],
     processes: Processes,
 ) -> float:
     """One step of the optimiser on the mean loss of the step's predictions; returns their summed loss.
 
-    The catalogue is computed once and its gradient gathered over the groups before it is propagated: memory grows with
-    a group and with the catalogue, not with the batch. Processes, and on a CPU the threads of each, share the groups; a
-    group's dropout hangs on its place in the step, so that their number changes no more than the order of a sum.
+    The items are encoded once. Their gradients are summed over the groups and then propagated once. So memory grows
+    with a group and with the number of items, not with the batch. Processes, and on a CPU the threads of each, share
+    the groups. Dropout is seeded by the group's index in the step, so the number of threads or processes changes only
+    the order of summation.
 
     Args:
         model: in training mode.
         optimizer: of its weights.
         step: the same in every process.
-        settings: of the training.
-        key: of dropout, together with a group's place.
+        trainer: `clip_norm` is read.
+        key: seeds dropout, together with a group's index.
         processes: the processes.
     """
     optimizer.zero_grad(set_to_none=True)
     with record_function("item table"), seeded_dropout(processes.device, *key, 0):
-        catalogue = model.catalogue(step.items_K)
-    leaves = tuple(tensor.detach().requires_grad_(tensor.requires_grad) for tensor in catalogue)
-    sources = [tensor for tensor in (*model.parameters(), *leaves) if tensor.requires_grad]
+        items = model.encode_items(step.items_K)
+    # Copies without a history: they end the backward pass of a group, and collect its gradients.
+    leaves = items.map(lambda tensor: tensor.detach().requires_grad_(tensor.requires_grad))
+    sources = [tensor for tensor in (*model.parameters(), *leaves.tensors()) if tensor.requires_grad]
 
     def computed(place: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
         with record_function("forward"), seeded_dropout(processes.device, *key, place + 1):
@@ -60,27 +62,27 @@ def train_step(
         computed, range(processes.rank, len(step.groups), processes.size), processes.device
     ):
         total += loss
-        _gather(sources, gradients)
+        _add_gradients(sources, gradients)
     with record_function("item table, backward"):
-        _propagate(catalogue, leaves)
+        _propagate(items.tensors(), leaves.tensors())
     with record_function("sum over processes"):
         processes.sum_gradients(model)
     with record_function("optimiser"):
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), trainer.clip_norm)
         optimizer.step()
     return float(processes.sum_(total))
 
 
-def _gather(sources: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
-    """Adds a group's gradients to those of the groups before it."""
+def _add_gradients(sources: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+    """Adds a group's gradients to the gradients of earlier groups."""
     for source, gradient in zip(sources, gradients, strict=True):
         if gradient is not None:
-            # What autograd returns may share memory with another gradient.
+            # Copied, because two gradients from autograd may share memory.
             source.grad = gradient.clone() if source.grad is None else source.grad.add_(gradient)
 
 
-def _propagate(catalogue: tuple[Tensor, ...], leaves: tuple[Tensor, ...]) -> None:
-    """Passes the gradients that the groups left at the catalogue's copies on to the weights."""
-    reached = [pair for pair in zip(catalogue, leaves, strict=True) if pair[1].grad is not None]
+def _propagate(tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> None:
+    """Propagates the gradients of the leaves through the item tower to the weights."""
+    reached = [pair for pair in zip(tensors, leaves, strict=True) if pair[1].grad is not None]
     if reached:
         torch.autograd.backward([tensor for tensor, _ in reached], [leaf.grad for _, leaf in reached])

@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from mmsrec.errors import TrainingError
 from mmsrec.models.recommender import Recommender, TrainedRecommender
-from mmsrec.nn.item_encoder import PRECISIONS
+from mmsrec.nn.precision import PRECISIONS
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.trainer import Trainer
 from mmsrec.training.batches import Batches, Step

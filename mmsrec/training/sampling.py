@@ -1,4 +1,4 @@
-"""A sampled softmax computes the vectors of a step's own items alone: those in its sequences, and the negatives."""
+"""Negatives of a sampled softmax. A step then encodes only the items in its sequences and its negatives."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,50 +12,51 @@ from mmsrec.nn.user_sequences import Sequences
 
 
 class NegativeSampler:
-    """Draws items by how often they occur in the training sequences, plus one.
+    """Draws items in proportion to the number of their training interactions plus one.
 
     Args:
         sequences: of all users.
-        ends_U: of the users' training sequences.
-        items: size of the catalogue.
-        count: items of a draw.
+        ends_U: ends of the users' training sequences.
+        items: number of items.
+        count: draws a step.
     """
 
     def __init__(self, sequences: Sequences, ends_U: Tensor, items: int, count: int) -> None:
         frequency_I = sequences.counts(ends_U, items) + 1
-        # Of integers, since a GPU adds others up in no fixed order; on the CPU, so that every device draws the same.
+        # Integers, because a GPU adds other numbers in no fixed order. On the CPU, so that every device draws the same.
         self._cumulative_I = frequency_I.cumsum(0).cpu().double()
         self._log_expected_I = (frequency_I.double() / frequency_I.sum() * count).log().float()
         self._count = count
 
     def draw(self, generator: torch.Generator) -> Negatives:
-        """Items with repetition, by inversion of the distribution."""
+        """Draws with repetition, by inversion of the cumulative distribution."""
         points_S = torch.rand(self._count, generator=generator, dtype=torch.float64) * self._cumulative_I[-1]
         items_S = torch.searchsorted(self._cumulative_I, points_S, right=True).to(self._log_expected_I.device)
         return Negatives(items_S, self._log_expected_I[items_S])
 
 
-def own_items(groups: Sequence[Predictions], negatives: Negatives, items: int) -> tuple[list[Predictions], Tensor]:
-    """The groups with indices among the items that a step needs, and those items [K], the last one perhaps repeated.
+def with_step_items(
+    groups: Sequence[Predictions], negatives: Negatives, items: int
+) -> tuple[list[Predictions], Tensor]:
+    """The groups with indices among the items that a step needs, and these items [K].
 
     Args:
-        groups: with indices of the whole catalogue.
+        groups: with indices among all items.
         negatives: likewise.
-        items: size of the catalogue.
+        items: number of items.
     """
     shown = [group.inputs_BL.flatten() for group in groups]
     needed = torch.cat([*shown, *(group.targets_P for group in groups), negatives.items_S]).unique()
     items_K = needed[needed < items]
-    # The last one fills up the count, to one of few (see `rounded`).
+    # The last item is repeated up to a `rounded` count, so that there are few shapes.
     items_K = torch.cat([items_K, items_K[-1:].expand(rounded(len(items_K), items_K.device) - len(items_K))])
 
-    def place(indices: Tensor) -> Tensor:
-        # What is no item stays as far above the last item as it was.
+    def renumbered(indices: Tensor) -> Tensor:
+        # [mask] and padding keep their distance from the last item.
         return torch.where(indices < items, torch.searchsorted(items_K, indices), indices - items + len(items_K))
 
-    own = replace(negatives, items_S=place(negatives.items_S))
-    placed = [
-        replace(group, inputs_BL=place(group.inputs_BL), targets_P=place(group.targets_P), negatives=own)
+    own = replace(negatives, items_S=renumbered(negatives.items_S))
+    return [
+        replace(group, inputs_BL=renumbered(group.inputs_BL), targets_P=renumbered(group.targets_P), negatives=own)
         for group in groups
-    ]
-    return placed, items_K
+    ], items_K

@@ -5,11 +5,13 @@ from mmsrec.evaluation import ranks as ranks_module
 from mmsrec.evaluation.metrics import chance, metrics
 from mmsrec.evaluation.ranks import rank, rank_vectors
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features, Recommender
+from mmsrec.models.recommender import Recommender
 from mmsrec.nn import threads
+from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.user_sequences import Sequences
 from tests.made import Made
-from tests.unit.training.examples import SETTINGS, walks
+from tests.unit.models.examples import MMSREC, TRAINER, text_inputs
+from tests.unit.training.examples import walks
 
 ITEMS = 12
 
@@ -18,17 +20,13 @@ class Scripted(Recommender):
     """Scores that depend on the last item alone."""
 
     def __init__(self, scores_II):
-        super().__init__(len(scores_II))
+        super().__init__(len(scores_II), longest_history=1)
         self.register_buffer("scores_II", scores_II)
 
-    @property
-    def longest_history(self):
-        return 1
+    def encode_items(self, items_K=None):
+        return EncodedItems(self.scores_II.T.contiguous())
 
-    def catalogue(self, items_K=None):
-        return (self.scores_II.T.contiguous(),)
-
-    def user_vectors(self, catalogue, histories_BL):
+    def user_vectors(self, items, histories_BL):
         return torch.nn.functional.one_hot(histories_BL[:, -1], self.items).float()
 
 
@@ -47,7 +45,7 @@ def slow_ranks(sequences, scores, held_out, unseen):
 @pytest.mark.parametrize("tile", [1 << 16, 5])
 @pytest.mark.parametrize("unseen", [False, True])
 @pytest.mark.parametrize("held_out", [1, 2])
-def test_counted_ranks_equal_compared_scores(monkeypatch, held_out, unseen, tile):
+def test_counted_ranks_equal_ranks_by_comparison(monkeypatch, held_out, unseen, tile):
     monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
     torch.manual_seed(0)
     scores = torch.randint(0, 5, (ITEMS, ITEMS)).float()  # few values: many ties
@@ -58,7 +56,7 @@ def test_counted_ranks_equal_compared_scores(monkeypatch, held_out, unseen, tile
 
 
 @pytest.mark.parametrize("tile", [1 << 16, 5])
-def test_top_items_are_those_with_the_highest_scores(monkeypatch, tile):
+def test_top_items_have_the_highest_scores(monkeypatch, tile):
     monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
     torch.manual_seed(0)
     scores = torch.rand(ITEMS, ITEMS)
@@ -68,7 +66,7 @@ def test_top_items_are_those_with_the_highest_scores(monkeypatch, tile):
     assert found.top_UK.tolist() == scores[last].argsort(dim=1, descending=True)[:, :4].tolist()
 
 
-def test_memory_does_not_grow_with_the_catalogue(monkeypatch):
+def test_memory_does_not_grow_with_the_number_of_items(monkeypatch):
     monkeypatch.setattr(threads, "MOST", 1)  # `Made` sees its own thread
     monkeypatch.setattr(ranks_module, "TILE_ITEMS", 40)
     largest = []
@@ -99,8 +97,7 @@ def towers():
     """An untrained model of features, and sequences of its items."""
     torch.manual_seed(0)
     items = 500
-    features = {"text": Features(torch.randn(items, 20), torch.ones(items, dtype=torch.bool))}
-    return MMSRec(features, SETTINGS), walks(users=300, items=items)
+    return MMSRec(text_inputs(torch.randn(items, 20)), MMSREC, TRAINER), walks(users=300, items=items)
 
 
 @pytest.mark.parametrize("group", [1, 33, 256, 1000])
@@ -139,7 +136,7 @@ def test_widths_hold_their_lengths_with_little_padding(an_octave):
     assert len(widths.unique()) <= 10 * an_octave
 
 
-def test_widths_are_few_on_a_gpu_and_change_no_rank(monkeypatch, towers):
+def test_the_few_widths_of_a_gpu_change_no_rank(monkeypatch, towers):
     usual = rank(*towers, 1, top=5)
     monkeypatch.setitem(ranks_module.WIDTHS, "cpu", ranks_module.WIDTHS["cuda"])
     found = rank(*towers, 1, top=5)
@@ -148,7 +145,7 @@ def test_widths_are_few_on_a_gpu_and_change_no_rank(monkeypatch, towers):
 
 @pytest.mark.parametrize("items", [5, 160, 171, 1000])
 @pytest.mark.parametrize("top", [0, 1, 5])
-def test_the_best_of_columns_are_the_best_of_all(items, top):
+def test_the_best_items_by_columns_equal_a_full_sort(items, top):
     scores = torch.rand(6, items, generator=torch.Generator().manual_seed(0))
     values, places = ranks_module._best(scores, top)
     expected = scores.sort(dim=1, descending=True)

@@ -1,14 +1,14 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
 from mmsrec.models import recommender
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
-from mmsrec.nn import transformer
-from mmsrec.nn.packing import Packing
+from mmsrec.models.recommender import Features, ModelInputs
+from mmsrec.nn import precision as precision_rule
+from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.predictions import Predictions
-from mmsrec.settings.params import read_params
-from tests.unit.training.examples import SETTINGS
+from tests.unit.models.examples import MMSREC, TRAINER, changed
 
 ITEMS = 12
 
@@ -20,10 +20,16 @@ def features(seed, missing=()):
     return Features(torch.randn(ITEMS, 6), present)
 
 
-def model(missing_rule="mask_token", vision_missing=(3, 4), text_missing=(4,), **changes):
+def model(missing_rule="mask_token", precision="float32", **changes):
+    """Item 3 has no vision, item 4 has neither vision nor text."""
+    inputs = ModelInputs(ITEMS, {"vision": features(1, (3, 4)), "text": features(2, (4,))})
     torch.manual_seed(5)
-    settings = SETTINGS.model_copy(update={"missing": missing_rule, **changes})
-    return MMSRec({"vision": features(1, vision_missing), "text": features(2, text_missing)}, settings).eval()
+    settings = changed(MMSREC, missing=missing_rule, **changes)
+    return MMSRec(inputs, settings, changed(TRAINER, precision=precision)).eval()
+
+
+def vectors_at(network, items, inputs, rows, columns):
+    return network.sequences.at_places(items, inputs, torch.tensor(rows), torch.tensor(columns))
 
 
 @pytest.mark.parametrize("positions", ["end", "start"])
@@ -31,156 +37,144 @@ def model(missing_rule="mask_token", vision_missing=(3, 4), text_missing=(4,), *
 @pytest.mark.parametrize("rule", ["mask_token", "drop"])
 def test_padding_never_changes_a_vector(rule, objective, positions):
     network = model(rule, objective=objective, positions=positions, item_embedding=True)
-    catalogue = network.catalogue()
+    items = network.encode_items()
     history = torch.tensor([[3, 7, 1]])
     padded = torch.cat([torch.full((1, 2), network.absent), history], dim=1)
-    alone = network.user_vectors(catalogue, history)
-    beside = network.user_vectors(catalogue, torch.cat([padded, torch.tensor([[1, 2, 3, 4, 5]])]))[:1]
+    alone = network.user_vectors(items, history)
+    beside = network.user_vectors(items, torch.cat([padded, torch.tensor([[1, 2, 3, 4, 5]])]))[:1]
     torch.testing.assert_close(alone, beside)
-    torch.testing.assert_close(alone, network.user_vectors(catalogue, padded))
+    torch.testing.assert_close(alone, network.user_vectors(items, padded))
 
 
 def test_order_matters_in_a_sequence():
     network = model()
-    catalogue = network.catalogue()
+    items = network.encode_items()
     forward, backward = torch.tensor([[3, 7, 1]]), torch.tensor([[1, 7, 3]])
-    assert not torch.allclose(network.user_vectors(catalogue, forward), network.user_vectors(catalogue, backward))
+    assert not torch.allclose(network.user_vectors(items, forward), network.user_vectors(items, backward))
 
 
 def test_only_the_latest_items_are_read():
     network = model()
-    catalogue = network.catalogue()
-    longest = network.longest_history
-    history = torch.arange(longest)[None] % ITEMS
+    items = network.encode_items()
+    history = torch.arange(network.longest_history)[None] % ITEMS
     longer = torch.cat([torch.tensor([[5, 6]]), history], dim=1)
     torch.testing.assert_close(
-        network.user_vectors(catalogue, history), network.user_vectors(catalogue, longer), rtol=0, atol=0
+        network.user_vectors(items, history), network.user_vectors(items, longer), rtol=0, atol=0
     )
 
 
 @pytest.mark.parametrize("rule", ["mask_token", "drop"])
 def test_features_of_absent_modalities_are_not_read(rule):
     network = model(rule)
-    before = network.catalogue()[-1]
+    before = network.encode_items().vectors_KD
     with torch.no_grad():
         network.features["vision"].vectors_IF[3] = 1e3
-    torch.testing.assert_close(network.catalogue()[-1], before)
+    torch.testing.assert_close(network.encode_items().vectors_KD, before)
 
 
-def test_drop_reads_the_present_modality_alone():
-    # Under drop, an item without a picture is what a text-only tower with the same weights makes of its text.
+def test_under_drop_an_item_without_a_picture_equals_a_text_only_item():
     network = model("drop")
-    torch.manual_seed(5)
-    text_only = MMSRec({"text": features(2, (4,))}, SETTINGS).eval()
+    text_only = MMSRec(ModelInputs(ITEMS, {"text": features(2, (4,))}), MMSREC, TRAINER).eval()
     shared = {name: value for name, value in network.state_dict().items() if "vision" not in name}
     text_only.load_state_dict(shared)
-    torch.testing.assert_close(network.catalogue()[-1][3], text_only.catalogue()[-1][3])
-    assert not torch.allclose(network.catalogue()[-1][5], text_only.catalogue()[-1][5])
+    both, text = network.encode_items().vectors_KD, text_only.encode_items().vectors_KD
+    torch.testing.assert_close(both[3], text[3])
+    assert not torch.allclose(both[5], text[5])
 
 
 @pytest.mark.parametrize("rule", ["mask_token", "drop"])
-def test_an_item_without_any_modality_has_a_vector(rule):
-    assert torch.isfinite(model(rule).catalogue()[-1]).all()
-
-
-def test_item_vectors_have_length_one():
-    items = model().catalogue()[-1]
-    torch.testing.assert_close(items.norm(dim=1), torch.ones(ITEMS))
+def test_every_item_has_a_vector_of_length_one_even_without_any_modality(rule):
+    vectors = model(rule).encode_items().vectors_KD
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(ITEMS))
 
 
 def test_loss_is_the_cross_entropy_of_cosine_over_temperature():
     network = model()
-    catalogue = network.catalogue()
+    items = network.encode_items()
     inputs = torch.tensor([[network.absent, 2, network.mask], [1, network.mask, network.mask]])
     predictions = Predictions(inputs, torch.tensor([0, 1, 1]), torch.tensor([2, 1, 2]), torch.tensor([9, 8, 7]))
-    packing = Packing(inputs < network.absent, predictions.rows_P, predictions.columns_P)
-    queries = network._retrieving(catalogue, inputs, packing)
-    expected = torch.nn.functional.cross_entropy(
-        queries @ catalogue[-1].T / SETTINGS.temperature, predictions.targets_P, reduction="sum"
-    )
-    torch.testing.assert_close(network.loss(catalogue, predictions), expected)
+    queries = vectors_at(network, items, inputs, [0, 1, 1], [2, 1, 2])
+    logits = F.normalize(queries, dim=1) @ F.normalize(items.vectors_KD, dim=1).T / MMSREC.temperature
+    expected = F.cross_entropy(logits, predictions.targets_P, reduction="sum")
+    torch.testing.assert_close(network.loss(items, predictions), expected)
 
 
 def test_a_masked_item_is_hidden_in_all_its_modalities():
+    # The table row of an item that is hidden behind [mask] must not reach the vector of its place.
     network = model()
-    catalogue = network.catalogue()
-    one, other = torch.tensor([[2, network.mask]]), torch.tensor([[2, network.mask]])
-    changed = (catalogue[0].clone(), catalogue[1])
-    changed[0][7] = 0  # an item that is not in the sequence
-    packing = Packing(one < network.absent, torch.tensor([0]), torch.tensor([1]))
-    vectors = [network._retrieving(*given, packing) for given in ((catalogue, one), (changed, other))]
-    torch.testing.assert_close(*vectors)
+    items = network.encode_items()
+    table = items.table.clone()
+    table[7] = 0
+    inputs = torch.tensor([[2, network.mask]])
+    before, after = (
+        vectors_at(network, each, inputs, [0], [1]) for each in (items, EncodedItems(items.vectors_KD, table))
+    )
+    torch.testing.assert_close(before, after)
+    table[2] = 0
+    seen = vectors_at(network, EncodedItems(items.vectors_KD, table), inputs, [0], [1])
+    assert not torch.allclose(before, seen)
 
 
-def test_the_papers_size_can_be_built():
-    settings = read_params("params.yaml").training
-    network = MMSRec({"vision": features(1), "text": features(2)}, settings)
-    assert network.catalogue()[0].shape == (ITEMS + 1, 2, 512)
-
-
-def test_a_causal_vector_of_a_place_is_that_of_the_history_before_it():
+def test_a_causal_vector_of_a_place_depends_on_the_history_up_to_it():
     network = model(objective="causal", positions="start")
-    catalogue = network.catalogue()
-    history = torch.tensor([[3, 7, 1, 9]])
-    rows, columns = torch.zeros(4, dtype=torch.long), torch.arange(4)
-    places = network._retrieving(catalogue, history, Packing(history < network.absent, rows, columns))
-    alone = [network.user_vectors(catalogue, history[:, : end + 1]) for end in range(4)]
+    items, history = network.encode_items(), torch.tensor([[3, 7, 1, 9]])
+    places = vectors_at(network, items, history, [0, 0, 0, 0], [0, 1, 2, 3])
+    alone = [network.user_vectors(items, history[:, : end + 1]) for end in range(4)]
     torch.testing.assert_close(places, torch.cat(alone))
 
 
-def test_positions_count_from_the_end_or_from_the_first_item():
-    exists = torch.tensor([[False, True, True], [True, True, True]])
-    assert model(positions="end")._positions(exists).tolist() == [[2, 1, 0], [2, 1, 0]]
-    assert model(positions="start")._positions(exists).tolist() == [[0, 0, 1], [0, 1, 2]]
-
-
 @pytest.mark.parametrize("rule", ["mask_token", "drop"])
-def test_the_catalogue_of_some_items_holds_their_rows_of_the_whole(rule):
+def test_some_encoded_items_are_rows_of_all(rule):
     network = model(rule, item_embedding=True)
     chosen = torch.tensor([1, 3, 4, 9])
-    whole, some = network.catalogue(), network.catalogue(chosen)
+    whole, some = network.encode_items().tensors(), network.encode_items(chosen).tensors()
     assert len(whole) == len(some) == (2 if rule == "mask_token" else 3)
     for every, part in zip(whole, some, strict=True):
         torch.testing.assert_close(part[: len(chosen)], every[chosen])
         torch.testing.assert_close(part[len(chosen) :], every[ITEMS:])
 
 
-def test_an_item_tower_of_its_own_leaves_the_sequences_as_they_were():
+@pytest.mark.parametrize("rule", ["mask_token", "drop"])
+def test_items_encoded_in_parts_equal_the_whole(monkeypatch, rule):
+    monkeypatch.setattr(recommender, "ENCODED_TOGETHER", 5)
+    network = model(rule, item_embedding=True)
+    for part, whole in zip(network.encode_all_items().tensors(), network.encode_items().tensors(), strict=True):
+        torch.testing.assert_close(part, whole)
+
+
+def test_an_own_item_tower_does_not_change_sequences():
     network = model(item_tower="own")
-    catalogue, history = network.catalogue(), torch.tensor([[3, 7, 1]])
-    before = network.user_vectors(catalogue, history)
+    items, history = network.encode_items(), torch.tensor([[3, 7, 1]])
+    before = network.user_vectors(items, history)
     with torch.no_grad():
         for parameter in network.encoder.item_transformer.parameters():
             parameter.mul_(2)
-    assert not torch.allclose(network.catalogue()[-1], catalogue[-1])
-    torch.testing.assert_close(network.user_vectors(network.catalogue(), history), before)
+    assert not torch.allclose(network.encode_items().vectors_KD, items.vectors_KD)
+    torch.testing.assert_close(network.user_vectors(network.encode_items(), history), before)
 
 
 def test_items_with_the_same_features_differ_by_their_embeddings():
-    network = model(item_embedding=True)
-    plain = model()
+    network, plain = model(item_embedding=True), model()
     for each in (network, plain):
         for feature in each.features.values():
             feature.vectors_IF[1] = feature.vectors_IF[0]
-    assert torch.equal(*plain.catalogue()[-1][:2])
-    assert not torch.allclose(*network.catalogue()[-1][:2])
+    assert torch.equal(*plain.encode_items().vectors_KD[:2])
+    assert not torch.allclose(*network.encode_items().vectors_KD[:2])
 
 
 def test_bfloat16_changes_little(monkeypatch):
-    monkeypatch.setattr(transformer, "REDUCED_ROWS", 1)
+    monkeypatch.setattr(precision_rule, "REDUCED_ROWS", 1)
     exact, reduced = model(), model(precision="bfloat16")
+    reduced.load_state_dict(exact.state_dict())
     history = torch.tensor([[3, 7, 1]])
-    for network in (exact, reduced):
-        network.load_state_dict(exact.state_dict())
-    vectors = [network.user_vectors(network.catalogue(), history) for network in (exact, reduced)]
+    vectors = [network.user_vectors(network.encode_items(), history) for network in (exact, reduced)]
     assert vectors[1].dtype == torch.float32
     assert not torch.equal(*vectors)
     assert (vectors[0] @ vectors[1].T).item() > 0.999
 
 
-@pytest.mark.parametrize("rule", ["mask_token", "drop"])
-def test_a_catalogue_made_in_parts_is_the_whole(monkeypatch, rule):
-    monkeypatch.setattr(recommender, "CATALOGUE_PART", 5)
-    network = model(rule, item_embedding=True)
-    for part, whole in zip(network.whole_catalogue(), network.catalogue(), strict=True):
-        torch.testing.assert_close(part, whole)
+def test_the_papers_size_can_be_built():
+    settings = changed(MMSREC, dim=512, heads=8, feedforward=1024)
+    inputs = ModelInputs(ITEMS, {"vision": features(1), "text": features(2)})
+    items = MMSRec(inputs, settings, changed(TRAINER, max_length=20)).encode_items()
+    assert items.table.shape == (ITEMS + 1, 2, 512)

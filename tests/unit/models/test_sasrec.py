@@ -1,55 +1,75 @@
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+from mmsrec.models import recommender
+from mmsrec.models.recommender import ModelInputs
 from mmsrec.models.sasrec import SASRec
-from mmsrec.nn.packing import Packing
 from mmsrec.nn.predictions import Predictions
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
-from tests.unit.training.examples import SETTINGS, walks
+from tests.unit.models.examples import SASREC, TRAINER, changed
+from tests.unit.training.examples import walks
 
 ITEMS = 12
 
 
-def model(settings=SETTINGS):
+def model(trainer=TRAINER):
     seed_everything(5, 0)
-    return SASRec(ITEMS, settings)
+    return SASRec(ModelInputs(ITEMS, {}), SASREC, trainer)
+
+
+def slow_vectors(network, history):
+    """Vectors of every place of one history: plain torch, no packing, no padding."""
+    positions = torch.arange(len(history)).flip(0)
+    states = network.input.norm(network.item(history) + network.input.position(positions))[None]
+    later = torch.ones(len(history), len(history), dtype=torch.bool).triu(1)
+    for block in network.transformer.blocks:
+        query, key, value = (
+            part.unflatten(-1, (SASREC.heads, -1)).transpose(1, 2)
+            for part in block.attention.inputs(states).chunk(3, dim=-1)
+        )
+        logits = (query @ key.transpose(2, 3)) / (SASREC.dim // SASREC.heads) ** 0.5
+        mixed = logits.masked_fill(later, -torch.inf).softmax(-1) @ value
+        states = block.attention_norm(states + block.attention_output(mixed.transpose(1, 2).flatten(2)))
+        states = block.feedforward_norm(states + block.contract(F.gelu(block.expand(states))))
+    return states[0]
 
 
 def test_learns_to_walk(tmp_path):
-    settings = SETTINGS.model_copy(update={"augment": "none", "max_epochs": 20, "patience": 20, "batch_size": 16})
-    state = finetune(model(settings), walks(users=200), settings, 0, tmp_path, {})
+    trainer = changed(TRAINER, augment="none", max_epochs=20, patience=20, batch_size=16)
+    state = finetune(model(trainer), walks(users=200), trainer, 0, tmp_path, {})
     assert state.best_metric > 0.95
 
 
-def test_a_place_does_not_see_later_items():
+def test_vectors_equal_the_plain_computation_and_padding_changes_nothing():
     network = model().eval()
-    history = torch.tensor([[3, 7, 1, 9]])
-    changed = torch.tensor([[3, 7, 5, 2]])
-    packing = Packing(history < network.absent, torch.zeros(4, dtype=torch.long), torch.arange(4))
-    before, after = (network._retrieving(network.item.weight, items, packing) for items in (history, changed))
-    torch.testing.assert_close(before[:2], after[:2])
-    assert not torch.allclose(before[2:], after[2:])
-
-
-def test_padding_never_changes_a_vector():
-    network = model().eval()
-    history = torch.tensor([[3, 7, 1]])
-    padded = F.pad(history, (2, 0), value=network.absent)
-    torch.testing.assert_close(
-        network.user_vectors(network.catalogue(), history), network.user_vectors(network.catalogue(), padded)
-    )
+    items, history = network.encode_items(), torch.tensor([3, 7, 1])
+    expected = slow_vectors(network, history)
+    padded = F.pad(history[None], (2, 0), value=network.absent)
+    places = network.sequences.at_places(items, padded, torch.zeros(3, dtype=torch.long), torch.arange(2, 5))
+    torch.testing.assert_close(places, expected)
+    torch.testing.assert_close(network.user_vectors(items, padded), expected[-1:])
+    torch.testing.assert_close(network.user_vectors(items, history[None]), expected[-1:])
 
 
 def test_loss_is_the_cross_entropy_of_dot_products():
     network = model().eval()
     inputs = torch.tensor([[network.absent, 3, 7], [1, 2, 3]])
     predictions = Predictions(inputs, torch.tensor([0, 0, 1]), torch.tensor([1, 2, 2]), torch.tensor([7, 8, 4]))
-    last = network.user_vectors(network.catalogue(), inputs)
-    alone = SASRec.user_vectors(network, network.catalogue(), torch.tensor([[3]]))
-    # The first place's position counts from the window's end, so it is not that of the item alone.
-    assert not torch.allclose(alone, last[:1])
-    of_last = Predictions(inputs, torch.tensor([0, 1]), torch.tensor([2, 2]), torch.tensor([8, 4]))
-    expected = F.cross_entropy(last @ network.item.weight.T, of_last.targets_P, reduction="sum")
-    torch.testing.assert_close(network.loss(network.catalogue(), of_last), expected)
-    assert network.loss(network.catalogue(), predictions) > expected
+    queries = torch.cat([slow_vectors(network, inputs[0, 1:]), slow_vectors(network, inputs[1])[2:]])
+    expected = F.cross_entropy(queries @ network.item.weight.T, predictions.targets_P, reduction="sum")
+    torch.testing.assert_close(network.loss(network.encode_items(), predictions), expected)
+
+
+def test_layer_norms_have_the_eps_of_the_reference():
+    found = {part.eps for part in model().modules() if isinstance(part, nn.LayerNorm)}
+    assert found == {1e-12}
+
+
+def test_items_encoded_in_parts_equal_the_whole(monkeypatch):
+    monkeypatch.setattr(recommender, "ENCODED_TOGETHER", 5)
+    network = model().eval()
+    items = network.encode_all_items()
+    assert torch.equal(items.vectors_KD, network.item.weight)
+    assert items.table is items.vectors_KD

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmsrec.nn import catalogue_loss
+from mmsrec.nn import catalogue_loss, loss_tiles
 from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
 from tests.made import Made
 
@@ -26,7 +26,7 @@ def value_and_gradients(function, queries, items, targets, **options):
 
 @pytest.mark.parametrize(("elements", "tile_items"), [(1 << 20, 1 << 16), (101 * 5, 1 << 16), (40 * 7, 40), (1, 1)])
 def test_equals_the_plain_loss_in_value_and_gradients(monkeypatch, elements, tile_items):
-    monkeypatch.setattr(catalogue_loss, "TILE_ELEMENTS", {"cpu": elements})
+    monkeypatch.setattr(loss_tiles, "TILE_ELEMENTS", {"cpu": elements})
     monkeypatch.setattr(catalogue_loss, "TILE_ITEMS", tile_items)
     fast = value_and_gradients(catalogue_cross_entropy, *example())
     slow = value_and_gradients(slow_loss, *example())
@@ -34,7 +34,7 @@ def test_equals_the_plain_loss_in_value_and_gradients(monkeypatch, elements, til
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_rows_that_begin_at_multiples_of_64_as_on_a_gpu_change_nothing(monkeypatch):
+def test_aligned_rows_as_on_a_gpu_change_nothing(monkeypatch):
     usual = value_and_gradients(catalogue_cross_entropy, *example())
     monkeypatch.setattr(catalogue_loss, "ALIGNED", {"cpu": catalogue_loss.ALIGNED["cuda"]})
     aligned = value_and_gradients(catalogue_cross_entropy, *example())
@@ -59,12 +59,12 @@ def test_logits_at_the_bound_need_no_shift(monkeypatch, tile_items, precision):
     monkeypatch.setattr(catalogue_loss, "TILE_ITEMS", tile_items)
     _, items, targets = example(items=1000)
     items = F.normalize(items, dim=1)
-    # Each query lies along an item or against it: the logits reach from one bound to the other.
+    # Each query is parallel to an item, in the same or the opposite direction: the logits reach both bounds.
     queries = items[: len(targets)] * torch.tensor([1.0, -1.0]).repeat(len(targets))[: len(targets), None] * 59
     slow = value_and_gradients(slow_loss, queries, items, targets)
     bound = 0.01 if precision == torch.bfloat16 else 1e-5
     for unshifted in (60.0, 0.0):
-        monkeypatch.setattr(catalogue_loss, "UNSHIFTED", unshifted)
+        monkeypatch.setattr(catalogue_loss, "MAX_UNSHIFTED", unshifted)
         fast = value_and_gradients(catalogue_cross_entropy, queries, items, targets, precision=precision)
         for found, expected in zip(fast, slow, strict=True):
             assert (found - expected).norm() / expected.norm() < bound
@@ -82,8 +82,8 @@ def test_without_gradients_the_value_is_the_same(monkeypatch):
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_of_the_size_of_the_catalogue_only_its_gradient_is_made(monkeypatch, precision):
-    monkeypatch.setattr(catalogue_loss, "TILE_ELEMENTS", {"cpu": 100})
+def test_only_the_item_gradient_grows_with_the_number_of_items(monkeypatch, precision):
+    monkeypatch.setattr(loss_tiles, "TILE_ELEMENTS", {"cpu": 100})
     monkeypatch.setattr(catalogue_loss, "TILE_ITEMS", 40)
     queries, items, targets = example(predictions=7, items=1000)
     queries, items = queries.requires_grad_(), items.requires_grad_()

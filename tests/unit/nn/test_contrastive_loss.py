@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmsrec.nn import catalogue_loss
+from mmsrec.nn import catalogue_loss, loss_tiles
 from mmsrec.nn.contrastive_loss import TERMS, VIEWS, compared, contrastive_terms, views_of
 from mmsrec.settings.pretraining import Weights
 from tests.unit.training.examples import PRETRAINING
@@ -44,7 +44,7 @@ def value_and_gradients(loss_of, views):
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize(("elements", "tile_items"), [(1 << 20, 1 << 16), (23 * 5, 1 << 16), (7 * 3, 7), (1, 1)])
 def test_equals_the_equations_in_value_and_gradients(monkeypatch, elements, tile_items, missing):
-    monkeypatch.setattr(catalogue_loss, "TILE_ELEMENTS", {"cpu": elements})
+    monkeypatch.setattr(loss_tiles, "TILE_ELEMENTS", {"cpu": elements})
     monkeypatch.setattr(catalogue_loss, "TILE_ITEMS", tile_items)
     views, present = example(missing=missing)
 

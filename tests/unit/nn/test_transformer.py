@@ -1,56 +1,10 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 import torch
 from torch.nn import functional as F
 
 from mmsrec.nn import transformer
-from mmsrec.nn.transformer import (
-    Block,
-    Dropout,
-    SelfAttention,
-    Transformer,
-    attention_mask,
-    dropout_draws_from,
-)
-
-
-def test_dropout_keeps_the_expectation_and_its_share():
-    torch.manual_seed(0)
-    x = torch.full((1000, 999), 3.0)
-    for probability in (0.2, 0.5):
-        out = Dropout(probability)(x)
-        assert (out == 0).float().mean() == pytest.approx(probability, abs=0.003)
-        assert out.mean() == pytest.approx(3.0, abs=0.02)
-
-
-def test_dropout_follows_the_seed_and_scales_gradients_alike():
-    x = torch.ones(50, requires_grad=True)
-    torch.manual_seed(1)
-    first = Dropout(0.5)(x)
-    torch.manual_seed(1)
-    assert torch.equal(first, Dropout(0.5)(x))
-    first.sum().backward()
-    assert torch.equal(x.grad, first.detach())
-
-
-def test_dropout_draws_from_the_generator_of_its_thread_and_then_again_from_torchs():
-    x, dropout = torch.ones(50), Dropout(0.5)
-    torch.manual_seed(1)
-    expected = dropout(x)
-    torch.manual_seed(2)
-    with dropout_draws_from(torch.Generator().manual_seed(1)):
-        assert torch.equal(dropout(x), expected)
-        with ThreadPoolExecutor(1) as pool:
-            assert not torch.equal(pool.submit(dropout, x).result(), expected)
-    torch.manual_seed(1)
-    assert torch.equal(dropout(x), expected)
-
-
-def test_dropout_does_nothing_in_evaluation_or_at_zero():
-    x = torch.randn(10)
-    assert torch.equal(Dropout(0.5).eval()(x), x)
-    assert torch.equal(Dropout(0.0)(x), x)
+from mmsrec.nn.attention_mask import attention_mask
+from mmsrec.nn.transformer import Block, SelfAttention, Transformer
 
 
 def slow_attention(attention, x, visible):
@@ -89,16 +43,16 @@ def test_attention_equals_the_plain_sum(tokens, per_item, hidden):
 
 @pytest.mark.parametrize("per_item", [0, 1])
 @pytest.mark.parametrize("hidden", [False, True])
-def test_more_sequences_than_a_kernel_takes_are_the_same(monkeypatch, per_item, hidden):
+def test_attention_in_parts_equals_attention_at_once(monkeypatch, per_item, hidden):
     torch.manual_seed(0)
     attention, x = SelfAttention(12, 3), torch.randn(7, 4, 12)
     mask = attention_mask(torch.rand(7, 4) < 0.7 if hidden else None, 4, per_item, x.device)
     expected = attention(x, mask)
-    monkeypatch.setattr(transformer, "ATTENDING", 3)
+    monkeypatch.setattr(transformer, "MAX_SEQUENCES", 3)
     torch.testing.assert_close(attention(x, mask), expected, equal_nan=True)
 
 
-def test_hidden_tokens_do_not_reach_the_others():
+def test_hidden_tokens_do_not_reach_other_tokens():
     torch.manual_seed(0)
     network = Transformer(8, 2, 2, 16, 0.5).eval()
     x = torch.randn(1, 4, 8)
@@ -120,7 +74,7 @@ def test_later_items_do_not_reach_earlier_ones():
     assert not torch.allclose(network(x, mask)[:, 0], network(other, mask)[:, 0])
 
 
-def test_a_block_adds_attention_and_a_feed_forward_network_each_normalised():
+def test_a_block_is_post_norm():
     torch.manual_seed(0)
     block, x = Block(8, 2, 16, 0.5).eval(), torch.randn(2, 3, 8)
     mixed = block.attention_norm(x + block.attention_output(block.attention(x, None)))

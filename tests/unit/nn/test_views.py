@@ -3,12 +3,13 @@ import pytest
 import torch
 
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
+from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.nn.contrastive_loss import VIEWS
 from mmsrec.nn.item_encoder import ItemEncoder
 from mmsrec.nn.views import Items, encode_views
 from mmsrec.pairs.read import PairBatch
-from tests.unit.training.examples import PRETRAINING, SETTINGS
+from tests.unit.models.examples import MMSREC, TRAINER, changed
+from tests.unit.training.examples import PRETRAINING
 
 CPU = torch.device("cpu")
 WIDTHS = {"vision": 6, "text": 5}
@@ -34,10 +35,11 @@ def test_a_view_is_what_the_item_tower_makes_of_an_item_with_those_modalities(ru
     for name, shown in VIEWS.items():
         present = {modality: items.present[modality] & (modality in shown) for modality in WIDTHS}
         features = {modality: Features(items.vectors[modality].float(), present[modality]) for modality in WIDTHS}
-        tower = MMSRec(features, SETTINGS.model_copy(update={"missing": rule})).eval()
+        inputs = ModelInputs(len(items), features)
+        tower = MMSRec(inputs, changed(MMSREC, missing=rule), TRAINER).eval()
         tower.encoder.load_state_dict(network.state_dict(), strict=False)
         rows = torch.stack([present[modality] for modality in shown]).all(0)
-        torch.testing.assert_close(views[name][rows], tower.catalogue()[-1][rows])
+        torch.testing.assert_close(views[name][rows], tower.encode_items().vectors_KD[rows])
         assert (views[name][~rows] == 0).all()
 
 

@@ -1,11 +1,9 @@
-"""Whitening: unit covariance, damping, and what it is fitted to."""
-
 import torch
 
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
+from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.nn.whitening import Whitening
-from tests.unit.training.examples import SETTINGS
+from tests.unit.models.examples import MMSREC, TRAINER, changed
 
 
 def vectors(count=500, width=6):
@@ -14,7 +12,7 @@ def vectors(count=500, width=6):
     return mixed + 40 * torch.randn(width, generator=generator)
 
 
-def test_the_whitened_have_no_mean_and_unit_covariance():
+def test_whitened_features_have_zero_mean_and_unit_covariance():
     whitening = Whitening(6)
     whitening.fit([vectors()])
     white = whitening(vectors()).double()
@@ -22,7 +20,7 @@ def test_the_whitened_have_no_mean_and_unit_covariance():
     torch.testing.assert_close(white.T.cov(correction=0), torch.eye(6, dtype=torch.float64), atol=0.1, rtol=0)
 
 
-def test_parts_give_what_the_whole_gives():
+def test_a_fit_in_parts_equals_a_fit_of_the_whole():
     whole, parts = Whitening(6), Whitening(6)
     whole.fit([vectors()])
     parts.fit(vectors().split([1, 199, 300]))
@@ -30,7 +28,7 @@ def test_parts_give_what_the_whole_gives():
     torch.testing.assert_close(whole.mean, parts.mean)
 
 
-def test_a_direction_without_variance_is_not_blown_up():
+def test_noise_in_a_constant_direction_is_damped():
     flat = vectors()
     flat[:, 0] = 3
     whitening = Whitening(6)
@@ -41,18 +39,18 @@ def test_a_direction_without_variance_is_not_blown_up():
     assert (whitening(noisy) - whitening(flat)).abs().max() < 0.1
 
 
-def test_it_is_the_identity_until_it_is_fitted():
+def test_whitening_is_the_identity_before_it_is_fitted():
     torch.testing.assert_close(Whitening(6)(vectors()), vectors(), rtol=0, atol=0)
 
 
-def test_a_recommender_is_fitted_to_the_items_that_have_features_and_keeps_it():
+def test_a_model_fits_the_whitening_to_present_features_and_stores_it():
     present = torch.ones(500, dtype=torch.bool)
     present[:5] = False
     wild = vectors()
     wild[:5] = 1e6
-    settings = SETTINGS.model_copy(update={"whiten": True})
-    model = MMSRec({"text": Features(wild, present)}, settings)
+    inputs = ModelInputs(500, {"text": Features(wild, present)})
+    model = MMSRec(inputs, changed(MMSREC, whiten=True), TRAINER)
     alone = Whitening(6)
     alone.fit([wild[5:]])
     assert torch.equal(model.state_dict()["encoder.embedding.whiten.text.matrix"], alone.matrix)
-    assert not any("whiten" in name for name in MMSRec({"text": Features(wild, present)}, SETTINGS).state_dict())
+    assert not any("whiten" in name for name in MMSRec(inputs, MMSREC, TRAINER).state_dict())

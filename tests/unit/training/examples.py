@@ -2,39 +2,21 @@
 
 import torch
 
+from mmsrec.models.pop_settings import PopSettings
 from mmsrec.nn.user_sequences import Sequences
-from mmsrec.settings.experiments import Training
+from mmsrec.settings.params import ModelSettings
 from mmsrec.settings.pretraining import Pretraining, Weights
+from mmsrec.settings.row import Frozen
+from mmsrec.settings.trainer import Trainer
+from tests.unit.models.examples import MMSREC, TRAINER
 
-SETTINGS = Training(
-    dim=16,
-    layers=2,
-    heads=2,
-    feedforward=32,
-    max_length=6,
-    embedding_dropout=0.1,
-    hidden_dropout=0.1,
-    whiten=False,
-    missing="mask_token",
-    item_tower="shared",
-    item_embedding=False,
-    positions="end",
-    objective="masked",
-    mask_probability=0.3,
-    temperature=0.05,
-    sampled_items=0,
-    augment="prefixes",
-    learning_rate=0.003,
-    weight_decay=0.01,
-    clip_norm=1.0,
-    batch_size=32,
-    max_epochs=3,
-    patience=2,
-    precision="float32",
-)
+SETTINGS = MMSREC
 
-# One class has the settings of the model and of its trainer.
-TRAINER = SETTINGS
+
+def chosen(model: str = "mmsrec", settings: Frozen = SETTINGS, trainer: Trainer = TRAINER) -> ModelSettings:
+    """A model and all its settings."""
+    return ModelSettings(model, PopSettings() if model == "pop" else settings, trainer)
+
 
 PRETRAINING = Pretraining(
     dim=16,

@@ -15,25 +15,20 @@ from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS
 from mmsrec.training.distributed import Processes, processes
 from mmsrec.training.train import train
-from tests.unit.training.examples import SETTINGS, walks
+from tests.unit.training.examples import SETTINGS, TRAINER, chosen, walks
 
 ITEMS, WIDTH = 12, 8
 # Small steps: where a gradient is zero but for rounding, AdamW makes a whole step of it.
-COMMON = SETTINGS.model_copy(update={"learning_rate": 5e-5, "max_epochs": 3, "patience": 3})
+COMMON = TRAINER.model_copy(update={"learning_rate": 5e-5, "max_epochs": 3, "patience": 3})
 SCENARIOS = {
-    "masked": COMMON,
-    "causal": COMMON.model_copy(
-        update={
-            "objective": "causal",
-            "augment": "windows",
-            "missing": "drop",
-            "item_tower": "own",
-            "item_embedding": True,
-            "sampled_items": 6,
-            "batch_size": 16,
-        }
+    "masked": chosen(trainer=COMMON),
+    "causal": chosen(
+        settings=SETTINGS.model_copy(
+            update={"objective": "causal", "missing": "drop", "item_tower": "own", "item_embedding": True}
+        ),
+        trainer=COMMON.model_copy(update={"augment": "windows", "sampled_items": 6, "batch_size": 16}),
     ),
-    "killed": COMMON,
+    "killed": chosen(trainer=COMMON),
 }
 KILLED_AT = 7
 # So small that four processes share some steps unevenly, and that the last step of an epoch has fewer groups than that.
@@ -65,9 +60,8 @@ def run(name: str, folder: Path, processes: Processes, *, dies: bool = False) ->
         return train_step(*arguments)
 
     with mock.patch.dict(GROUP_POSITIONS, cpu=GROUPS), mock.patch.object(next_item, "train_step", step):
-        settings = SCENARIOS[name]
-        experiment = Experiment("shop", 3, name, 3)
-        train(experiment, "mmsrec", settings, settings, dataset(), folder / name, None, processes, save_minutes=0)
+        experiment = Experiment("shop", 3, "source", name, 3)
+        train(experiment, SCENARIOS[name], dataset(), folder / name, None, processes, save_minutes=0)
 
 
 def main(folder: Path, scenarios: tuple[str, ...], environment: dict[str, str]) -> None:

@@ -3,28 +3,28 @@ import torch
 
 from mmsrec.errors import DataError
 from mmsrec.models.recommender import TrainedRecommender
+from mmsrec.nn.objectives import Causal, Masked
 from mmsrec.training.batches import Batches, examples
 from mmsrec.training.runtime import generator_of
+from tests.unit.models.examples import TRAINER, changed
 from tests.unit.nn.test_user_sequences import make
-from tests.unit.training.examples import SETTINGS, walks
+from tests.unit.training.examples import walks
+
+MASKED = Masked(0.3)
 
 
 class Untrained(TrainedRecommender):
-    longest_history = 5
+    objective = None
 
-    def __init__(self, objective="masked"):
-        super().__init__(12)
-        self._objective = objective
+    def __init__(self, objective):
+        super().__init__(12, TRAINER)
+        self.objective = objective
 
-    @property
-    def objective(self):
-        return self._objective
+    def encode_items(self, items_K=None): ...
 
-    def catalogue(self, items_K=None): ...
+    def user_vectors(self, items, histories_BL): ...
 
-    def user_vectors(self, catalogue, histories_BL): ...
-
-    def loss(self, catalogue, predictions): ...
+    def loss(self, items, predictions): ...
 
 
 def test_prefixes_of_at_least_two_items_end_before_the_held_out_items():
@@ -52,9 +52,9 @@ def test_windows_hold_every_action_once_as_a_target():
     assert trained_on(shortest, "windows", 4) == [[0, 1, 2], [2, 3, 4, 5], [5, 6, 7, 8]]
 
 
-def epoch(seed=0, objective="masked", first=0, **changes):
+def epoch(seed=0, objective=MASKED, first=0, **changes):
     sequences = walks()
-    batches = Batches(sequences, Untrained(objective), SETTINGS.model_copy(update=changes))
+    batches = Batches(sequences, Untrained(objective), changed(TRAINER, **changes))
     return sequences, list(batches.steps(seed, 1, first))
 
 
@@ -67,7 +67,7 @@ def test_an_epoch_holds_every_example_once_and_no_held_out_item():
         for target, column in zip(group.targets_P, group.columns_P, strict=True)
         if column == group.inputs_BL.shape[1] - 1
     )
-    chosen = examples(sequences, "prefixes", SETTINGS.max_length)
+    chosen = examples(sequences, "prefixes", TRAINER.max_length)
     assert last == sorted(sequences.items_A[chosen.ends_E - 1].tolist())
     assert (chosen.ends_E <= sequences.ends(2)[chosen.users_E]).all()
 
@@ -76,12 +76,12 @@ def test_counts_of_a_step_are_those_of_its_groups():
     _, found = epoch()
     for step in found:
         assert step.positions == sum(len(group.targets_P) for group in step.groups)
-        assert step.sequences == sum(len(group.inputs_BL) for group in step.groups) <= SETTINGS.batch_size
+        assert step.sequences == sum(len(group.inputs_BL) for group in step.groups) <= TRAINER.batch_size
         assert step.computed == sum(group.inputs_BL.numel() for group in step.groups) >= step.useful
 
 
 def test_a_causal_epoch_predicts_every_trained_action_but_the_first_of_each_user():
-    sequences, found = epoch(objective="causal", augment="windows", max_length=4)
+    sequences, found = epoch(objective=Causal(), augment="windows", max_length=4)
     targets = sorted(int(target) for step in found for group in step.groups for target in group.targets_P)
     ends = sequences.ends(2).tolist()
     expected = [
@@ -94,12 +94,12 @@ def test_a_causal_epoch_predicts_every_trained_action_but_the_first_of_each_user
             assert torch.equal(group.targets_P, (shown + 1) % 12)  # users walk through the items in order
 
 
-def test_sequences_with_nothing_to_train_on_are_an_error():
+def test_sequences_that_are_too_short_to_train_on_are_an_error():
     with pytest.raises(DataError, match="2 users with at most 3 actions"):
-        Batches(make([1, 2, 3], [4, 5, 6]), Untrained(), SETTINGS)
+        Batches(make([1, 2, 3], [4, 5, 6]), Untrained(Causal()), TRAINER)
 
 
-def test_a_step_and_the_order_of_its_epoch_draw_from_generators_of_their_own(monkeypatch):
+def test_every_step_and_the_order_of_an_epoch_have_their_own_generators(monkeypatch):
     drawn = []
 
     def recorded(*key):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from mmsrec.evaluation.ranks import rank
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
+from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.training import next_item
@@ -18,16 +18,17 @@ from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item import finetune
 from mmsrec.training.next_item_step import adamw, train_step
 from mmsrec.training.runtime import seed_everything, start
-from tests.unit.training.examples import SETTINGS, walks
+from tests.unit.training.examples import SETTINGS, TRAINER, walks
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 ITEMS = 500
-MASKED = SETTINGS.model_copy(update={"batch_size": 128})
-CAUSAL = MASKED.model_copy(
-    update={"objective": "causal", "augment": "windows", "item_embedding": True, "sampled_items": 64, "whiten": True}
+MASKED = SETTINGS, TRAINER.model_copy(update={"batch_size": 128})
+CAUSAL = (
+    SETTINGS.model_copy(update={"objective": "causal", "item_embedding": True, "whiten": True}),
+    TRAINER.model_copy(update={"batch_size": 128, "augment": "windows", "sampled_items": 64}),
 )
-WAYS = pytest.mark.parametrize("settings", [MASKED, CAUSAL], ids=["masked", "causal, sampled"])
+WAYS = pytest.mark.parametrize(("settings", "trainer"), [MASKED, CAUSAL], ids=["masked", "causal, sampled"])
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +43,11 @@ def sequences(device):
     return Sequences(made.items_A.to(device), made.offsets_U1.to(device))
 
 
-def model(settings):
+def model(settings, trainer):
     seed_everything(7, 0)
     vectors, present = torch.randn(2, ITEMS, 24), torch.rand(2, ITEMS) < 0.9
     features = {name: Features(vectors[i], present[i]) for i, name in enumerate(("vision", "text"))}
-    return MMSRec(features, settings)
+    return MMSRec(ModelInputs(ITEMS, features), settings, trainer)
 
 
 def without_seconds(history):
@@ -54,13 +55,14 @@ def without_seconds(history):
 
 
 @WAYS
-def test_a_step_has_the_loss_and_the_gradients_of_the_cpu(gpu, settings):
-    settings = settings.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0, "clip_norm": 1e9})
+def test_a_step_has_the_loss_and_the_gradients_of_the_cpu(gpu, settings, trainer):
+    settings = settings.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0})
+    trainer = trainer.model_copy(update={"clip_norm": 1e9})
     found = []
     for device in (torch.device("cpu"), gpu):
-        network = model(settings).to(device).train()
-        step = next(Batches(sequences(device), network, settings).steps(0, 1))
-        loss = train_step(network, adamw(network, settings), step, settings, (0,), Processes(device))
+        network = model(settings, trainer).to(device).train()
+        step = next(Batches(sequences(device), network, trainer).steps(0, 1))
+        loss = train_step(network, adamw(network, trainer), step, trainer, (0,), Processes(device))
         found.append(
             (loss, {name: part.grad.cpu() for name, part in network.named_parameters() if part.grad is not None})
         )
@@ -91,10 +93,10 @@ def test_the_fused_softmax_equals_the_plain_one(gpu, precision):
 
 @WAYS
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_same_seed_gives_the_same_history_and_weights(gpu, tmp_path, settings, precision):
-    settings = settings.model_copy(update={"precision": precision})
+def test_the_same_seed_gives_the_same_history_and_weights(gpu, tmp_path, settings, trainer, precision):
+    trainer = trainer.model_copy(update={"precision": precision})
     runs = [
-        finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / str(number), {})
+        finetune(model(settings, trainer).to(gpu), sequences(gpu), trainer, 3, tmp_path / str(number), {})
         for number in range(2)
     ]
     assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
@@ -102,8 +104,10 @@ def test_the_same_seed_gives_the_same_history_and_weights(gpu, tmp_path, setting
 
 
 @WAYS
-def test_a_killed_training_ends_as_an_unbroken_one(gpu, tmp_path, monkeypatch, settings):
-    unbroken = finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "unbroken", {})
+def test_a_killed_training_ends_as_an_uninterrupted_one(gpu, tmp_path, monkeypatch, settings, trainer):
+    uninterrupted = finetune(
+        model(settings, trainer).to(gpu), sequences(gpu), trainer, 3, tmp_path / "uninterrupted", {}
+    )
     step, done = next_item.train_step, []
 
     def dies(*arguments):
@@ -115,16 +119,18 @@ def test_a_killed_training_ends_as_an_unbroken_one(gpu, tmp_path, monkeypatch, s
     with monkeypatch.context() as patch:
         patch.setattr(next_item, "train_step", dies)
         with pytest.raises(InterruptedError):
-            finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "killed", {}, save_minutes=0.0)
-    resumed = finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "killed", {})
-    assert without_seconds(resumed.history) == without_seconds(unbroken.history)
-    assert all(torch.equal(resumed.model[name], unbroken.model[name]) for name in unbroken.model)
+            finetune(
+                model(settings, trainer).to(gpu), sequences(gpu), trainer, 3, tmp_path / "killed", {}, save_minutes=0.0
+            )
+    resumed = finetune(model(settings, trainer).to(gpu), sequences(gpu), trainer, 3, tmp_path / "killed", {})
+    assert without_seconds(resumed.history) == without_seconds(uninterrupted.history)
+    assert all(torch.equal(resumed.model[name], uninterrupted.model[name]) for name in uninterrupted.model)
 
 
 @WAYS
 @pytest.mark.parametrize("candidates", ["all", "unseen"])
-def test_ranks_are_those_of_the_cpu_but_for_rounding(gpu, settings, candidates):
-    network = model(settings)
+def test_ranks_are_those_of_the_cpu_but_for_rounding(gpu, settings, trainer, candidates):
+    network = model(settings, trainer)
     expected = rank(network, sequences("cpu"), 1, candidates=candidates, top=5)
     found = rank(copy.deepcopy(network).to(gpu), sequences(gpu), 1, candidates=candidates, top=5)
     assert torch.equal(found.candidates_U, expected.candidates_U)
@@ -134,7 +140,7 @@ def test_ranks_are_those_of_the_cpu_but_for_rounding(gpu, settings, candidates):
 
 
 def test_the_order_of_users_does_not_change_their_ranks(gpu):
-    network, users = model(MASKED).to(gpu), sequences(gpu)
+    network, users = model(*MASKED).to(gpu), sequences(gpu)
     lists = users.items_A.split(users.offsets_U1.diff().tolist())
     lengths = torch.tensor([0, *(len(items) for items in lists[::-1])], device=gpu)
     backwards = replace(users, items_A=torch.cat(lists[::-1]), offsets_U1=lengths.cumsum(0))

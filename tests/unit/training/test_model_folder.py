@@ -11,16 +11,18 @@ from mmsrec.features.feature_file import Provenance, write_features
 from mmsrec.files import read_json
 from mmsrec.models.dataset import FeatureInput, read_dataset
 from mmsrec.sequences.prepare import prepare
-from mmsrec.settings.experiments import Evaluation
+from mmsrec.sequences.split import split
+from mmsrec.settings.data import Split
+from mmsrec.settings.evaluation import Evaluation
 from mmsrec.settings.plan import Experiment
 from mmsrec.settings.trainer import Trainer
 from mmsrec.training.model_folder import load, read_config
 from mmsrec.training.train import train
-from tests.unit.training.examples import SETTINGS, TRAINER
+from tests.unit.training.examples import SETTINGS, TRAINER, chosen
 from tests.unit.training.wrong_configs import MISSING, change_config
 
 CPU = torch.device("cpu")
-EXPERIMENT = Experiment("shop", 3, "text", 1)
+EXPERIMENT = Experiment("shop", 3, "source", "text", 1)
 ITEMS = [f"item{number}" for number in range(8)]
 
 
@@ -35,7 +37,8 @@ def write_shop(folder, actions):
     )
     write_table(folder / "interactions.parquet", interactions.to_arrow(), SCHEMAS["interactions"])
     write_table(folder / "items.parquet", items.to_arrow(), SCHEMAS["raw_items"])
-    prepare(folder, folder / "data", domain="shop", k=1, ties="source", tie_seed=0)
+    prepare(folder, folder / "data", domain="shop", k=1)
+    split(folder / "data", Split(ties="source"), folder / "data/sequences.parquet")
 
 
 def write_text(folder, digest="right", ids=ITEMS):
@@ -51,11 +54,12 @@ def shop(tmp_path):
 
 
 def dataset(shop, features=True):
-    return read_dataset(shop / "data", {"text": FeatureInput(shop / "text.parquet", "right")} if features else {}, CPU)
+    files = {"text": FeatureInput(shop / "text.parquet", "right")} if features else {}
+    return read_dataset(shop / "data/items.parquet", shop / "data/sequences.parquet", files, CPU)
 
 
 def test_a_loaded_model_has_the_scores_of_the_trained_one(shop):
-    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / "model")
+    train(EXPERIMENT, chosen(), dataset(shop), shop / "model")
     histories = torch.tensor([[0, 1, 2]])
     first, second = (load(shop / "model", dataset(shop)).scores(histories) for _ in range(2))
     assert torch.equal(first, second)
@@ -68,12 +72,12 @@ def test_a_loaded_model_has_the_scores_of_the_trained_one(shop):
 def test_the_best_and_the_last_weights_are_kept(shop, monkeypatch):
     metrics = iter([0.1, 0.3, 0.2])
     monkeypatch.setattr("mmsrec.training.next_item.validation_metric", lambda *_: next(metrics))
-    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / "three")
+    train(EXPERIMENT, chosen(), dataset(shop), shop / "three")
     best, last = (load_file(shop / "three" / name) for name in ("weights.safetensors", "last.safetensors"))
     assert not all(torch.equal(best[name], last[name]) for name in best)
 
     metrics = iter([0.1, 0.3])
-    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER.model_copy(update={"max_epochs": 2}), dataset(shop), shop / "two")
+    train(EXPERIMENT, chosen(trainer=TRAINER.model_copy(update={"max_epochs": 2})), dataset(shop), shop / "two")
     of_two = load_file(shop / "two" / "last.safetensors")
     assert all(torch.equal(best[name], of_two[name]) for name in best)
 
@@ -81,18 +85,18 @@ def test_the_best_and_the_last_weights_are_kept(shop, monkeypatch):
 def test_training_twice_gives_the_same_bytes(shop):
     weights = []
     for folder in ("one", "two"):
-        train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / folder)
+        train(EXPERIMENT, chosen(), dataset(shop), shop / folder)
         weights.append((shop / folder / "weights.safetensors").read_bytes())
     assert weights[0] == weights[1]
 
 
 def test_the_config_records_the_settings_of_the_model_and_of_the_trainer(shop):
-    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / "model")
+    train(EXPERIMENT, chosen(), dataset(shop), shop / "model")
     config = read_config(shop / "model")
     assert config.settings["objective"] == SETTINGS.objective
     assert config.trainer == TRAINER.model_dump(include=set(Trainer.model_fields))
     assert (config.model, config.items, config.pretrained) == ("mmsrec", len(ITEMS), None)
-    assert config.experiment == {"domain": "shop", "k_core": 3, "variant": "text", "seed": 1}
+    assert config.experiment == {"domain": "shop", "k_core": 3, "split": "source", "variant": "text", "seed": 1}
     assert set(config.inputs) == {"items.parquet", "sequences.parquet", "text.parquet"}
 
 
@@ -114,7 +118,7 @@ def test_the_config_records_the_settings_of_the_model_and_of_the_trainer(shop):
 )
 def test_a_config_that_does_not_fit_is_an_error_that_names_the_key(shop, key, value, named):
     data, path = dataset(shop, features=False), shop / "model" / "config.json"
-    train(EXPERIMENT, "pop", SETTINGS, TRAINER, data, shop / "model")
+    train(EXPERIMENT, chosen("pop"), data, shop / "model")
     change_config(path, key, value)
     with pytest.raises(CheckpointError) as caught:
         load(shop / "model", data)
@@ -145,14 +149,14 @@ def test_a_damaged_config_is_a_short_error(tmp_path, content):
 
 
 def test_a_counted_model_has_no_epochs(shop):
-    train(EXPERIMENT, "pop", SETTINGS, TRAINER, dataset(shop, features=False), shop / "model")
+    train(EXPERIMENT, chosen("pop"), dataset(shop, features=False), shop / "model")
     assert read_table(shop / "model" / "history.parquet", SCHEMAS["history"]).num_rows == 0
     assert load(shop / "model", dataset(shop, features=False)).counts.sum() == 24 * 3
 
 
 def test_evaluation_writes_ranks_and_metrics(shop):
     data = dataset(shop, features=False)
-    train(EXPERIMENT, "pop", SETTINGS, TRAINER, data, shop / "model")
+    train(EXPERIMENT, chosen("pop"), data, shop / "model")
     measured = evaluate(
         load(shop / "model", data),
         data,
@@ -171,7 +175,7 @@ def test_evaluation_writes_ranks_and_metrics(shop):
 
 
 def test_a_model_with_other_inputs_is_an_error(shop):
-    train(EXPERIMENT, "mmsrec", SETTINGS, TRAINER, dataset(shop), shop / "model")
+    train(EXPERIMENT, chosen(), dataset(shop), shop / "model")
     write_text(shop, ids=ITEMS[:-1])
     with pytest.raises(CheckpointError, match=r"text\.parquet"):
         load(shop / "model", dataset(shop))
@@ -179,7 +183,7 @@ def test_a_model_with_other_inputs_is_an_error(shop):
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"no"), lambda path: path.unlink()])
 def test_damaged_or_missing_weights_are_an_error_that_names_them(shop, damage):
-    train(EXPERIMENT, "pop", SETTINGS, TRAINER, dataset(shop, features=False), shop / "model")
+    train(EXPERIMENT, chosen("pop"), dataset(shop, features=False), shop / "model")
     damage(shop / "model" / "weights.safetensors")
     with pytest.raises((CheckpointError, ArtifactError), match=r"weights\.safetensors"):
         load(shop / "model", dataset(shop, features=False))

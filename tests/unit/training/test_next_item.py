@@ -4,13 +4,13 @@ import torch
 from mmsrec.artifacts import SCHEMAS
 from mmsrec.errors import CheckpointError, TrainingError
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
 from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
 from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item import finetune
 from mmsrec.training.next_item_step import train_step
 from mmsrec.training.runtime import seed_everything
+from tests.unit.models.examples import text_inputs
 from tests.unit.training.examples import SETTINGS, TRAINER, walks
 
 ITEMS = 12
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 def model(settings=SETTINGS):
     seed_everything(7, 0)
-    return MMSRec({"text": Features(torch.eye(ITEMS), torch.ones(ITEMS, dtype=torch.bool))}, settings)
+    return MMSRec(text_inputs(torch.eye(ITEMS)), settings, TRAINER)
 
 
 def without_seconds(history):
@@ -121,9 +121,9 @@ def test_threads_change_no_more_than_the_order_of_a_sum(monkeypatch, threads):
     for count in (threads, 1):
         torch.set_num_threads(count)
         network = model(settings).train()
-        step = next(Batches(walks(), network, settings).steps(0, 2))
+        step = next(Batches(walks(), network, TRAINER).steps(0, 2))
         assert len(step.groups) > threads
-        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), Processes(CPU))
+        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, TRAINER, (0,), Processes(CPU))
         gradients.append([part.grad for part in network.parameters()])
     for shared, alone in zip(*gradients, strict=True):
         torch.testing.assert_close(shared, alone, rtol=1e-4, atol=1e-6)
@@ -139,17 +139,16 @@ def test_a_history_has_the_columns_of_its_table(tmp_path):
 
 def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 100))
-    settings = SETTINGS.model_copy(
-        update={"embedding_dropout": 0.0, "hidden_dropout": 0.0, "batch_size": 1000, "clip_norm": 1e9}
-    )
+    settings = SETTINGS.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0})
+    trainer = TRAINER.model_copy(update={"batch_size": 1000, "clip_norm": 1e9})
     sequences = walks()
     network = model(settings).train()
-    step = next(Batches(sequences, network, settings).steps(0, 2))
+    step = next(Batches(sequences, network, trainer).steps(0, 2))
     assert len(step.groups) > 1
-    catalogue = network.catalogue()
-    plain = sum(network.loss(catalogue, group) for group in step.groups) / step.positions
+    items = network.encode_items()
+    plain = sum(network.loss(items, group) for group in step.groups) / step.positions
     expected = torch.autograd.grad(plain, list(network.parameters()), allow_unused=True)
-    total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, settings, (0,), Processes(CPU))
+    total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, trainer, (0,), Processes(CPU))
     assert total / step.positions == pytest.approx(plain.item(), rel=1e-5)
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)

@@ -61,9 +61,9 @@ def test_processes_that_share_steps_equal_one_process(request, alone, processes,
 def test_the_scenarios_move_the_weights_and_leave_processes_without_a_group(alone, monkeypatch):
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", next_item_worker.GROUPS)
     for name in ("masked", "causal"):
-        settings, data = next_item_worker.SCENARIOS[name], next_item_worker.dataset()
-        model, _ = untrained(3, "mmsrec", settings, settings, data, None)
-        groups = {len(step.groups) for step in Batches(data.sequences, model, settings).steps(3, 1)}
+        chosen, data = next_item_worker.SCENARIOS[name], next_item_worker.dataset()
+        model, _ = untrained(3, chosen, data, None)
+        groups = {len(step.groups) for step in Batches(data.sequences, model, chosen.trainer).steps(3, 1)}
         assert min(groups) < 4 <= max(groups)
         start, end = model.state_dict(), load_file(alone / name / "last.safetensors")
         assert max((end[tensor] - start[tensor]).abs().max() for tensor in end) > 5e-4

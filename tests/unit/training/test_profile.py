@@ -6,20 +6,22 @@ import torch
 from mmsrec.errors import TrainingError
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.pop import Pop
-from mmsrec.models.recommender import Features
+from mmsrec.models.pop_settings import PopSettings
+from mmsrec.models.recommender import ModelInputs
 from mmsrec.training import profile
 from mmsrec.training.profile import PARTS, profile_steps
-from tests.unit.training.examples import SETTINGS, walks
+from tests.unit.models.examples import text_inputs
+from tests.unit.training.examples import SETTINGS, TRAINER, walks
 
 ITEMS = 12
 
 
 @pytest.fixture(scope="module")
 def report():
-    model = MMSRec({"text": Features(torch.eye(ITEMS), torch.ones(ITEMS, dtype=torch.bool))}, SETTINGS)
+    model = MMSRec(text_inputs(torch.eye(ITEMS)), SETTINGS, TRAINER)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profile, "PEAK_SIZE", 64)
-        return profile_steps(model, walks(), SETTINGS, 0, 6).split("\n\n")
+        return profile_steps(model, walks(), TRAINER, 0, 6).split("\n\n")
 
 
 def rows(table):
@@ -64,4 +66,4 @@ def test_products_are_compared_with_the_peak(report):
 
 def test_a_model_that_counts_has_no_steps():
     with pytest.raises(TrainingError, match="no steps"):
-        profile_steps(Pop(ITEMS), walks(), SETTINGS, 0, 1)
+        profile_steps(Pop(ModelInputs(ITEMS, {}), PopSettings(), TRAINER), walks(), TRAINER, 0, 1)

@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-from mmsrec.nn import catalogue_loss
-from mmsrec.nn.catalogue_loss import catalogue_cross_entropy, sampled_cross_entropy
+from mmsrec.nn import loss_tiles
+from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
 from mmsrec.nn.predictions import Negatives, Predictions
+from mmsrec.nn.sampled_loss import sampled_cross_entropy
 from mmsrec.training.runtime import generator_of
-from mmsrec.training.sampling import NegativeSampler, own_items
+from mmsrec.training.sampling import NegativeSampler, with_step_items
 from tests.unit.nn.test_user_sequences import make
 from tests.unit.training.examples import walks
 
@@ -17,7 +18,7 @@ def sampler(count, sequences=None):
     return NegativeSampler(sequences, sequences.ends(2), ITEMS, count)
 
 
-def test_items_are_drawn_as_often_as_they_occur_plus_one():
+def test_draws_are_proportional_to_counts_plus_one():
     sequences = make([0, 0, 0, 1, 2, 2], [5, 1, 1, 7, 8])
     expected = torch.ones(ITEMS)
     for item in (0, 0, 0, 1, 5, 1, 1):
@@ -28,7 +29,7 @@ def test_items_are_drawn_as_often_as_they_occur_plus_one():
     torch.testing.assert_close(drawn.log_expected_S.exp(), (expected / expected.sum() * 200_000)[drawn.items_S])
 
 
-def test_the_sum_of_exponentials_is_expected_to_be_that_of_all_items():
+def test_the_expected_sum_of_exponentials_is_the_sum_over_all_items():
     torch.manual_seed(0)
     queries, items, targets = torch.randn(3, 4), torch.randn(ITEMS, 4), torch.tensor([1, 5, 11])
     true_totals = (queries @ items.T).exp().sum(1)
@@ -45,7 +46,7 @@ def test_the_sum_of_exponentials_is_expected_to_be_that_of_all_items():
     torch.testing.assert_close(torch.stack(totals).mean(0), true_totals, rtol=0.05, atol=0)
 
 
-def test_with_every_item_drawn_as_often_as_expected_the_loss_is_the_whole_softmax():
+def test_with_every_item_drawn_once_the_loss_is_the_softmax_over_all_items():
     torch.manual_seed(0)
     queries, items, targets = torch.randn(5, 4), torch.randn(ITEMS, 4), torch.randint(ITEMS, (5,))
     everything = Negatives(torch.arange(ITEMS), torch.zeros(ITEMS))
@@ -69,15 +70,15 @@ def slow_loss(queries, items, targets, negatives):
 
 @pytest.mark.parametrize("tile", [1, 20, 1 << 22])
 def test_value_and_gradients_equal_the_plain_loss(monkeypatch, tile):
-    monkeypatch.setitem(catalogue_loss.TILE_ELEMENTS, "cpu", tile)
+    monkeypatch.setitem(loss_tiles.TILE_ELEMENTS, "cpu", tile)
     torch.manual_seed(0)
     leaves = [torch.randn(7, 4, requires_grad=True), torch.randn(ITEMS, 4, requires_grad=True)]
     targets, draws = torch.randint(ITEMS, (7,)), sampler(9).draw(generator_of(3))
     found, expected = (loss(*leaves, targets, draws) for loss in (sampled_cross_entropy, slow_loss))
     torch.testing.assert_close(found, expected)
     pairs = zip(torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves), strict=True)
-    for gradient, wanted in pairs:
-        torch.testing.assert_close(gradient, wanted)
+    for gradient, expected_gradient in pairs:
+        torch.testing.assert_close(gradient, expected_gradient)
 
 
 def test_bfloat16_products_change_the_loss_little():
@@ -100,12 +101,12 @@ def test_a_draw_of_the_target_adds_nothing():
     )
 
 
-def test_indices_among_a_steps_own_items_name_the_same_items():
+def test_renumbered_indices_name_the_same_items():
     mask, absent = ITEMS, ITEMS + 1
     inputs = torch.tensor([[absent, 7, mask], [9, 2, mask]])
     group = Predictions(inputs, torch.tensor([0, 1]), torch.tensor([2, 2]), torch.tensor([4, 9]))
     negatives = Negatives(torch.tensor([11, 2, 11]), torch.zeros(3))
-    [placed], items = own_items([group], negatives, ITEMS)
+    [placed], items = with_step_items([group], negatives, ITEMS)
     assert items.tolist() == [2, 4, 7, 9, 11]
     names = torch.cat([items, torch.tensor([mask, absent])])
     assert torch.equal(names[placed.inputs_BL], inputs)

@@ -6,7 +6,7 @@ from mmsrec.errors import CheckpointError
 from mmsrec.files import read_json
 from mmsrec.models.dataset import Dataset
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.models.recommender import Features
+from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.settings.plan import Experiment
 from mmsrec.settings.pretraining import PretrainingRow, Weights
 from mmsrec.training.distributed import Processes
@@ -16,12 +16,12 @@ from mmsrec.training.pretrain import pretrain
 from mmsrec.training.start_weights import transfer
 from mmsrec.training.train import train
 from mmsrec.training.weights import read_weights, write_weights
-from tests.unit.training.examples import PRETRAINING, SETTINGS, TRAINER, walks
+from tests.unit.training.examples import PRETRAINING, SETTINGS, TRAINER, chosen, walks
 from tests.unit.training.pairs import DIGEST, batch, corpus
 
 ITEMS = 12
 WIDTHS = {"vision": 10, "text": 8}
-EXPERIMENT = Experiment("shop", 3, "both", 1)
+EXPERIMENT = Experiment("shop", 3, "source", "both", 1)
 
 
 def pretrained(tmp_path, **changes):
@@ -53,7 +53,8 @@ def dataset(modalities=("vision", "text"), digest=DIGEST, widths=WIDTHS):
 
 def model(settings=SETTINGS, **options):
     data = dataset(**options)
-    return MMSRec(data.features, settings), settings, data.encoder_digests
+    inputs = ModelInputs(len(data.item_ids), data.features)
+    return MMSRec(inputs, settings, TRAINER), settings, data.encoder_digests
 
 
 def moved(folder, network, settings, digests):
@@ -157,7 +158,7 @@ def test_a_tensor_more_or_less_is_an_error(folder):
 def test_fine_tuning_starts_from_the_weights_and_then_needs_them_no_more(folder, tmp_path):
     trainer = TRAINER.model_copy(update={"max_epochs": 1})
     for name, start in (("random", None), ("pretrained", folder)):
-        train(EXPERIMENT, "mmsrec", SETTINGS, trainer, dataset(), tmp_path / name, start)
+        train(EXPERIMENT, chosen(trainer=trainer), dataset(), tmp_path / name, start)
     first, second = (
         read_table(tmp_path / name / "history.parquet", SCHEMAS["history"]) for name in ("random", "pretrained")
     )
@@ -174,4 +175,4 @@ def test_fine_tuning_starts_from_the_weights_and_then_needs_them_no_more(folder,
 
 def test_a_model_without_an_item_encoder_cannot_start_from_one(folder, tmp_path):
     with pytest.raises(CheckpointError, match="no item encoder"):
-        train(EXPERIMENT, "pop", SETTINGS, TRAINER, dataset(modalities=()), tmp_path / "pop", folder)
+        train(EXPERIMENT, chosen("pop"), dataset(modalities=()), tmp_path / "pop", folder)

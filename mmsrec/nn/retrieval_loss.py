@@ -1,0 +1,27 @@
+"""The loss of a group of predictions: cross-entropy over all items, or over sampled items."""
+
+import torch
+from torch import Tensor
+
+from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
+from mmsrec.nn.predictions import Predictions
+from mmsrec.nn.sampled_loss import sampled_cross_entropy
+
+REDUCED_LOGITS = 1 << 20  # on a CPU, bfloat16 is no faster for fewer logits
+
+
+def retrieval_loss(queries_PD: Tensor, items_KD: Tensor, predictions: Predictions, precision: torch.dtype) -> Tensor:
+    """The summed cross-entropy of the predictions, a scalar.
+
+    Args:
+        queries_PD: one vector a prediction; a temperature is divided out beforehand.
+        items_KD: one vector an item.
+        predictions: their targets; their negatives, if there are any, replace all items in the softmax.
+        precision: of the matrix products where it is faster.
+    """
+    scored = items_KD if predictions.negatives is None else predictions.negatives.items_S
+    if queries_PD.device.type == "cpu" and len(queries_PD) * len(scored) < REDUCED_LOGITS:
+        precision = torch.float32
+    if predictions.negatives is None:
+        return catalogue_cross_entropy(queries_PD, items_KD, predictions.targets_P, precision)
+    return sampled_cross_entropy(queries_PD, items_KD, predictions.targets_P, predictions.negatives, precision)

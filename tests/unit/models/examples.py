@@ -1,0 +1,44 @@
+"""Small settings of models and of a trainer, and features of items, for tests."""
+
+import torch
+
+from mmsrec.models.mmsrec_settings import MMSRecSettings
+from mmsrec.models.recommender import Features, ModelInputs
+from mmsrec.models.sasrec_settings import SASRecSettings
+from mmsrec.settings.trainer import Trainer
+
+BLOCKS = {"dim": 16, "layers": 2, "heads": 2, "feedforward": 32, "embedding_dropout": 0.1, "hidden_dropout": 0.1}
+SASREC = SASRecSettings(**BLOCKS)
+MMSREC = MMSRecSettings(
+    **BLOCKS,
+    whiten=False,
+    missing="mask_token",
+    temperature=0.05,
+    objective="masked",
+    mask_probability=0.3,
+    positions="end",
+    item_tower="shared",
+    item_embedding=False,
+)
+TRAINER = Trainer(
+    max_length=6,
+    augment="prefixes",
+    sampled_items=0,
+    learning_rate=0.003,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    batch_size=32,
+    max_epochs=3,
+    patience=2,
+    precision="float32",
+)
+
+
+def changed(settings, **changes):
+    """The settings with other values."""
+    return settings.model_copy(update=changes)
+
+
+def text_inputs(vectors: torch.Tensor) -> ModelInputs:
+    """Items that all have a text, with the given features [I, F]."""
+    return ModelInputs(len(vectors), {"text": Features(vectors, torch.ones(len(vectors), dtype=torch.bool))})
