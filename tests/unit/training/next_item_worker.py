@@ -1,4 +1,4 @@
-"""One process of a training on a domain, for tests; it finds the others as one of torchrun's does."""
+"""One process of a training on a domain, for tests with several processes."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
-import torch._dynamo  # the first step of an optimiser imports it, in each process for seconds
+import torch._dynamo  # the first step of an optimiser imports it, which takes each process seconds
 
 from mmsrec.models.dataset import Dataset
 from mmsrec.models.recommender import Features
@@ -18,7 +18,7 @@ from mmsrec.training.train import train
 from tests.unit.training.examples import SETTINGS, walks
 
 ITEMS, WIDTH = 12, 8
-# Small steps: where a gradient is zero but for rounding, AdamW makes a whole step of it.
+# A small learning rate, because AdamW turns the rounding error of a zero gradient into a full step.
 COMMON = SETTINGS.model_copy(update={"learning_rate": 5e-5, "max_epochs": 3, "patience": 3})
 SCENARIOS = {
     "masked": COMMON,
@@ -36,12 +36,12 @@ SCENARIOS = {
     "killed": COMMON,
 }
 KILLED_AT = 7
-# So small that four processes share some steps unevenly, and that the last step of an epoch has fewer groups than that.
+# Small groups: some steps have no multiple of four groups, and the last step of an epoch has fewer than four.
 GROUPS = (8, 24)
 
 
 def dataset() -> Dataset:
-    """Walks over items of two modalities, of which some items lack one."""
+    """Walks over items with vision and text; some items lack one of them."""
     generator = torch.Generator().manual_seed(0)
     vectors = {name: torch.randn(ITEMS, WIDTH, generator=generator) for name in ("vision", "text")}
     present = {"vision": torch.arange(ITEMS) % 3 > 0, "text": torch.arange(ITEMS) % 5 > 0}

@@ -1,4 +1,4 @@
-"""What a GPU computes is what the CPU computes, and computes again; skipped where there is none."""
+"""A GPU gives the results of the CPU, and the same results in every run; skipped without a GPU."""
 
 import copy
 from dataclasses import replace
@@ -72,7 +72,7 @@ def test_a_step_has_the_loss_and_the_gradients_of_the_cpu(gpu, settings):
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_the_fused_softmax_equals_the_plain_one(gpu, precision):
+def test_the_fused_softmax_equals_cross_entropy(gpu, precision):
     queries = 20 * F.normalize(torch.randn(37, 16, dtype=torch.float64), dim=1)
     items, targets = F.normalize(torch.randn(1000, 16, dtype=torch.float64), dim=1), torch.randint(1000, (37,))
     sides = []
@@ -102,8 +102,8 @@ def test_the_same_seed_gives_the_same_history_and_weights(gpu, tmp_path, setting
 
 
 @WAYS
-def test_a_killed_training_ends_as_an_unbroken_one(gpu, tmp_path, monkeypatch, settings):
-    unbroken = finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "unbroken", {})
+def test_a_killed_training_ends_as_an_uninterrupted_one(gpu, tmp_path, monkeypatch, settings):
+    uninterrupted = finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "uninterrupted", {})
     step, done = next_item.train_step, []
 
     def dies(*arguments):
@@ -117,18 +117,18 @@ def test_a_killed_training_ends_as_an_unbroken_one(gpu, tmp_path, monkeypatch, s
         with pytest.raises(InterruptedError):
             finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "killed", {}, save_minutes=0.0)
     resumed = finetune(model(settings).to(gpu), sequences(gpu), settings, 3, tmp_path / "killed", {})
-    assert without_seconds(resumed.history) == without_seconds(unbroken.history)
-    assert all(torch.equal(resumed.model[name], unbroken.model[name]) for name in unbroken.model)
+    assert without_seconds(resumed.history) == without_seconds(uninterrupted.history)
+    assert all(torch.equal(resumed.model[name], uninterrupted.model[name]) for name in uninterrupted.model)
 
 
 @WAYS
 @pytest.mark.parametrize("candidates", ["all", "unseen"])
-def test_ranks_are_those_of_the_cpu_but_for_rounding(gpu, settings, candidates):
+def test_ranks_equal_the_ranks_of_the_cpu_up_to_rounding(gpu, settings, candidates):
     network = model(settings)
     expected = rank(network, sequences("cpu"), 1, candidates=candidates, top=5)
     found = rank(copy.deepcopy(network).to(gpu), sequences(gpu), 1, candidates=candidates, top=5)
     assert torch.equal(found.candidates_U, expected.candidates_U)
-    # Scores of untrained vectors lie close together, and a last bit moves a rank by one.
+    # Scores of untrained vectors are close together, so rounding can change a rank by one.
     assert (found.rank_U - expected.rank_U).abs().max() <= 2
     assert (found.rank_U == expected.rank_U).double().mean() > 0.9
 

@@ -1,4 +1,4 @@
-"""The stages' command lines, run as an engine runs them, but in this process."""
+"""The command lines of training stages, run in this process."""
 
 import json
 import runpy
@@ -64,7 +64,7 @@ def pretrain_flags(folder):
     )
 
 
-def test_from_pairs_to_recalls(run, tmp_path):
+def test_pretraining_and_retrieval_write_metrics(run, tmp_path):
     write_corpus(tmp_path / "pairs", write_params(tmp_path))
     run("pretrain.py", *pretrain_flags(tmp_path))
     flags = (f"--pairs={tmp_path / 'pairs'}", f"--model={tmp_path / 'model'}", f"--output={tmp_path / 'results'}")
@@ -77,14 +77,14 @@ def test_from_pairs_to_recalls(run, tmp_path):
     assert written["chance"]["recall@1"] == pytest.approx(1 / PAIRS)
 
 
-def test_pairs_of_another_encoder_are_refused(run, tmp_path):
+def test_pairs_from_another_encoder_are_an_error(run, tmp_path):
     write_params(tmp_path)
     write_corpus(tmp_path / "pairs", "another")
     with pytest.raises(SystemExit, match="stale"):
         run("pretrain.py", *pretrain_flags(tmp_path))
 
 
-def test_without_tensorboard_its_flag_is_an_error(run, tmp_path, monkeypatch):
+def test_the_flag_tensorboard_without_the_package_is_an_error(run, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "mmsrec.training.tensorboard", raising=False)
     write_corpus(tmp_path / "pairs", write_params(tmp_path))
@@ -94,7 +94,7 @@ def test_without_tensorboard_its_flag_is_an_error(run, tmp_path, monkeypatch):
 
 @pytest.fixture
 def shop(tmp_path):
-    """A shop whose features are the text encoder's, and the flags of its training."""
+    """Writes a shop with text features; returns a function that gives the flags of its training."""
     params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
     params["training"] = SETTINGS.model_dump()
     params["domains"] = {"shop": params["domains"]["demo-shop"] | {"training": {}}}
