@@ -1,18 +1,18 @@
-"""Recall@k, NDCG@k and MRR of one held-out item a user (Section 4.2.2 of the paper).
+"""Recall@k, NDCG@k and MRR of one held-out item per user (Section 4.2.2 of the paper).
 
-A target that shares its score with others stands anywhere among them with equal probability; its gain is the mean over
-those places. Without ties this is the usual gain at the rank.
+A target that ties with other items has each of their ranks with equal probability. Its gain is the mean over these
+ranks; without ties it is the usual gain.
 """
 
 import numpy as np
 
 
 def metrics(rank: np.ndarray, ties: np.ndarray, cutoffs: list[int]) -> dict[str, float]:
-    """Means over the users.
+    """The metrics, as means over the users.
 
     Args:
         rank: mean rank of each user's target, 1 is best.
-        ties: candidates with the target's score, the target included.
+        ties: number of candidates with the target's score, the target included.
         cutoffs: values of k.
 
     Returns:
@@ -34,7 +34,7 @@ def _mean_gain(first: np.ndarray, ties: np.ndarray, gain: np.ndarray) -> float:
 
 
 def chance(candidates: np.ndarray, cutoffs: list[int]) -> dict[str, float]:
-    """The metrics of a model that scores all candidates alike.
+    """The metrics of a model that gives all candidates the same score.
 
     Args:
         candidates: number of items ranked for each user.

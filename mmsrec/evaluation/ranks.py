@@ -1,7 +1,7 @@
-"""The rank of each user's held-out item among all items: counted, never sorted.
+"""The rank of each user's held-out item among all items, by counting higher scores instead of sorting.
 
-Equal scores share the mean of the ranks that they cover, so that a model with constant scores ranks every target in the
-middle, and the metrics (see `mmsrec.evaluation.metrics`) see it as chance.
+Items with equal scores share the mean of their ranks. So a model with constant scores ranks every target in the middle,
+and has the metrics of chance (see `mmsrec.evaluation.metrics`).
 """
 
 import threading
@@ -18,19 +18,19 @@ from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.threads import in_threads
 from mmsrec.nn.user_sequences import Sequences
 
-# Users whose scores are computed together. The last group is filled up, because a matrix product may round differently
-# for another number of rows, and a user's rank must not depend on the company it is computed in.
+# Users whose scores are computed together. The last group is padded: a matrix product may round differently for another
+# number of rows, and a user's rank must not depend on the other users in the batch.
 GROUP = {"cpu": 256, "cuda": 4096}
-# Positions of histories of like length that are computed together, filled up likewise: with more, few groups would be
-# full, and the activations would leave a CPU's caches.
+# Positions of histories of similar length that are computed together, padded for the same reason. With more, groups
+# would be mostly padding, and the activations would leave a CPU's caches.
 GROUP_POSITIONS = {"cpu": 1 << 12, "cuda": 1 << 17}
-# Widths of those groups between a number and its double. A GPU would rather compute padding than start more groups.
+# Number of widths of these groups between a length and its double. On a GPU, padding costs less than more groups.
 WIDTHS = {"cpu": 8, "cuda": 1}
-# Items scored at a time, so that memory does not grow with the catalogue.
+# Items scored at a time, so that memory does not grow with the number of items.
 TILE_ITEMS = 1 << 15
-# Users whose scores are compared at a time: the marks of so many stay in a CPU's own cache.
+# Users whose scores are compared at a time: the results for 16 users stay in the cache of a CPU core.
 COMPARED = {"cpu": 1 << 4, "cuda": 1 << 12}
-# Items of a column, when the best are looked for.
+# Items of a column in the search for the best items.
 COLUMN = 8
 
 
@@ -38,8 +38,8 @@ COLUMN = 8
 class Ranks:
     """Attributes:
     rank_U: mean rank of the target, 1 is best, float64.
-    ties_U: candidates whose score equals the target's, the target included.
-    candidates_U: items ranked for a user.
+    ties_U: number of candidates with the target's score, the target included.
+    candidates_U: number of items ranked for a user.
     top_UK: the best items, best first.
     """
 
@@ -65,9 +65,9 @@ def rank(
         model: in evaluation mode afterwards.
         sequences: of all users, each longer than `held_out`.
         held_out: 1 for the test item, 2 for the validation item.
-        candidates: `all` items, or those `unseen` in the user's history (the target is always a candidate).
+        candidates: `all` items, or only items `unseen` in the user's history; the target is always a candidate.
         top: best items to return for each user.
-        group: users ranked together; None for what suits the device.
+        group: users ranked together; None for the number that suits the device.
 
     Returns:
         Ranks in the order of the users, on the CPU.
@@ -92,12 +92,13 @@ def rank_vectors(
     """Ranks one item for each query by the dot products of vectors.
 
     Args:
-        queries_UD: a vector a query.
-        items_ID: a vector an item.
-        targets_U: index of the item whose rank is asked for.
-        seen: of some queries, rows among them and items that are no candidates; None for none.
+        queries_UD: one vector per query.
+        items_ID: one vector per item.
+        targets_U: index of the item to rank.
+        seen: `seen(queries_B)` returns pairs of a row of `queries_B` and an item that is no candidate there; None
+            makes all items candidates.
         top: best items to return for each query.
-        group: queries computed together; None for what suits the device.
+        group: queries computed together; None for the number that suits the device.
 
     Returns:
         Ranks in the order of the queries, on the CPU.
@@ -107,7 +108,7 @@ def rank_vectors(
 
     def counted(users_B: Tensor) -> list[Tensor]:
         if not hasattr(own, "buffer"):
-            # One for all groups of a thread, which would otherwise leave gaps of its size in the heap.
+            # One buffer for all groups of a thread; a new one per group would fragment the heap.
             own.buffer = queries_UD.new_empty(group * min(len(items_ID), TILE_ITEMS))
         filled_B = _filled(users_B, group)
         hidden = seen(filled_B) if seen else None
@@ -141,7 +142,7 @@ def user_vectors(model: Recommender, items: EncodedItems, sequences: Sequences, 
 
 
 def _widths(lengths_U: Tensor, an_octave: int) -> Tensor:
-    """Lengths rounded up to one of few widths; a user's width depends on its own length alone."""
+    """Lengths rounded up to one of a few widths; a user's width depends on its own length alone."""
     step_U = 2 ** (lengths_U / an_octave).log2().floor().clamp(min=0).long()
     return -(-lengths_U // step_U) * step_U
 
@@ -152,7 +153,7 @@ def _filled(users_B: Tensor, group: int) -> Tensor:
 
 
 def _seen(sequences: Sequences, users_B: Tensor, ends_U: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of users_B and items of all their actions before the ends."""
+    """The items of the users before their ends, each with its row in `users_B`."""
     starts_B, ends_B = sequences.offsets_U1[users_B], ends_U[users_B]
     lengths_B = ends_B - starts_B
     rows_A = torch.repeat_interleave(lengths_B)
@@ -168,19 +169,16 @@ def _count(
     top: int,
     buffer: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean rank, ties and candidates of each target, and the indices of the best items.
-
-    The scores of a tile are written into the buffer.
-    """
+    """Mean rank, ties and candidates of each target, and the indices of the best items; `buffer` receives scores."""
     tiles = [(start, items_ID[start : start + TILE_ITEMS]) for start in range(0, len(items_ID), TILE_ITEMS)]
-    # With one tile its scores serve the targets too; with more they are made twice.
+    # With one tile, its scores are kept for both passes; with more, scores are computed twice.
     whole_BI = _scores(users_BD, tiles[0][1], buffer) if len(tiles) == 1 else None
     target_B1 = users_BD.new_empty(len(users_BD), 1)
     for start, tile_ID in tiles:
         here_B = torch.nonzero((targets_B >= start) & (targets_B < start + len(tile_ID))).flatten()
         if len(here_B):
             scores_BI = _scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
-            # Taken from the same products as all others, so that they compare exactly.
+            # From the same product as the other scores, so that equal scores compare as equal.
             target_B1[here_B, 0] = scores_BI[here_B, targets_B[here_B] - start]
     greater_B, ties_B, hidden_B = (torch.zeros_like(targets_B) for _ in range(3))
     best = []
@@ -203,10 +201,10 @@ def _scores(users_BD: Tensor, tile_ID: Tensor, buffer: Tensor) -> Tensor:
 
 
 def _compared(scores_BI: Tensor, target_B1: Tensor) -> Tensor:
-    """How many scores are greater than the target's, and how many equal it [2, B].
+    """The numbers of scores that are greater than the target's and that equal it [2, B].
 
-    Comparing into floats and adding those is many times faster than counting booleans, and exact, because a tile has
-    far fewer items than float32 has integers.
+    Summing comparisons as floats is many times faster than counting booleans. It is exact, because a tile has fewer
+    items than 2**24, up to which float32 holds every integer.
     """
     counts_2B = scores_BI.new_empty(2, len(scores_BI))
     rows = COMPARED[scores_BI.device.type]
@@ -219,7 +217,7 @@ def _compared(scores_BI: Tensor, target_B1: Tensor) -> Tensor:
 
 
 def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B: Tensor) -> Tensor:
-    """Takes items of the users' histories out of the candidates of a tile, but never the target; returns how many."""
+    """Sets the scores of a tile's seen items to -inf, but never the target's; returns the number of hidden items."""
     rows_A, items_A = seen
     hidden = (items_A >= start) & (items_A < start + scores_BI.shape[1]) & (items_A != targets_B[rows_A])
     scores_BI[rows_A[hidden], items_A[hidden] - start] = -torch.inf
@@ -229,8 +227,8 @@ def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B:
 def _best(scores_BI: Tensor, top: int, *, ordered: bool = True) -> tuple[Tensor, Tensor]:
     """The highest scores [B, top] and their places, best first if `ordered`.
 
-    The items are laid out in columns of COLUMN, and the best lie in the columns with the best maxima, which are found
-    in the same way: that takes half the time of choosing among all.
+    The items are arranged in columns of COLUMN items. The best items are in the columns with the best maxima, which
+    are found in the same way. This takes half the time of a search among all items.
     """
     batch, items = scores_BI.shape
     columns = items // COLUMN

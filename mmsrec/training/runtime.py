@@ -21,7 +21,7 @@ def start(device: str = "auto") -> torch.device:
     # Numbers below 1e-38 carry no information here, and a processor computes with them slowly.
     torch.set_flush_denormal(True)
     if sys.platform == "linux":
-        # By default glibc returns every large tensor to the system, and the next one costs a page fault for each page.
+        # Otherwise glibc returns every large tensor to the system, and the next one costs a page fault for each page.
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -17,14 +17,14 @@ def rows(**options):
     return recommend(Scripted(SCORES), DATASET, **options).select("user", "position", "item_id").rows()
 
 
-def test_items_that_a_user_has_are_left_out():
+def test_items_of_the_user_are_left_out():
     assert rows(top=3) == [("ann", 1, "d"), ("bob", 1, "c"), ("bob", 2, "b")]
 
 
-def test_seen_items_may_be_asked_for():
+def test_the_option_seen_includes_items_of_the_user():
     assert rows(top=2, seen=True, users=["bob"]) == [("bob", 1, "a"), ("bob", 2, "d")]
 
 
-def test_an_unknown_user_is_named():
+def test_an_unknown_user_is_an_error_that_names_it():
     with pytest.raises(DataError, match="eve"):
         rows(users=["eve"])

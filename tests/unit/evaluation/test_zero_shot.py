@@ -35,12 +35,12 @@ def encoder(width=WIDTH):
 
 
 def slow_ranks(queries, items):
-    """Row by row, by sorting."""
+    """The rank of each query's own item, by comparing all cosines."""
     cosines = F.normalize(torch.tensor(queries).double(), dim=1) @ F.normalize(torch.tensor(items).double(), dim=1).T
     return [1 + int((row > row[number]).sum()) for number, row in enumerate(cosines)]
 
 
-def test_ranks_and_metrics_of_the_frozen_encoder_equal_the_plain_way(tmp_path):
+def test_ranks_and_metrics_of_the_frozen_encoder_equal_a_slow_computation(tmp_path):
     pairs = batch()
     measured = evaluate_retrieval(corpus(tmp_path, pairs), {}, {"corpus": "test"}, tmp_path / "results")
     table = read_table(tmp_path / "results" / "ranks.parquet", SCHEMAS["retrieval_ranks"])
@@ -62,7 +62,7 @@ def test_ranks_and_metrics_of_the_frozen_encoder_equal_the_plain_way(tmp_path):
     assert written["chance"]["median_rank"] == 7
 
 
-def test_an_item_encoder_is_measured_by_its_views_of_each_side(tmp_path, monkeypatch):
+def test_an_item_encoder_is_measured_by_its_vectors_of_each_side(tmp_path, monkeypatch):
     network, pairs = encoder(), batch()
     whole = encoded(network, pairs)
     monkeypatch.setattr(zero_shot, "CHUNK", 4)
@@ -74,7 +74,7 @@ def test_an_item_encoder_is_measured_by_its_views_of_each_side(tmp_path, monkeyp
     )
 
 
-def test_a_model_that_sees_no_difference_measures_as_chance(tmp_path):
+def test_a_constant_model_has_the_metrics_of_chance(tmp_path):
     network = encoder()
     with torch.no_grad():
         for parameter in network.output.parameters():
@@ -101,12 +101,12 @@ def test_vectors_of_different_widths_have_no_cosine(tmp_path):
     assert set(measured) == {"pretrained"}
 
 
-def test_a_repeated_pair_is_refused(tmp_path):
+def test_a_repeated_pair_is_an_error(tmp_path):
     with pytest.raises(FeatureError, match="more than once"):
         evaluate_retrieval(corpus(tmp_path, batch(), ["same"] * PAIRS), {}, {}, tmp_path / "results")
 
 
-def test_a_corpus_without_whole_pairs_is_refused(tmp_path):
+def test_a_corpus_without_complete_pairs_is_an_error(tmp_path):
     pairs = batch()
     pairs.vision_present[:] = False
     with pytest.raises(FeatureError, match="both"):

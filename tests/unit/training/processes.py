@@ -1,4 +1,4 @@
-"""Processes of one training, for tests: they find each other as those of torchrun do."""
+"""Starts the processes of one training for tests, with the environment that torchrun gives them."""
 
 import socket
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def launch(
     processes: int,
     *scenarios: str,
 ) -> list[int | None]:
-    """Starts `main` in each process with the environment that torchrun gives it, and returns their exit statuses."""
+    """Runs `main` in each process and returns the exit statuses; a signal gives a negative one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

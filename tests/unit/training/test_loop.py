@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from mmsrec.errors import CheckpointError, TrainingError
+from mmsrec.training import loop
 from mmsrec.training.checkpoint import Checkpoint
 from mmsrec.training.distributed import Processes
 from mmsrec.training.loop import Loop, Validation
@@ -44,7 +45,7 @@ def update(model, optimizer, items):
     return loss.item()
 
 
-def train(folder, metrics=None, *, epochs=EPOCHS, patience=2, killed_at=None, loss=None, key=0, save_seconds=0.0):
+def train(folder, metrics=None, *, epochs=EPOCHS, patience=2, killed_at=None, update=update, key=0, save_seconds=0.0):
     """Runs a loop; returns its model, its state, every step that it did and whether it prepared its model.
 
     The state is None for a killed run: before the step `killed_at`, or in the validation that has no metric.
@@ -56,14 +57,14 @@ def train(folder, metrics=None, *, epochs=EPOCHS, patience=2, killed_at=None, lo
         if len(done) + 1 == killed_at:
             raise Killed
         done.append((epoch, number))
-        return {"loss": update(model, optimizer, items) if loss is None else loss, "items": ITEMS}
+        return {"loss": update(model, optimizer, items), "items": ITEMS}
 
     def measure():
         if (metric := next(left, None)) is None:
             raise Killed
         return metric
 
-    loop = Loop(
+    training = Loop(
         model=model,
         optimizer=optimizer,
         max_epochs=epochs,
@@ -81,7 +82,7 @@ def train(folder, metrics=None, *, epochs=EPOCHS, patience=2, killed_at=None, lo
         prepare=lambda: prepared.append(True),
     )
     try:
-        state = loop.run()
+        state = training.run()
     except Killed:
         state = None
     return model, state, done, bool(prepared)
@@ -144,6 +145,19 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, killed_at, sav
     assert_equal(state.model, expected.model)
 
 
+def test_checkpoints_are_some_seconds_apart_and_at_the_end_of_epochs(tmp_path, monkeypatch):
+    seconds, saved = [0], []
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    monkeypatch.setattr(Checkpoint, "save", lambda self, state, done: saved.append((state.epoch, state.step)))
+
+    def slow(*given):
+        seconds[0] += 1
+        return update(*given)
+
+    train(tmp_path, epochs=2, save_seconds=1.5, update=slow)
+    assert saved == [(1, 2), (1, 4), (2, 0), (2, 2), (2, 4), (3, 0)]
+
+
 def test_a_training_killed_in_its_validation_does_no_step_again(tmp_path):
     _, killed, _, _ = train(tmp_path, [0.1], epochs=2)
     assert killed is None
@@ -171,7 +185,7 @@ def test_a_finished_training_does_no_further_step(tmp_path, metrics):
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_is_an_error(tmp_path, loss):
     with pytest.raises(TrainingError, match="not a finite number") as caught:
-        train(tmp_path, loss=loss)
+        train(tmp_path, update=lambda *_: loss)
     assert caught.value.details.keys() == {"where", "expected", "found", "fix"}
 
 

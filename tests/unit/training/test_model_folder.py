@@ -117,8 +117,8 @@ def test_the_config_records_the_settings_of_the_model_and_of_the_trainer(shop):
     ],
 )
 def test_a_config_that_does_not_fit_is_an_error_that_names_the_key(shop, key, value, named):
-    data, path = dataset(shop, features=False), shop / "model" / "config.json"
-    train(EXPERIMENT, chosen("pop"), data, shop / "model")
+    data, path = dataset(shop), shop / "model" / "config.json"
+    train(EXPERIMENT, chosen(trainer=TRAINER.model_copy(update={"max_epochs": 1})), data, shop / "model")
     change_config(path, key, value)
     with pytest.raises(CheckpointError) as caught:
         load(shop / "model", data)

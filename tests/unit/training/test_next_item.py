@@ -114,7 +114,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
         finetune(network, walks(), TRAINER, 3, tmp_path, {})
 
 
-def test_threads_change_no_more_than_the_order_of_a_sum(monkeypatch, threads):
+def test_threads_change_only_the_order_of_summation(monkeypatch, threads):
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 40))
     settings = SETTINGS.model_copy(update={"hidden_dropout": 0.5})
     gradients = []

@@ -1,4 +1,4 @@
-"""Several processes train on a domain what one process trains."""
+"""Training on a domain with several processes gives the history and weights of one process."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def four(tmp_path_factory, forks):
 
 
 def assert_same(one, other):
-    """Two folders of trained models: all but the time is the same, to rounding."""
+    """Two folders of trained models have equal histories, except seconds, and equal weights, up to rounding."""
     histories = [read_table(folder / "history.parquet", SCHEMAS["history"]).to_pylist() for folder in (one, other)]
     for rows in histories:
         for row in rows:
@@ -58,7 +58,7 @@ def test_processes_that_share_steps_equal_one_process(request, alone, processes,
     assert_same(alone / name, request.getfixturevalue(processes) / name)
 
 
-def test_the_scenarios_move_the_weights_and_leave_processes_without_a_group(alone, monkeypatch):
+def test_the_scenarios_change_the_weights_and_leave_processes_without_a_group(alone, monkeypatch):
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", next_item_worker.GROUPS)
     for name in ("masked", "causal"):
         chosen, data = next_item_worker.SCENARIOS[name], next_item_worker.dataset()
@@ -69,7 +69,7 @@ def test_the_scenarios_move_the_weights_and_leave_processes_without_a_group(alon
         assert max((end[tensor] - start[tensor]).abs().max() for tensor in end) > 5e-4
 
 
-def test_a_run_whose_processes_were_killed_goes_on_in_one(alone, two):
+def test_one_process_continues_a_run_of_two_killed_processes(alone, two):
     [checkpoint] = (two / "killed").glob("checkpoint-*.pt")
     saved = torch.load(checkpoint, weights_only=True)
     assert (saved["epoch"], saved["step"]) == (2, 1)

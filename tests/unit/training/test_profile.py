@@ -30,7 +30,7 @@ def rows(table):
     return {row[1]: (float(row[2]), float(row[3]) / 100, int(row[4].replace(",", ""))) for row in found}
 
 
-def test_every_part_is_shown_and_together_they_are_the_step(report):
+def test_every_part_is_shown_and_shares_sum_to_one(report):
     parts = rows(report[1])
     assert parts.keys() == {*PARTS, "rest"}
     assert sum(share for _, share, _ in parts.values()) == pytest.approx(1, abs=0.005)
@@ -38,7 +38,7 @@ def test_every_part_is_shown_and_together_they_are_the_step(report):
     assert all(calls > 1 for name, (_, _, calls) in parts.items() if name != "sum over processes")
 
 
-def test_operators_come_with_their_calls_the_longest_first(report):
+def test_operators_are_sorted_by_time_and_have_calls(report):
     operators = rows(report[2])
     assert len(operators) == profile.OPERATORS
     shares = [share for _, share, _ in operators.values()]
@@ -46,14 +46,14 @@ def test_operators_come_with_their_calls_the_longest_first(report):
     assert any(name.startswith("aten::") and calls > 1 for name, (_, _, calls) in operators.items())
 
 
-def test_rates_are_those_of_whole_steps(report):
+def test_rates_are_measured_on_full_batches(report):
     assert report[0].startswith("6 steps of 32 sequences in float32")  # more than an epoch has
     found = [re.search(pattern, report[0])[1] for pattern in (r"([\d.]+) s each", r"([\d,]+) sequences/s")]
     seconds, sequences = (float(number.replace(",", "")) for number in found)
     assert sequences == pytest.approx(32 / seconds, rel=0.1)
 
 
-def test_operations_are_those_of_the_matrix_products():
+def test_operations_of_matrix_products_are_counted():
     with torch.profiler.profile(with_flops=True) as recorded:
         torch.randn(30, 50) @ torch.randn(50, 70)
     calls = profile._calls(recorded, on_gpu=False)

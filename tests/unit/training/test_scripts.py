@@ -1,4 +1,4 @@
-"""The stages' command lines, run as an engine runs them, but in this process."""
+"""The command lines of training stages, run in this process."""
 
 import json
 import runpy
@@ -16,11 +16,12 @@ from mmsrec.files import read_json
 from mmsrec.pairs.read import PairBatch
 from mmsrec.pairs.write import write_pairs
 from mmsrec.settings.params import read_params
-from tests.unit.training.examples import PRETRAINING, SETTINGS
+from tests.unit.training.examples import PRETRAINING, SETTINGS, TRAINER
 from tests.unit.training.test_model_folder import write_shop, write_text
 
 ROOT = Path(__file__).parents[3]
 PAIRS = 60
+NAMES = ("--domain=shop", "--k-core=1", "--split=source")
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def write_params(folder):
     """The parameters with a small pre-training of two epochs; returns the digest of its encoder."""
     params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
     params["pretraining"] = PRETRAINING.model_dump() | {"batch_size": 20}
-    params["pretrainings"]["webvid"]["training"] = {"max_epochs": 2}
+    params["pretrainings"]["webvid"]["settings"] = {"max_epochs": 2}
     (folder / "params.yaml").write_text(json.dumps(params))
     read = read_params(folder / "params.yaml")
     return encoder_digest(read.encoders[read.pretrainings["webvid"].encoder])
@@ -57,18 +58,25 @@ def write_corpus(folder, digest):
 def pretrain_flags(folder):
     return (
         f"--params={folder / 'params.yaml'}",
-        "--name=webvid",
+        "--pretraining=webvid",
         f"--pairs={folder / 'pairs'}",
         f"--output={folder / 'model'}",
         "--device=cpu",
     )
 
 
-def test_from_pairs_to_recalls(run, tmp_path):
+def test_pretraining_and_retrieval_write_metrics(run, tmp_path):
     write_corpus(tmp_path / "pairs", write_params(tmp_path))
     run("pretrain.py", *pretrain_flags(tmp_path))
     flags = (f"--pairs={tmp_path / 'pairs'}", f"--model={tmp_path / 'model'}", f"--output={tmp_path / 'results'}")
-    run("evaluate_retrieval.py", f"--params={tmp_path / 'params.yaml'}", "--corpus=test", *flags, "--device=cpu")
+    run(
+        "evaluate_retrieval.py",
+        f"--params={tmp_path / 'params.yaml'}",
+        "--pretraining=webvid",
+        "--corpus=test",
+        *flags,
+        "--device=cpu",
+    )
     written = read_json(tmp_path / "results" / "metrics.json")
     assert (written["pretraining"], written["corpus"], written["pairs"]) == ("webvid", "test", PAIRS)
     assert set(written["metrics"]) == {"pretrained", "untrained", "encoder"}
@@ -77,14 +85,14 @@ def test_from_pairs_to_recalls(run, tmp_path):
     assert written["chance"]["recall@1"] == pytest.approx(1 / PAIRS)
 
 
-def test_pairs_of_another_encoder_are_refused(run, tmp_path):
+def test_pairs_from_another_encoder_are_an_error(run, tmp_path):
     write_params(tmp_path)
     write_corpus(tmp_path / "pairs", "another")
     with pytest.raises(SystemExit, match="stale"):
         run("pretrain.py", *pretrain_flags(tmp_path))
 
 
-def test_without_tensorboard_its_flag_is_an_error(run, tmp_path, monkeypatch):
+def test_the_flag_tensorboard_without_the_package_is_an_error(run, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "mmsrec.training.tensorboard", raising=False)
     write_corpus(tmp_path / "pairs", write_params(tmp_path))
@@ -94,10 +102,11 @@ def test_without_tensorboard_its_flag_is_an_error(run, tmp_path, monkeypatch):
 
 @pytest.fixture
 def shop(tmp_path):
-    """A shop whose features are the text encoder's, and the flags of its training."""
+    """Writes a shop with text features; returns a function that gives the flags of its training."""
     params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
-    params["training"] = SETTINGS.model_dump()
-    params["domains"] = {"shop": params["domains"]["demo-shop"] | {"training": {}}}
+    params["trainer"] = TRAINER.model_dump()
+    params["models"] = {"mmsrec": {"settings": SETTINGS.model_dump()}}
+    params["domains"] = {"shop": params["domains"]["demo-shop"]}
     params["variants"] = {"pop": {"model": "pop"}, "text": {"model": "mmsrec", "encoders": {"text": "lsa"}}}
     params["reports"] = {}
     (tmp_path / "params.yaml").write_text(json.dumps(params))
@@ -108,13 +117,14 @@ def shop(tmp_path):
     def flags(variant):
         named = {
             "params": "params.yaml",
-            "data": "data",
+            "items": "data/items.parquet",
+            "sequences": "data/sequences.parquet",
             "features": "features",
             "pretrained": "pre",
             "output": "model",
         }
         paths = [f"--{flag}={tmp_path / name}" for flag, name in named.items()]
-        return [*paths, "--domain=shop", "--k-core=1", f"--variant={variant}", "--seed=0", "--device=cpu"]
+        return [*paths, *NAMES, f"--variant={variant}", "--seed=0", "--device=cpu"]
 
     return flags
 
@@ -122,7 +132,7 @@ def shop(tmp_path):
 def test_a_training_writes_its_model(run, shop, tmp_path):
     run("train.py", *shop("text"))
     history = read_table(tmp_path / "model" / "history.parquet", SCHEMAS["history"])
-    assert history.num_rows == SETTINGS.max_epochs
+    assert history.num_rows == TRAINER.max_epochs
 
 
 def test_a_profile_is_printed_and_nothing_is_written(run, shop, tmp_path, capsys, monkeypatch):

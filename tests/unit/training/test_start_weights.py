@@ -61,7 +61,7 @@ def moved(folder, network, settings, digests):
     return transfer(folder, network.encoder, settings, digests)
 
 
-def test_every_tensor_of_the_item_encoder_is_loaded_and_positions_are_new(folder):
+def test_every_tensor_of_the_item_encoder_but_positions_is_loaded(folder):
     network, *rest = model()
     before = network.encoder.embedding.position.weight.clone()
     done = moved(folder, network, *rest)
@@ -74,7 +74,7 @@ def test_every_tensor_of_the_item_encoder_is_loaded_and_positions_are_new(folder
     assert sorted([*done.loaded, *done.new]) == sorted(state)
 
 
-def test_two_towers_begin_as_the_one_that_was_pretrained(folder):
+def test_both_towers_start_from_the_pretrained_transformer(folder):
     network, *rest = model(settings=SETTINGS.model_copy(update={"item_tower": "own"}))
     done = moved(folder, network, *rest)
     weights = read_weights(folder)
@@ -86,7 +86,7 @@ def test_two_towers_begin_as_the_one_that_was_pretrained(folder):
     assert {f"item_transformer.{name}" for name in state} <= set(done.loaded)
 
 
-def test_the_whitening_of_pretraining_comes_along(tmp_path):
+def test_the_whitening_of_pretraining_is_loaded(tmp_path):
     folder = pretrained(tmp_path, whiten=True)
     network, *rest = model(settings=SETTINGS.model_copy(update={"whiten": True}))
     moved(folder, network, *rest)
@@ -97,7 +97,7 @@ def test_the_whitening_of_pretraining_comes_along(tmp_path):
 
 
 @pytest.mark.parametrize("modality", ["vision", "text"])
-def test_a_variant_of_one_modality_leaves_the_tensors_of_the_other_unused(folder, modality):
+def test_a_model_with_one_modality_leaves_the_tensors_of_the_other_unused(folder, modality):
     network, *rest = model(modalities=(modality,))
     done = moved(folder, network, *rest)
     (other,) = WIDTHS.keys() - {modality}
@@ -106,7 +106,7 @@ def test_a_variant_of_one_modality_leaves_the_tensors_of_the_other_unused(folder
     assert torch.equal(network.encoder.output[modality].weight, read_weights(folder)[f"output.{modality}.weight"])
 
 
-def test_what_pretraining_never_reached_is_new(tmp_path):
+def test_tensors_without_gradient_in_pretraining_are_new(tmp_path):
     vision_alone = Weights(vv=1.0, tt=0.0, vt=0.0, both=0.0)
     folder = pretrained(tmp_path, missing="drop", weights=vision_alone)
     network, *rest = model()
@@ -143,7 +143,7 @@ def test_a_modality_that_was_not_pretrained_is_an_error(folder):
         moved(folder, network, settings, digests | {"sound": DIGEST})
 
 
-def test_a_tensor_more_or_less_is_an_error(folder):
+def test_an_extra_or_a_missing_tensor_is_an_error(folder):
     weights = read_weights(folder)
     network, *rest = model()
     write_weights(folder, weights | {"extra.weight": torch.ones(1)})
@@ -155,7 +155,7 @@ def test_a_tensor_more_or_less_is_an_error(folder):
         moved(folder, network, *rest)
 
 
-def test_fine_tuning_starts_from_the_weights_and_then_needs_them_no_more(folder, tmp_path):
+def test_a_model_that_started_from_pretrained_weights_is_loaded_without_them(folder, tmp_path):
     trainer = TRAINER.model_copy(update={"max_epochs": 1})
     for name, start in (("random", None), ("pretrained", folder)):
         train(EXPERIMENT, chosen(trainer=trainer), dataset(), tmp_path / name, start)

@@ -1,4 +1,4 @@
-"""One process of a pre-training, for tests; it finds the others as one of torchrun's does."""
+"""One process of a pre-training, for tests with several processes."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import torch
-import torch._dynamo  # the first step of an optimiser imports it, in each process for seconds
+import torch._dynamo  # the first step of an optimiser imports it, which takes each process seconds
 
 from mmsrec.pairs.read import Pairs
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow
@@ -19,8 +19,8 @@ from tests.unit.training.pairs import DIGEST
 CHUNK_OF_TESTS = 6
 ROW = PretrainingRow(corpus="corpus", encoder="clip", seed=3)
 NO_DROPOUT = {"embedding_dropout": 0.0, "hidden_dropout": 0.0}
-# 96 pairs in batches of 24 are 20 steps in 5 epochs, and the shares of two and of four processes begin at multiples of
-# a chunk. Batches of 47 are cut unevenly, and the last one of an epoch has 2 pairs, so that some of four have none.
+# 96 pairs in batches of 24 are 20 steps in 5 epochs; the shares of two and of four processes begin at multiples of a
+# chunk. Batches of 47 give unequal shares. The last batch of an epoch has 2 pairs: two of four processes have none.
 COMMON = PRETRAINING.model_copy(update={"batch_size": 24, "max_epochs": 5, "learning_rate": 5e-5})
 SCENARIOS = {
     "even": COMMON,
@@ -32,7 +32,7 @@ KILLED_AT = 7
 
 
 def run(name: str, folder: Path, processes: Processes, *, dies: bool = False) -> None:
-    """Pre-trains on FOLDER/pairs into FOLDER/NAME, and writes each step's losses there."""
+    """Pre-trains on FOLDER/pairs into FOLDER/NAME, and appends the losses of each step to FOLDER/NAME.jsonl."""
     CHUNK["cpu"] = CHUNK_OF_TESTS
     settings: Pretraining = SCENARIOS[name]
 

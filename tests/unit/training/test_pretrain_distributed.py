@@ -1,4 +1,4 @@
-"""Several processes pre-train what one process pre-trains."""
+"""Pre-training with several processes gives the losses and weights of one process."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from mmsrec.training import pretrain_step
 from mmsrec.training.distributed import Processes
 from mmsrec.training.runtime import seed_everything
 from mmsrec.training.weights import read_weights
-from tests.unit.training import worker
+from tests.unit.training import pretrain_worker
 from tests.unit.training.pairs import batch, corpus
 from tests.unit.training.processes import launch
 
@@ -24,7 +24,7 @@ ALONE = Processes(torch.device("cpu"))
 
 
 def losses(folder: Path, name: str) -> dict[int, dict[str, float]]:
-    """The losses of each step; a step that was done again after a kill counts once."""
+    """The losses of each step; a step that was repeated after a kill counts once."""
     rows = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
     return {row["step"]: row for row in rows}
 
@@ -35,7 +35,7 @@ def alone(tmp_path_factory):
     corpus(folder / "pairs", batch())
     with mock.patch.dict(pretrain_step.CHUNK):
         for name in ("even", "uneven"):
-            worker.run(name, folder, ALONE)
+            pretrain_worker.run(name, folder, ALONE)
     return folder
 
 
@@ -43,7 +43,7 @@ def alone(tmp_path_factory):
 def two(tmp_path_factory, alone, forks):
     folder = tmp_path_factory.mktemp("two")
     shutil.copytree(alone / "pairs", folder / "pairs")
-    assert all(launch(forks, worker.main, folder, 2, "even", "uneven", "local", "killed")), (
+    assert all(launch(forks, pretrain_worker.main, folder, 2, "even", "uneven", "local", "killed")), (
         "the last scenario kills the processes"
     )
     return folder
@@ -53,7 +53,7 @@ def two(tmp_path_factory, alone, forks):
 def four(tmp_path_factory, alone, forks):
     folder = tmp_path_factory.mktemp("four")
     shutil.copytree(alone / "pairs", folder / "pairs")
-    assert launch(forks, worker.main, folder, 4, "even", "uneven") == [0, 0, 0, 0]
+    assert launch(forks, pretrain_worker.main, folder, 4, "even", "uneven") == [0, 0, 0, 0]
     return folder
 
 
@@ -70,11 +70,11 @@ def test_processes_that_share_a_batch_equal_one_process(request, alone, processe
         torch.testing.assert_close(value, expected[tensor], rtol=0, atol=1e-5)
 
 
-def test_local_negatives_are_those_of_a_process_and_means_are_over_all_anchors(alone, two):
-    settings = worker.SCENARIOS["local"]
+def test_local_negatives_come_from_one_process_and_means_from_all(alone, two):
+    settings = pretrain_worker.SCENARIOS["local"]
     pairs = Pairs(alone / "pairs")
-    items = Items.of(next(pairs.batches(settings.batch_size, worker.ROW.seed, 0)), ALONE.device)
-    seed_everything(worker.ROW.seed, 0)
+    items = Items.of(next(pairs.batches(settings.batch_size, pretrain_worker.ROW.seed, 0)), ALONE.device)
+    seed_everything(pretrain_worker.ROW.seed, 0)
     encoder = ItemEncoder(pairs.widths, settings)
     anchors = {name: int(compared(name, items.present).sum()) for name in TERMS}
     expected = 0.0
@@ -85,10 +85,10 @@ def test_local_negatives_are_those_of_a_process_and_means_are_over_all_anchors(a
     assert losses(two, "local")[1]["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_run_whose_processes_were_killed_goes_on_in_one(alone, two):
-    assert sorted(losses(two, "killed")) == list(range(1, worker.KILLED_AT))
+def test_one_process_continues_a_run_of_two_killed_processes(alone, two):
+    assert sorted(losses(two, "killed")) == list(range(1, pretrain_worker.KILLED_AT))
     with mock.patch.dict(pretrain_step.CHUNK):
-        worker.run("killed", two, ALONE)
+        pretrain_worker.run("killed", two, ALONE)
     one, resumed = losses(alone, "even"), losses(two, "killed")
     assert len(one) == len(resumed) == 20
     for step, row in one.items():
