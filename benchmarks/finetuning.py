@@ -23,7 +23,6 @@ from mmsrec.evaluation.ranks import rank
 from mmsrec.models.dataset import FeatureInput, read_dataset
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import ModelInputs
-from mmsrec.nn.objectives import Causal
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.params import read_params
 from mmsrec.settings.trainer import Trainer
@@ -86,9 +85,8 @@ def useful_flops(step: Step, model: MMSRec) -> int:
     shown = seen = predicted = seen_predicted = 0
     for group in step.groups:
         exists_BL = group.inputs_BL != model.absent
-        seen_BL = (
-            exists_BL.cumsum(1) if isinstance(model.objective, Causal) else exists_BL.sum(1, keepdim=True) * exists_BL
-        )
+        all_BL = exists_BL.sum(1, keepdim=True) * exists_BL
+        seen_BL = exists_BL.cumsum(1) if model.objective.causal else all_BL
         shown, predicted = shown + int(exists_BL.sum()), predicted + len(group.targets_P)
         seen += int(seen_BL[exists_BL].sum())
         seen_predicted += int(seen_BL[group.rows_P, group.columns_P].sum())

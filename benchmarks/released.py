@@ -134,9 +134,8 @@ class Released:
         read_BLM = exists_BL[..., None].expand(-1, -1, len(self._vectors))
         if read_NM is not None:
             read_BLM = read_BLM & read_NM.unflatten(0, inputs_BL.shape)
-        return self._pooled(tokens_NMD.unflatten(0, inputs_BL.shape), read_BLM, self._positions(exists_BL))[
-            predicted_BL
-        ]
+        tokens_BLMD = tokens_NMD.unflatten(0, inputs_BL.shape)
+        return self._pooled(tokens_BLMD, read_BLM, self._positions(exists_BL))[predicted_BL]
 
     def _pooled(self, tokens_BLMD: Tensor, read_BLM: Tensor | None, positions_BL: Tensor | None = None) -> Tensor:
         """Vectors [B, L, D] of every place."""

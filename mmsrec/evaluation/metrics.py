@@ -1,18 +1,18 @@
-"""Recall@k, NDCG@k and MRR of one held-out item per user (Section 4.2.2 of the paper).
+"""Recall@k, NDCG@k and MRR of one held-out item a user (Section 4.2.2 of the paper).
 
-A target that ties with other items has each of their ranks with equal probability. Its gain is the mean over these
-ranks; without ties it is the usual gain.
+Ties: a target that shares its score with other items takes each of their ranks with equal probability. Its gain is the
+mean over these ranks. Without ties this is the usual gain at the rank.
 """
 
 import numpy as np
 
 
 def metrics(rank: np.ndarray, ties: np.ndarray, cutoffs: list[int]) -> dict[str, float]:
-    """The metrics, as means over the users.
+    """The means of the metrics over the users.
 
     Args:
-        rank: mean rank of each user's target, 1 is best.
-        ties: number of candidates with the target's score, the target included.
+        rank: mean rank of each user's target [U], 1 is best.
+        ties: number of candidates with the target's score, the target included [U].
         cutoffs: values of k.
 
     Returns:
@@ -27,7 +27,7 @@ def metrics(rank: np.ndarray, ties: np.ndarray, cutoffs: list[int]) -> dict[str,
 
 
 def _mean_gain(first: np.ndarray, ties: np.ndarray, gain: np.ndarray) -> float:
-    """The mean over users of the mean gain at the ranks first .. first + ties - 1."""
+    """The mean over users of the mean gain at the ranks from `first` to `first + ties - 1`."""
     sums = np.concatenate([[0.0], np.cumsum(gain)])
     start = first.astype(np.int64) - 1
     return float(np.mean((sums[start + ties] - sums[start]) / ties))
@@ -37,7 +37,7 @@ def chance(candidates: np.ndarray, cutoffs: list[int]) -> dict[str, float]:
     """The metrics of a model that gives all candidates the same score.
 
     Args:
-        candidates: number of items ranked for each user.
+        candidates: number of candidates of each user [U].
         cutoffs: values of k.
     """
     return metrics((candidates + 1) / 2, candidates, cutoffs)

@@ -1,7 +1,7 @@
-"""The rank of each user's held-out item among all items, by counting higher scores instead of sorting.
+"""The rank of each user's held-out item among all items, by counting and without sorting.
 
-Items with equal scores share the mean of their ranks. So a model with constant scores ranks every target in the middle,
-and has the metrics of chance (see `mmsrec.evaluation.metrics`).
+Equal scores share the mean of their ranks. So a model with constant scores ranks every target in the middle, and its
+metrics (`mmsrec.evaluation.metrics`) equal chance.
 """
 
 import threading
@@ -18,17 +18,17 @@ from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.threads import in_threads
 from mmsrec.nn.user_sequences import Sequences
 
-# Users whose scores are computed together. The last group is padded: a matrix product may round differently for another
-# number of rows, and a user's rank must not depend on the other users in the batch.
+# Users whose scores are computed together. The last group is padded, because a matrix product may round differently for
+# another number of rows. A user's rank must not depend on the other users in the batch.
 GROUP = {"cpu": 256, "cuda": 4096}
-# Positions of histories of similar length that are computed together, padded for the same reason. With more, groups
-# would be mostly padding, and the activations would leave a CPU's caches.
+# Positions of histories of similar length that are computed together, padded likewise. With more positions, few groups
+# would be full, and the activations would leave a CPU's caches.
 GROUP_POSITIONS = {"cpu": 1 << 12, "cuda": 1 << 17}
-# Number of widths of these groups between a length and its double. On a GPU, padding costs less than more groups.
+# Number of group widths between a length and its double. On a GPU, padding costs less than more groups.
 WIDTHS = {"cpu": 8, "cuda": 1}
 # Items scored at a time, so that memory does not grow with the number of items.
 TILE_ITEMS = 1 << 15
-# Users whose scores are compared at a time: the results for 16 users stay in the cache of a CPU core.
+# Users whose scores are compared at a time. The comparisons of this many fit a core's own cache.
 COMPARED = {"cpu": 1 << 4, "cuda": 1 << 12}
 # Items of a column in the search for the best items.
 COLUMN = 8
@@ -36,11 +36,13 @@ COLUMN = 8
 
 @dataclass(frozen=True)
 class Ranks:
-    """Attributes:
-    rank_U: mean rank of the target, 1 is best, float64.
-    ties_U: number of candidates with the target's score, the target included.
-    candidates_U: number of items ranked for a user.
-    top_UK: the best items, best first.
+    """The ranks of the targets of all users.
+
+    Attributes:
+        rank_U: mean rank of the target, 1 is best, float64.
+        ties_U: number of candidates with the target's score, the target included.
+        candidates_U: number of candidates.
+        top_UK: indices of the best items, best first.
     """
 
     rank_U: Tensor
@@ -62,12 +64,12 @@ def rank(
     """Ranks the item at `held_out` from the end of each sequence, given the items before it.
 
     Args:
-        model: in evaluation mode afterwards.
+        model: it is put into evaluation mode.
         sequences: of all users, each longer than `held_out`.
         held_out: 1 for the test item, 2 for the validation item.
-        candidates: `all` items, or only items `unseen` in the user's history; the target is always a candidate.
+        candidates: `all` items, or those `unseen` in the user's history (the target is always a candidate).
         top: best items to return for each user.
-        group: users ranked together; None for the number that suits the device.
+        group: users ranked together; None for the default of the device.
 
     Returns:
         Ranks in the order of the users, on the CPU.
@@ -92,13 +94,13 @@ def rank_vectors(
     """Ranks one item for each query by the dot products of vectors.
 
     Args:
-        queries_UD: one vector per query.
-        items_ID: one vector per item.
+        queries_UD: a vector a query.
+        items_ID: a vector an item.
         targets_U: index of the item to rank.
-        seen: `seen(queries_B)` returns pairs of a row of `queries_B` and an item that is no candidate there; None
-            makes all items candidates.
+        seen: from indices of queries, the items that are no candidates: their rows among the queries, and their
+            indices; None if all items are candidates.
         top: best items to return for each query.
-        group: queries computed together; None for the number that suits the device.
+        group: queries computed together; None for the default of the device.
 
     Returns:
         Ranks in the order of the queries, on the CPU.
@@ -108,11 +110,11 @@ def rank_vectors(
 
     def counted(users_B: Tensor) -> list[Tensor]:
         if not hasattr(own, "buffer"):
-            # One buffer for all groups of a thread; a new one per group would fragment the heap.
+            # One buffer a thread. A buffer a group would fragment the heap.
             own.buffer = queries_UD.new_empty(group * min(len(items_ID), TILE_ITEMS))
-        filled_B = _filled(users_B, group)
-        hidden = seen(filled_B) if seen else None
-        columns = _count(queries_UD[filled_B], items_ID, targets_U[filled_B], hidden, top, own.buffer)
+        padded_B = _padded(users_B, group)
+        hidden = seen(padded_B) if seen else None
+        columns = _count(queries_UD[padded_B], items_ID, targets_U[padded_B], hidden, top, own.buffer)
         return [column[: len(users_B)].cpu() for column in columns]
 
     groups = torch.arange(len(queries_UD), device=queries_UD.device).split(group)
@@ -121,19 +123,19 @@ def rank_vectors(
 
 
 def user_vectors(model: Recommender, items: EncodedItems, sequences: Sequences, ends_U: Tensor) -> Tensor:
-    """Vectors [U, D] of the users, given their actions before `ends_U`; users of like length are computed together."""
+    """Vectors [U, D] of the users, from their actions before `ends_U`; similar lengths are computed together."""
     lengths_U, device = ends_U - sequences.offsets_U1[:-1], ends_U.device
     widths_U = _widths(lengths_U, WIDTHS[device.type]).clamp(max=model.longest_history)
     groups = []
     for width in torch.unique(widths_U).tolist():
-        # A power of two: there are few shapes of groups, whatever the width.
+        # A power of two, so that there are few shapes of groups.
         group = 1 << max(0, (GROUP_POSITIONS[device.type] // width).bit_length() - 1)
         groups += [(users_B, group, width) for users_B in torch.nonzero(widths_U == width).flatten().split(group)]
 
     def vectors(part: tuple[Tensor, int, int]) -> Tensor:
         users_B, group, width = part
-        filled_B = _filled(users_B, group)
-        histories_BL = sequences.windows(filled_B, ends_U[filled_B], width, model.absent)
+        padded_B = _padded(users_B, group)
+        histories_BL = sequences.windows(padded_B, ends_U[padded_B], width, model.absent)
         return model.user_vectors(items, histories_BL)[: len(users_B)]
 
     vectors_UD = torch.cat(list(in_threads(vectors, groups, device)))
@@ -141,19 +143,19 @@ def user_vectors(model: Recommender, items: EncodedItems, sequences: Sequences, 
     return torch.empty_like(vectors_UD).index_copy_(0, users_U, vectors_UD)
 
 
-def _widths(lengths_U: Tensor, an_octave: int) -> Tensor:
-    """Lengths rounded up to one of a few widths; a user's width depends on its own length alone."""
-    step_U = 2 ** (lengths_U / an_octave).log2().floor().clamp(min=0).long()
+def _widths(lengths_U: Tensor, per_octave: int) -> Tensor:
+    """Lengths rounded up to one of few widths; a user's width depends on the user's own length alone."""
+    step_U = 2 ** (lengths_U / per_octave).log2().floor().clamp(min=0).long()
     return -(-lengths_U // step_U) * step_U
 
 
-def _filled(users_B: Tensor, group: int) -> Tensor:
+def _padded(users_B: Tensor, group: int) -> Tensor:
     """The users, repeated until there are `group` of them."""
     return users_B.repeat(-(-group // len(users_B)))[:group]
 
 
 def _seen(sequences: Sequences, users_B: Tensor, ends_U: Tensor) -> tuple[Tensor, Tensor]:
-    """The items of the users before their ends, each with its row in `users_B`."""
+    """The items of all actions before the ends: their rows in users_B [A], and their indices [A]."""
     starts_B, ends_B = sequences.offsets_U1[users_B], ends_U[users_B]
     lengths_B = ends_B - starts_B
     rows_A = torch.repeat_interleave(lengths_B)
@@ -169,16 +171,19 @@ def _count(
     top: int,
     buffer: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean rank, ties and candidates of each target, and the indices of the best items; `buffer` receives scores."""
+    """Mean rank, ties and candidates of each target, and the indices of the best items.
+
+    The scores of a tile are written into the buffer.
+    """
     tiles = [(start, items_ID[start : start + TILE_ITEMS]) for start in range(0, len(items_ID), TILE_ITEMS)]
-    # With one tile, its scores are kept for both passes; with more, scores are computed twice.
+    # The scores of a single tile serve the targets too. More tiles are computed twice.
     whole_BI = _scores(users_BD, tiles[0][1], buffer) if len(tiles) == 1 else None
     target_B1 = users_BD.new_empty(len(users_BD), 1)
     for start, tile_ID in tiles:
         here_B = torch.nonzero((targets_B >= start) & (targets_B < start + len(tile_ID))).flatten()
         if len(here_B):
             scores_BI = _scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
-            # From the same product as the other scores, so that equal scores compare as equal.
+            # Taken from the same matrix products as the other scores, so that equal items have equal scores.
             target_B1[here_B, 0] = scores_BI[here_B, targets_B[here_B] - start]
     greater_B, ties_B, hidden_B = (torch.zeros_like(targets_B) for _ in range(3))
     best = []
@@ -201,23 +206,22 @@ def _scores(users_BD: Tensor, tile_ID: Tensor, buffer: Tensor) -> Tensor:
 
 
 def _compared(scores_BI: Tensor, target_B1: Tensor) -> Tensor:
-    """The numbers of scores that are greater than the target's and that equal it [2, B].
+    """The number of scores greater than the target's, and the number of scores equal to it [2, B].
 
-    Summing comparisons as floats is many times faster than counting booleans. It is exact, because a tile has fewer
-    items than 2**24, up to which float32 holds every integer.
+    Sums of floats are many times faster than counts of booleans. They are exact: a tile has fewer than 2^24 items.
     """
     counts_2B = scores_BI.new_empty(2, len(scores_BI))
     rows = COMPARED[scores_BI.device.type]
-    marks_RI = scores_BI.new_empty(min(rows, len(scores_BI)), scores_BI.shape[1])
+    matches_RI = scores_BI.new_empty(min(rows, len(scores_BI)), scores_BI.shape[1])
     parts = (part.split(rows) for part in (scores_BI, target_B1, counts_2B.T))
     for scores, target, counts in zip(*parts, strict=True):
         for compare, count in zip((torch.gt, torch.eq), counts.unbind(1), strict=True):
-            torch.sum(compare(scores, target, out=marks_RI[: len(scores)]), 1, out=count)
+            torch.sum(compare(scores, target, out=matches_RI[: len(scores)]), 1, out=count)
     return counts_2B.long()
 
 
 def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B: Tensor) -> Tensor:
-    """Sets the scores of a tile's seen items to -inf, but never the target's; returns the number of hidden items."""
+    """Gives seen items of a tile, but never the target, the score -inf; returns their number for each user [B]."""
     rows_A, items_A = seen
     hidden = (items_A >= start) & (items_A < start + scores_BI.shape[1]) & (items_A != targets_B[rows_A])
     scores_BI[rows_A[hidden], items_A[hidden] - start] = -torch.inf
@@ -225,10 +229,10 @@ def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B:
 
 
 def _best(scores_BI: Tensor, top: int, *, ordered: bool = True) -> tuple[Tensor, Tensor]:
-    """The highest scores [B, top] and their places, best first if `ordered`.
+    """The highest scores [B, top] and their item indices, best first if `ordered`.
 
-    The items are arranged in columns of COLUMN items. The best items are in the columns with the best maxima, which
-    are found in the same way. This takes half the time of a search among all items.
+    The items are arranged in columns of COLUMN items. The best items lie in the columns with the highest maxima, which
+    are found in the same way. This takes half the time of a choice among all items.
     """
     batch, items = scores_BI.shape
     columns = items // COLUMN

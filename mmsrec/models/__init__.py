@@ -1,1 +1,1 @@
-"""One file a model, and the registry of them all."""
+"""One file a model, and the registry of all models."""

@@ -1,1 +1,1 @@
-"""Parts that models are built from: layers, losses, packing."""
+"""Parts of models: layers, objectives, losses, packing."""

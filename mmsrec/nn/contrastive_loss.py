@@ -1,4 +1,4 @@
-"""The contrastive loss of pre-training (equations 5 and 6 of the paper), never as a matrix of a batch by itself."""
+"""The contrastive loss of pre-training (equations 5 and 6 of the paper), without a batch x batch matrix."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
 from mmsrec.nn.precision import PRECISIONS
 from mmsrec.settings.pretraining import Pretraining, Weights
 
-# What an item shows of itself in each view. Two views that show the same differ by their dropout (SimCSE).
+# The modalities of each view. Two views of the same modalities differ by their dropout (SimCSE).
 VIEWS = {
     "v": ("vision",),
     "v'": ("vision",),
@@ -19,7 +19,7 @@ VIEWS = {
     "vt": ("vision", "text"),
     "vt'": ("vision", "text"),
 }
-# The two views of each term of equation 5, by the name of its weight.
+# The two views of each term of equation 5, by the name of the term's weight.
 TERMS = {"vv": ("v", "v'"), "tt": ("t", "t'"), "vt": ("v", "t"), "both": ("vt", "vt'")}
 
 
@@ -28,9 +28,9 @@ class TermLoss:
     """One term of the loss.
 
     Attributes:
-        name: of its weight.
-        share: this process's share of the weighted term; those of all processes add up to it.
-        total: what its anchors add to equation 6 before the mean, no gradient.
+        name: name of the term's weight.
+        share: this process's share of the weighted term; the shares of all processes add up to the term.
+        total: the sum over this process's anchors in equation 6 before the mean, without gradient.
     """
 
     name: str
@@ -39,13 +39,13 @@ class TermLoss:
 
 
 def views_of(weights: Weights) -> list[str]:
-    """The views that the terms of positive weight compare."""
+    """The views that the terms with a positive weight compare."""
     needed = {view for term, views in TERMS.items() if getattr(weights, term) for view in views}
     return [view for view in VIEWS if view in needed]
 
 
 def compared(term: str, present: Mapping[str, Tensor]) -> Tensor:
-    """Which items [N] take part in a term, as anchors and as negatives: those that have all that its views show."""
+    """Which items [N] are anchors and negatives of a term: the items with all modalities of its views."""
     shown = {modality for view in TERMS[term] for modality in VIEWS[view]}
     return torch.stack([present[modality] for modality in sorted(shown)]).all(0)
 
@@ -57,17 +57,17 @@ def contrastive_terms(
     own: slice | None = None,
     anchors: Mapping[str, int] | None = None,
 ) -> Iterator[TermLoss]:
-    """The terms of equation 5, one at a time, so that the gradients of one need not wait for the others.
+    """Yields the terms of equation 5 one at a time, so that each can be propagated before the next is computed.
 
-    Each is the sum of both directions of equation 6. Its expectation is the mean over the items that take part in the
-    term, not over the batch: an item without text is neither anchor nor negative of (t, t'), (v, t) and (vt, vt').
+    Each term is the sum of both directions of equation 6. Its mean runs over the items with all modalities of the term,
+    not over the batch. So an item without text is neither anchor nor negative of (t, t'), (v, t) and (vt, vt').
 
     Args:
-        views: vectors of length one [N, D] of the items that are compared with each other, by view.
-        present: which of them have a modality [N].
+        views: vectors of length one [N, D] of the compared items, by view.
+        present: which items have a modality [N].
         settings: weights, temperature and precision.
-        own: the rows whose anchors are counted here; None for all.
-        anchors: items that take part in each term, over all processes; None where these are all there are.
+        own: rows whose anchors this process counts; None for all.
+        anchors: number of anchors of each term over all processes; None if this process has all items.
     """
     own = own or slice(0, len(next(iter(views.values()))))
     for name, (first, second) in TERMS.items():
@@ -83,11 +83,11 @@ def contrastive_terms(
 
 
 def info_nce(x_ND: Tensor, y_ND: Tensor, anchors: slice, temperature: float, precision: torch.dtype) -> Tensor:
-    """Equation 6 without its means: both directions of noise contrastive estimation, summed over some anchors.
+    """Equation 6 (InfoNCE) without its mean: both directions, summed over some anchors.
 
     Args:
-        x_ND, y_ND: vectors of length one; those of a row belong together.
-        anchors: rows that are to find their other half among all N.
+        x_ND, y_ND: vectors of length one; equal rows are positive pairs.
+        anchors: rows that are compared with all N rows of the other side.
         temperature: divides the cosines.
         precision: of the matrix products.
     """

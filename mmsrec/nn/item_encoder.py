@@ -1,4 +1,4 @@
-"""The item encoder (Section 3.2 of the paper): what pre-training trains, and what a recommender's towers are."""
+"""The item encoder (Section 3.2 of the paper): pre-training trains it, and the recommender's towers use it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,8 +17,8 @@ class TokenEmbedding(nn.Module):
     """Feature, modality and position embeddings of items (Sections 3.2.1 and 3.3.1).
 
     Args:
-        widths: of the features, by modality.
-        settings: of the encoder.
+        widths: widths of the features, by modality.
+        settings: width and dropout are read.
         positions: length of the longest sequence; 0 for an encoder of single items.
     """
 
@@ -35,14 +35,14 @@ class TokenEmbedding(nn.Module):
         self.dropout = Dropout(settings.embedding_dropout)
 
     def features(self, vectors: Mapping[str, Tensor]) -> list[Tensor]:
-        """Feature embeddings [N, D] of N items, one tensor a modality, whose features [N, F] are given by modality."""
+        """Feature embeddings [N, D] of N items, one tensor a modality, from features [N, F] by modality."""
         whitened = {name: layer(vectors[name]) for name, layer in self.whiten.items()}
         return [
             self.project_norm[name](layer(whitened.get(name, vectors[name]))) for name, layer in self.project.items()
         ]
 
     def tokens(self, features: Sequence[Tensor], shown_NM: Tensor) -> Tensor:
-        """Tokens [N, M, D]: the feature embeddings, and the [mask] where a modality is not shown."""
+        """Tokens [N, M, D]: the feature embeddings, or the [mask] where a modality is not shown."""
         columns = zip(features, shown_NM.unbind(1), strict=True)
         return torch.stack([torch.where(shown_N[:, None], x_ND, self.mask.weight) for x_ND, shown_N in columns], dim=1)
 
@@ -50,8 +50,8 @@ class TokenEmbedding(nn.Module):
         """The sum of the embeddings, normalised: [X, M, D].
 
         Args:
-            tokens_XMD: of items, in one axis or several.
-            positions_X: of the items in their sequences; None for single items, which have none.
+            tokens_XMD: tokens of items; X stands for one axis or several.
+            positions_X: positions of the items in their sequences; None for single items.
         """
         summed = tokens_XMD + torch.stack([self.modality[name] for name in self.project])
         if positions_X is not None:
@@ -63,8 +63,8 @@ class ItemEncoder(nn.Module):
     """Tokens of items and of sequences, the transformer, and the pooling of an item's tokens to one vector.
 
     Args:
-        widths, settings, positions: as those of `TokenEmbedding`.
-        own_tower: single items pass a transformer of their own, and not that of the sequences.
+        widths, settings, positions: as in `TokenEmbedding`.
+        own_tower: single items pass a second transformer; otherwise the transformer of the sequences.
     """
 
     def __init__(
@@ -87,9 +87,10 @@ class ItemEncoder(nn.Module):
         return tuple(self.embedding.project)
 
     def read_tokens(self, shown_NM: Tensor) -> Tensor | None:
-        """Which tokens take part in attention and pooling [N, M]; None when all do.
+        """Which tokens attention and pooling read [N, M]; None for all.
 
-        Under `drop` the tokens of modalities that are not shown do not, but for an item that shows none at all.
+        Under `drop` they skip the tokens of modalities that are not shown. An item without any modality keeps all its
+        tokens.
         """
         if self.missing == "mask_token" or shown_NM.all():
             return None
@@ -103,7 +104,7 @@ class ItemEncoder(nn.Module):
         return self.pooled(hidden_NMD, read_NM)
 
     def pooled(self, hidden_NMD: Tensor, read_NM: Tensor | None) -> Tensor:
-        """A projection per modality, normalisation, the maximum over modalities (equation 4), and length one."""
+        """Vectors [N, D] of length one: projections, LayerNorm and the maximum over modalities (equation 4)."""
         projected_NMD = torch.stack(
             [self.output_norm(layer(hidden_NMD[:, index])) for index, layer in enumerate(self.output.values())], dim=1
         )

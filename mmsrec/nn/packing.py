@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 GPU_STEP = 64  # rows
-# A grid is built where no sequence makes predictions at more than this share of its places. One thread, masked
-# objective, median of 9 steps: it saves 9 % of the time of a training step on ML-1M (N 100), 1 % on Beauty (N 20).
+# A grid is built where no sequence predicts at more than this share of its places. Without it, a masked training step
+# takes 8 to 9 % more CPU time on ML-1M (N 100, batch 128), and about 1 % more on Beauty (N 20, batch 1024).
 MAX_GRID_SHARE = 0.75
 
 

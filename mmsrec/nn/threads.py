@@ -1,4 +1,4 @@
-"""Independent groups of sequences side by side in threads, each with a share of the processor."""
+"""Independent groups computed side by side in threads, each with a share of the cores."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -10,19 +10,19 @@ from mmsrec.workers import ahead
 
 Group, Result = TypeVar("Group"), TypeVar("Result")
 
-# Each holds buffers and activations of a group.
+# Each thread holds the buffers and activations of a group.
 MOST = 8
 
 
 def in_threads(compute: Callable[[Group], Result], groups: Sequence[Group], device: torch.device) -> Iterator[Result]:
-    """The results in the order of the groups, no more at a time than there are threads.
+    """Yields the results in the order of the groups; at most one group a thread is in progress.
 
-    On a CPU the operations of one group are too small to be worth sharing: whole groups are what its threads share.
+    On a CPU the operations of one group are too small to split over cores. So each thread computes whole groups.
 
     Args:
-        compute: reads what threads may read at once; records gradients where the caller does.
-        groups: computed independently.
-        device: of the groups; a GPU has them one after another.
+        compute: called in several threads at once; it records gradients if the caller does.
+        groups: arguments of `compute`, independent of each other.
+        device: of the groups; on a GPU they are computed one after another.
     """
     available = torch.get_num_threads() if device.type == "cpu" else 1
     threads = min(available, MOST, len(groups))

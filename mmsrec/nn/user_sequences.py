@@ -1,4 +1,4 @@
-"""Users' sequences as one flat tensor, and windows of them built by indexing alone."""
+"""The sequences of all users in one flat tensor, and windows cut from them by indexing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Sequences:
 
     Attributes:
         items_A: item indices of all actions, int64.
-        offsets_U1: where each user's actions begin, int64, one more than users.
+        offsets_U1: the first position of each user's actions, then the number of actions, int64.
     """
 
     items_A: Tensor
@@ -25,7 +25,7 @@ class Sequences:
 
     @classmethod
     def read(cls, path: Path, device: torch.device) -> "Sequences":
-        """Reads sequences.parquet; errors as in `mmsrec.artifacts.read_table`."""
+        """Reads sequences.parquet; raises the errors of `mmsrec.artifacts.read_table`."""
         column = read_table(path, SCHEMAS["sequences"]).column("items").combine_chunks()
         offsets = column.offsets.to_numpy().astype(np.int64)
         items = column.values.to_numpy().astype(np.int64)
@@ -33,26 +33,27 @@ class Sequences:
 
     @property
     def users(self) -> int:
+        """Number of users."""
         return len(self.offsets_U1) - 1
 
     def ends(self, held_out: int) -> Tensor:
-        """Where each user's sequence ends when its last `held_out` actions are kept back, as positions in items_A."""
+        """The end of each user's sequence without its last `held_out` actions, as a position in items_A [U]."""
         return self.offsets_U1[1:] - held_out
 
     def counts(self, ends_U: Tensor, items: int) -> Tensor:
-        """How often each item occurs before the ends of the users' sequences [I]."""
+        """The number of actions with each item before the ends of the users' sequences [I]."""
         action_A = torch.arange(len(self.items_A), device=self.items_A.device)
         user_A = torch.searchsorted(self.offsets_U1, action_A, right=True) - 1
         return torch.bincount(self.items_A[action_A < ends_U[user_A]], minlength=items)
 
     def windows(self, users_B: Tensor, ends_B: Tensor, width: int, absent: int) -> Tensor:
-        """The last `width` actions before an end, at the right edge; `absent` fills the left.
+        """The last `width` actions before an end, right-aligned.
 
         Args:
-            users_B: whose actions.
+            users_B: index of the user of each window.
             ends_B: one past the last action of each window, as a position in items_A.
             width: columns of the result.
-            absent: value of the columns before a user's first action.
+            absent: value of the padding before a user's first action.
 
         Returns:
             Item indices [B, width].
@@ -62,16 +63,16 @@ class Sequences:
         return self.items_A[index_BL.clamp_(min=0)].masked_fill_(before_start_BL, absent)
 
 
-def like_lengths(
+def groups_of_similar_length(
     lengths_B: Tensor, max_tokens: int, min_tokens: int = 0, max_padding: float = 0.2
 ) -> Iterator[tuple[Tensor, int]]:
-    """Cuts sequences into groups of like length.
+    """Cuts sequences into groups of similar length.
 
-    A group is closed before it would exceed `max_tokens` positions, and once it has `min_tokens` also before it would
-    exceed a share `max_padding` of padding. A single sequence is always allowed.
+    A group ends before it would exceed `max_tokens` positions. A group with at least `min_tokens` items also ends
+    before its share of padding would exceed `max_padding`. A group may always hold one sequence.
 
     Yields:
-        Rows of a group and its longest length; every row once.
+        Indices of the sequences of a group, and their largest length; every index once.
     """
     order_B = torch.argsort(lengths_B, stable=True)
     lengths = lengths_B[order_B].tolist()

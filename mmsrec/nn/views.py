@@ -1,4 +1,4 @@
-"""Items of a batch of pre-training, and their views through the item encoder."""
+"""The items of a pre-training batch, and the vectors of their views."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Items:
     """Features of some items, by modality.
 
     Attributes:
-        vectors: [N, F], any where an item has none.
+        vectors: features [N, F]; rows of items without the modality are not read.
         present: which items have the modality [N].
     """
 
@@ -25,7 +25,7 @@ class Items:
 
     @classmethod
     def of(cls, pairs: PairBatch, device: torch.device) -> "Items":
-        """The pairs on a device, in the precision in which they are stored."""
+        """Copies the pairs to a device, in their stored precision."""
         arrays = {"vision": (pairs.vision, pairs.vision_present), "text": (pairs.text, pairs.text_present)}
         tensors = {name: [torch.from_numpy(array).to(device) for array in pair] for name, pair in arrays.items()}
         return cls(*({name: pair[part] for name, pair in tensors.items()} for part in range(2)))
@@ -34,14 +34,15 @@ class Items:
         return len(next(iter(self.present.values())))
 
     def rows(self, rows: slice) -> "Items":
-        """Some of the items."""
+        """A slice of the items."""
         return Items(*({name: column[rows] for name, column in part.items()} for part in (self.vectors, self.present)))
 
 
 def encode_views(encoder: ItemEncoder, items: Items, names: Iterable[str]) -> dict[str, Tensor]:
-    """The vectors [N, D] of the items in each view, of length one; zeros for an item that lacks what the view shows.
+    """The vectors [N, D] of the items in each view, of length one.
 
-    What a view does not show is to the encoder what an absent modality is. Every view draws its own dropout.
+    An item without a modality of the view gets zeros. The encoder treats a modality outside the view as absent. Every
+    view draws its own dropout.
     """
     features = encoder.embedding.features({name: items.vectors[name].float() for name in encoder.modalities})
     rows = {name: _showing(items, name) for name in names}

@@ -1,7 +1,7 @@
-"""Whitening of features: centred, decorrelated and of unit variance.
+"""Whitening of features: they are centred, decorrelated and scaled to unit variance.
 
-Vectors of one encoder share a large common part and vary in few directions, so that a projection of them learns slowly.
-The matrix is the symmetric one of ZCA (Kessy, Lewin and Strimmer, 2018), with a ridge.
+The vectors of one encoder share a large common part and vary in few directions. So their projection learns slowly.
+The matrix is the symmetric matrix of ZCA (Kessy, Lewin and Strimmer, 2018), with a ridge.
 """
 
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-# Of the largest variance: directions that vary less are damped, not blown up.
+# Share of the largest variance, added to every variance. Without it, noise in constant directions would be amplified.
 RIDGE = 1e-3
 
 
 class Whitening(nn.Module):
-    """A fixed affine map of features, whose statistics are part of the weights; the identity until it is fitted."""
+    """A fixed affine map of features [N, F], stored with the weights; the identity before it is fitted."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def fit(self, parts: Iterable[Tensor]) -> None:
-        """Takes mean and covariance from the rows of all parts [N, F]; at least one row in all."""
+        """Computes mean and covariance from the rows of all parts [N, F]; there is at least one row."""
         width = len(self.mean)
         count, total = 0, torch.zeros(width, dtype=torch.float64)
         products = torch.zeros(width, width, dtype=torch.float64)
@@ -39,6 +39,7 @@ class Whitening(nn.Module):
         self.matrix.copy_(directions @ (scale[:, None] * directions.T))
 
     def forward(self, vectors_NF: Tensor) -> Tensor:
-        # Directions that vary little are stretched, and with them what rounding would do to them.
+        """The whitened features [N, F]."""
+        # In float32, because directions with little variance are stretched, and rounding errors with them.
         with torch.autocast(vectors_NF.device.type, enabled=False):
             return (vectors_NF - self.mean) @ self.matrix

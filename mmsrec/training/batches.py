@@ -10,7 +10,7 @@ from torch import Tensor
 from mmsrec.errors import DataError
 from mmsrec.models.recommender import TrainedRecommender
 from mmsrec.nn.predictions import Predictions
-from mmsrec.nn.user_sequences import Sequences, like_lengths
+from mmsrec.nn.user_sequences import Sequences, groups_of_similar_length
 from mmsrec.settings.trainer import Trainer
 from mmsrec.training.runtime import generator_of
 from mmsrec.training.sampling import NegativeSampler, with_step_items
@@ -124,7 +124,7 @@ class Batches:
         task = self._objective(windows_BL, self._items, generator)
         lengths_B = (task.inputs_BL != self._absent).sum(1)
         groups, computed = [], 0
-        for rows_B, length in like_lengths(lengths_B, *reversed(GROUP_POSITIONS[lengths_B.device.type])):
+        for rows_B, length in groups_of_similar_length(lengths_B, *reversed(GROUP_POSITIONS[lengths_B.device.type])):
             inputs_BL, predicted_BL, targets_BL = (part[rows_B, -length:] for part in task)
             rows_P, columns_P = torch.nonzero(predicted_BL, as_tuple=True)
             groups.append(Predictions(inputs_BL, rows_P, columns_P, targets_BL[rows_P, columns_P]))

@@ -17,7 +17,7 @@ def slow_metrics(first, ties, k):
 
 
 @pytest.mark.parametrize("k", [1, 10, 50])
-def test_equals_the_enumeration_of_places(k):
+def test_metrics_equal_the_mean_over_tied_places(k):
     generator = np.random.default_rng(0)
     first, ties = generator.integers(1, 80, 200), generator.integers(1, 30, 200)
     found = metrics(first + (ties - 1) / 2, ties, [k])
@@ -31,7 +31,7 @@ def test_known_values_without_ties():
     assert found == pytest.approx({"recall@10": 2 / 3, "ndcg@10": (1 + 0.5) / 3, "mrr": (1 + 1 / 3 + 1 / 11) / 3})
 
 
-def test_chance_is_k_of_the_candidates():
+def test_chance_of_recall_is_k_over_the_candidates():
     found = chance(np.array([200, 200]), [10, 50])
     assert found["recall@10"] == pytest.approx(10 / 200)
     assert found["recall@50"] == pytest.approx(50 / 200)

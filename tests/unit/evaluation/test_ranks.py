@@ -85,7 +85,7 @@ def test_a_constant_model_scores_as_chance():
     assert measured["recall@5"] == pytest.approx(5 / ITEMS)
 
 
-def test_an_oracle_scores_one():
+def test_a_model_that_knows_the_next_item_scores_one():
     # Users walk through the items in order, so the next item is known.
     found = rank(Scripted(torch.eye(ITEMS).roll(1, dims=1)), walks(), 1)
     measured = metrics(found.rank_U.numpy(), found.ties_U.numpy(), [1])
@@ -101,7 +101,7 @@ def towers():
 
 
 @pytest.mark.parametrize("group", [1, 33, 256, 1000])
-def test_users_of_a_group_do_not_change_ranks(monkeypatch, towers, group):
+def test_the_group_size_does_not_change_ranks(monkeypatch, towers, group):
     model, sequences = towers
     usual = rank(model, sequences, 1, top=5)
     monkeypatch.setattr(ranks_module, "GROUP_POSITIONS", {"cpu": 7 * group})
@@ -127,13 +127,13 @@ def test_the_order_of_users_does_not_change_their_ranks():
     assert torch.equal(rank(model, backwards, 1, group=8).rank_U.flip(0), rank(model, sequences, 1, group=8).rank_U)
 
 
-@pytest.mark.parametrize("an_octave", [1, 8])
-def test_widths_hold_their_lengths_with_little_padding(an_octave):
+@pytest.mark.parametrize("per_octave", [1, 8])
+def test_widths_hold_their_lengths_with_little_padding(per_octave):
     lengths = torch.arange(1, 300)
-    widths = ranks_module._widths(lengths, an_octave)
+    widths = ranks_module._widths(lengths, per_octave)
     assert (widths >= lengths).all()
-    assert (widths - lengths <= lengths / an_octave).all()
-    assert len(widths.unique()) <= 10 * an_octave
+    assert (widths - lengths <= lengths / per_octave).all()
+    assert len(widths.unique()) <= 10 * per_octave
 
 
 def test_the_few_widths_of_a_gpu_change_no_rank(monkeypatch, towers):

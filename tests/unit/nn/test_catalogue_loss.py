@@ -25,7 +25,7 @@ def value_and_gradients(function, queries, items, targets, **options):
 
 
 @pytest.mark.parametrize(("elements", "tile_items"), [(1 << 20, 1 << 16), (101 * 5, 1 << 16), (40 * 7, 40), (1, 1)])
-def test_equals_the_plain_loss_in_value_and_gradients(monkeypatch, elements, tile_items):
+def test_value_and_gradients_equal_the_plain_loss(monkeypatch, elements, tile_items):
     monkeypatch.setattr(loss_tiles, "TILE_ELEMENTS", {"cpu": elements})
     monkeypatch.setattr(catalogue_loss, "TILE_ITEMS", tile_items)
     fast = value_and_gradients(catalogue_cross_entropy, *example())
@@ -43,7 +43,7 @@ def test_aligned_rows_as_on_a_gpu_change_nothing(monkeypatch):
 
 
 @pytest.mark.parametrize("tile_items", [1 << 16, 40])
-def test_bfloat16_stays_near(monkeypatch, tile_items):
+def test_bfloat16_changes_the_loss_and_gradients_little(monkeypatch, tile_items):
     monkeypatch.setattr(catalogue_loss, "TILE_ITEMS", tile_items)
     queries, items, targets = example(items=1000)
     items = F.normalize(items, dim=1)

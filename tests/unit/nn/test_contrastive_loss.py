@@ -43,7 +43,7 @@ def value_and_gradients(loss_of, views):
 
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize(("elements", "tile_items"), [(1 << 20, 1 << 16), (23 * 5, 1 << 16), (7 * 3, 7), (1, 1)])
-def test_equals_the_equations_in_value_and_gradients(monkeypatch, elements, tile_items, missing):
+def test_value_and_gradients_equal_the_equations(monkeypatch, elements, tile_items, missing):
     monkeypatch.setattr(loss_tiles, "TILE_ELEMENTS", {"cpu": elements})
     monkeypatch.setattr(catalogue_loss, "TILE_ITEMS", tile_items)
     views, present = example(missing=missing)
@@ -60,7 +60,7 @@ def test_equals_the_equations_in_value_and_gradients(monkeypatch, elements, tile
         torch.testing.assert_close(gradients[name] - along, expected_gradients[name], rtol=1e-4, atol=1e-5)
 
 
-def test_items_that_lack_a_modality_are_neither_anchors_nor_negatives():
+def test_items_without_a_modality_are_neither_anchors_nor_negatives():
     views, present = example()
     changed = {name: x.clone() for name, x in views.items()}
     changed["t"][5] = changed["t'"][21] = changed["vt"][4] = changed["v"][0] = 7.0

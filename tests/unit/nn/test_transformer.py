@@ -26,7 +26,7 @@ def slow_attention(attention, x, visible):
 @pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize("per_item", [0, 1, 2])
 @pytest.mark.parametrize("tokens", [1, 6])
-def test_attention_equals_the_plain_sum(tokens, per_item, hidden):
+def test_attention_equals_a_sum_head_by_head(tokens, per_item, hidden):
     torch.manual_seed(0)
     attention, x = SelfAttention(12, 3), torch.randn(4, tokens, 12)
     shown = torch.rand(4, tokens) < 0.7 if hidden else torch.ones(4, tokens, dtype=torch.bool)

@@ -2,7 +2,7 @@ import pyarrow as pa
 import torch
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.nn.user_sequences import Sequences, like_lengths
+from mmsrec.nn.user_sequences import Sequences, groups_of_similar_length
 
 ABSENT = 99
 
@@ -35,10 +35,10 @@ def test_reads_its_artifact(tmp_path):
     assert sequences.offsets_U1.tolist() == [0, 3, 4]
 
 
-def test_groups_hold_every_row_once_within_their_bounds():
+def test_groups_hold_every_sequence_once_within_their_bounds():
     torch.manual_seed(0)
     lengths = torch.randint(1, 40, (500,))
-    groups = list(like_lengths(lengths, max_tokens=300, max_padding=0.2))
+    groups = list(groups_of_similar_length(lengths, max_tokens=300, max_padding=0.2))
     assert sorted(row for rows, _ in groups for row in rows.tolist()) == list(range(500))
     for rows, length in groups:
         computed = len(rows) * length
@@ -47,17 +47,17 @@ def test_groups_hold_every_row_once_within_their_bounds():
         assert computed - lengths[rows].sum() <= 0.2 * computed
 
 
-def test_small_groups_are_not_cut_for_padding():
-    groups = list(like_lengths(torch.tensor([1, 5, 9]), max_tokens=100, min_tokens=50))
+def test_small_groups_may_hold_more_padding():
+    groups = list(groups_of_similar_length(torch.tensor([1, 5, 9]), max_tokens=100, min_tokens=50))
     assert [(rows.tolist(), length) for rows, length in groups] == [([0, 1, 2], 9)]
 
 
-def test_a_sequence_longer_than_a_group_stands_alone():
-    assert [(rows.tolist(), length) for rows, length in like_lengths(torch.tensor([50, 2]), 10)] == [
+def test_a_sequence_longer_than_a_group_is_a_group():
+    assert [(rows.tolist(), length) for rows, length in groups_of_similar_length(torch.tensor([50, 2]), 10)] == [
         ([1], 2),
         ([0], 50),
     ]
 
 
-def test_no_sequences_no_groups():
-    assert list(like_lengths(torch.tensor([], dtype=torch.long), 10)) == []
+def test_no_sequences_give_no_groups():
+    assert list(groups_of_similar_length(torch.tensor([], dtype=torch.long), 10)) == []

@@ -29,7 +29,7 @@ def encoder(rule="mask_token"):
 
 
 @pytest.mark.parametrize("rule", ["mask_token", "drop"])
-def test_a_view_is_what_the_item_tower_makes_of_an_item_with_those_modalities(rule):
+def test_a_view_equals_the_item_towers_vector_of_an_item_with_these_modalities(rule):
     network, items = encoder(rule).eval(), Items.of(batch(), CPU)
     views = encode_views(network, items, VIEWS)
     for name, shown in VIEWS.items():
@@ -43,7 +43,7 @@ def test_a_view_is_what_the_item_tower_makes_of_an_item_with_those_modalities(ru
         assert (views[name][~rows] == 0).all()
 
 
-def test_two_views_of_the_same_differ_by_their_dropout_alone():
+def test_two_views_of_the_same_modalities_differ_by_dropout_alone():
     network, items = encoder(), Items.of(batch(), CPU)
     views = encode_views(network.train(), items, VIEWS)
     assert not torch.allclose(views["vt"], views["vt'"])
@@ -52,7 +52,7 @@ def test_two_views_of_the_same_differ_by_their_dropout_alone():
 
 
 @pytest.mark.parametrize("rule", ["mask_token", "drop"])
-def test_items_without_anything_to_show_have_gradients_of_zero(rule):
+def test_items_without_a_modality_of_any_view_have_zero_gradients(rule):
     network = encoder(rule).train()
     items = Items.of(batch(3, no_vision=(0, 1, 2), no_text=(0, 1, 2)), CPU)
     views = encode_views(network, items, VIEWS)

@@ -72,7 +72,7 @@ def test_an_epoch_holds_every_example_once_and_no_held_out_item():
     assert (chosen.ends_E <= sequences.ends(2)[chosen.users_E]).all()
 
 
-def test_counts_of_a_step_are_those_of_its_groups():
+def test_the_counts_of_a_step_are_sums_over_its_groups():
     _, found = epoch()
     for step in found:
         assert step.positions == sum(len(group.targets_P) for group in step.groups)
@@ -112,7 +112,7 @@ def test_every_step_and_the_order_of_an_epoch_have_their_own_generators(monkeypa
     assert len(set(drawn)) == len(drawn) == len(steps) + 1
 
 
-def test_an_epoch_can_be_entered_at_any_step():
+def test_an_epoch_can_start_at_any_step():
     _, whole = epoch(3, sampled_items=5)
     _, rest = epoch(3, first=2, sampled_items=5)
     assert len(rest) == len(whole) - 2

@@ -92,7 +92,7 @@ def test_bfloat16_products_change_the_loss_little():
     torch.testing.assert_close(exact, reduced, rtol=0.01, atol=0)
 
 
-def test_a_draw_of_the_target_adds_nothing():
+def test_draws_of_the_target_are_left_out():
     queries, items, target = torch.randn(1, 4), torch.randn(ITEMS, 4), torch.tensor([3])
     with_it = Negatives(torch.tensor([1, 3, 3]), torch.zeros(3))
     without = Negatives(torch.tensor([1]), torch.zeros(1))
