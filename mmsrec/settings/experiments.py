@@ -36,6 +36,7 @@ class Domain(Frozen):
     interactions: RawPath
     items: RawPath
     text_fields: Annotated[list[str], Field(min_length=1)] = Field(description="item fields joined into its text")
+    texts: list[RawPath] = Field([], description="further tables of texts by item id; their columns are text fields")
     vision: Vision | None = Field(None, description="absent: the domain has no pictures")
     k_core: Positive = Field(description="lowest k studied; features are kept for the items of this core")
     ties: Ties = Field(description="order of a user's actions that share a timestamp")
