@@ -36,11 +36,11 @@ def shop(tmp_path):
     return ratings, metadata
 
 
-def test_every_source_that_params_allow_has_readers():
+def test_every_source_in_the_settings_has_readers():
     assert set(get_args(Domain.model_fields["source"].annotation)) == set(SOURCES)
 
 
-def test_both_tables_follow_their_schema_and_the_source_s_order(shop, tmp_path):
+def test_both_tables_follow_their_schema_and_the_order_of_the_source(shop, tmp_path):
     ingest("amazon", *shop, ["title"], tmp_path / "out")
     assert interactions_of(tmp_path / "out").rows() == [("u2", "B2", 30), ("u1", "B1", 20), ("u1", "B2", 10)]
     assert items_of(tmp_path / "out").rows() == [("B1", "Soap", "Soap", None), ("B2", None, None, None)]
@@ -100,7 +100,7 @@ def test_a_further_table_that_does_not_fit_is_an_error(shop, tmp_path, tables, f
     assert "texts0.csv" in str(error.value) or "meta.json.gz" in str(error.value)
 
 
-def test_a_missing_file_names_itself(shop, tmp_path):
+def test_the_error_for_a_missing_file_names_it(shop, tmp_path):
     with pytest.raises(ArtifactError, match="missing") as caught:
         ingest("amazon", shop[0], tmp_path / "none.json.gz", ["title"], tmp_path / "out")
     assert "none.json.gz" in str(caught.value)
@@ -180,7 +180,7 @@ def test_the_scripts_go_from_a_mirror_to_tables(shop, tmp_path):
     assert interactions_of(tmp_path / "out").height == 3
 
 
-def test_a_script_ends_with_a_message_not_a_traceback(tmp_path):
+def test_a_script_ends_with_a_message_instead_of_a_traceback(tmp_path):
     registry = tmp_path / "sources.csv"
     registry.write_text("dataset,file,url,sha256,bytes,licence,note\nshop,a.csv,,,,,\n")
     flags = ("shop/a.csv", "--registry", registry, "--output", tmp_path / "a.csv")
