@@ -59,7 +59,7 @@ def test_features_show_their_origin_and_the_missing_share(tmp_path, features):
     text = describe(features, tmp_path / "items.parquet")
     assert "vision by clip" in text
     assert "1.000 on average" in text
-    assert "inputs behind a vector: 3.00" in text
+    assert "inputs averaged in a vector: 3.00" in text
     assert "3 of 8 items missing, 37.5%" in text
 
 
