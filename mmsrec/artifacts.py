@@ -7,9 +7,9 @@
 | sequences | user_index, user, items (item_index values in time order), timestamps (of the items) |
 | items | item_index (the row number), item_id, title, text, media_url |
 | ledger | item_id, state, url, status (HTTP), bytes, sha256, attempts, error, path (below the ledger's folder) |
-| frames | item_id, frame_index (in display order), seconds, jpeg: the frames of a video follow each other |
-| features | item_id, frames (images behind the vector, 1 for text), embedding (float16) |
-| pairs | pair_id, vision (float16) or frames (a list of such vectors), text (float16); null where a pair has none |
+| frames | item_id, frame_index (in display order), seconds, jpeg; the frames of a video are consecutive rows |
+| features | item_id, frames (images that the vector averages, 1 for text), embedding (float16) |
+| pairs | pair_id, vision (float16) or frames (a list of such vectors), text (float16); null if missing |
 | history | one row an epoch: epoch, loss, recall@10 (validation), learning_rate, seconds, positions, efficiency |
 | pretrain_history | one row an epoch: epoch, loss, its terms (null where not used), learning_rate, seconds, pairs |
 | ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
@@ -139,25 +139,23 @@ def features_schema(dim: int) -> pa.Schema:
 
 
 def pairs_schema(vision: int, text: int, keep: str = "mean") -> pa.Schema:
-    """The schema of a shard of pairs, whose vectors have `vision` and `text` components.
+    """The schema for a shard of pairs, whose vectors have `vision` and `text` components.
 
     Args:
-        keep: `mean` for one vision vector a pair, `frames` for one of each frame.
+        keep: `mean` for one vision vector a pair, `frames` for one vector for each frame.
     """
-    of_vision = vectors_type(vision)
-    kept = (
-        ("vision", of_vision) if keep == "mean" else ("frames", pa.list_(pa.field("item", of_vision, nullable=False)))
-    )
+    vectors = vectors_type(vision)
+    kept = ("vision", vectors) if keep == "mean" else ("frames", pa.list_(pa.field("item", vectors, nullable=False)))
     return pa.schema([pa.field("pair_id", pa.string(), nullable=False), kept, ("text", vectors_type(text))])
 
 
 def vectors_type(dim: int) -> pa.DataType:
-    """The type of a pair's vector. Its components cannot be null, which halves the time to read it."""
+    """The type of a pair's vector. Components without nulls halve the time to read them."""
     return pa.list_(pa.field("item", pa.float16(), nullable=False), dim)
 
 
 def write_table(path: Path, table: pa.Table, schema: pa.Schema, metadata: Mapping[str, str] | None = None) -> None:
-    """Writes a table atomically, cast to `schema`; `metadata` joins the file's key-value metadata.
+    """Writes a table atomically, cast to `schema`; `metadata` is added to the file's key-value metadata.
 
     Raises:
         ArtifactError: a column is missing, has another type or holds a null where the schema forbids it.
@@ -173,14 +171,14 @@ def write_batches(
     storage: Mapping[str, Any] = COMPACT,
     notes: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
-    """Writes tables one after another to one file, so that they need never be in memory together; as `write_table`.
+    """Writes tables one after another to one file, so memory holds one at a time; errors as in `write_table`.
 
     Args:
-        storage: how Parquet stores the columns: options of `pyarrow.parquet.ParquetWriter`.
-        notes: gives further key-value metadata, which is known after the last table only.
+        storage: options of `pyarrow.parquet.ParquetWriter`.
+        notes: returns further key-value metadata after the last table.
 
     Returns:
-        The rows written.
+        The number of rows written.
     """
     rows = 0
     metadata = dict(metadata or {})
@@ -196,12 +194,12 @@ def write_batches(
 
 
 def _conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
-    wanted = set(schema.names)
-    if set(table.column_names) != wanted:
+    expected = set(schema.names)
+    if set(table.column_names) != expected:
         raise ArtifactError(
             "A table does not have the columns of its artifact.",
             where=path,
-            expected=sorted(wanted),
+            expected=sorted(expected),
             found=sorted(table.column_names),
         )
     try:

@@ -1,7 +1,7 @@
-"""decord, imported without what it would load besides.
+"""Imports decord without the CUDA libraries.
 
-On import, decord loads every CUDA library that pip installed into the whole process, NVBLAS among them, which takes the
-place of the BLAS that torch and others call on a CPU: they crash. Its own library needs none of them.
+On import, decord loads every CUDA library that pip installed. One of them, NVBLAS, replaces the BLAS that torch calls
+on the CPU, and torch crashes. decord itself needs none of these libraries.
 """
 
 import sys
@@ -19,5 +19,5 @@ finally:
 decord.logging.set_level(decord.logging.QUIET)
 
 VideoReader = decord.VideoReader
-# decord's signs of an unreadable file, a file without video, damaged frames and an empty video, in this order.
+# decord's errors for an unreadable file, a file without video, damaged frames and an empty video, in this order.
 ERRORS = (RuntimeError, DECORDError, DECORDLimitReachedError, AssertionError)

@@ -1,4 +1,4 @@
-"""The clips of a demo corpus as the hub serves CLIP-WebVid: tar shards of frame features and captions (WebDataset)."""
+"""Writes a demo corpus in the format of CLIP-WebVid: tar shards of frame features and captions (WebDataset)."""
 
 import io
 import json
@@ -16,26 +16,26 @@ from mmsrec.progress import progress
 from mmsrec.workers import ahead
 
 REPOSITORY = "demo/CLIP-demo"
-STAMP = "made.json"  # what the shards were made from
-# Every so manyth clip has no caption, as in collections from the web.
+STAMP = "made.json"  # the digest of the shards' inputs
+# One clip in so many has no caption, as in collections from the web.
 CAPTIONLESS = 100
-CHUNK = 50  # clips that are rendered while others are encoded
+CHUNK = 50  # clips that are rendered together, while the chunk before is encoded
 
 Encode = Callable[[Sequence[Image.Image]], np.ndarray]
 
 
 def write_shards(mirror: Path, corpus: Corpus, encode: Encode, encoder: str, batch: int) -> int:
-    """Writes the shards of a corpus below the mirror's folder of the hub, unless they are there already.
+    """Writes the shards of a corpus below the mirror's folder of the hub, unless they exist.
 
     Args:
-        mirror: the folder.
-        corpus: its clips.
-        encode: images to float32 [images, width].
-        encoder: identity of `encode`: with another one the shards are written anew.
-        batch: images that are encoded at once.
+        mirror: folder of the mirror.
+        corpus: the corpus of clips.
+        encode: turns images into float32 [images, width].
+        encoder: identity of `encode`; another identity makes the shards again.
+        batch: images in a batch of `encode`.
 
     Returns:
-        How many shards were written.
+        The number of shards written.
     """
     folder = mirror / "hub" / REPOSITORY
     paths = [folder / f"data/train/{number:05d}.tar" for number in range(len(corpus.shards))]

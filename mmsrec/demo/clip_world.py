@@ -1,4 +1,4 @@
-"""Captioned clips: a corpus for pre-training, and one in the format of MSR-VTT to test it with."""
+"""Captioned clips: a corpus for pre-training, and videos in the format of MSR-VTT for its test."""
 
 import csv
 import io
@@ -14,8 +14,8 @@ from mmsrec.demo.taste_world import FACTORS, CorpusSize, stream
 from mmsrec.demo.trailer_films import frames
 from mmsrec.demo.words import Draw, vocabulary
 
-CAPTIONS = 5  # of a video; a clip of the shards has one
-SECONDS = (2, 5)  # the shortest and the longest clip of the shards
+CAPTIONS = 5  # captions of a video; a clip of the shards has one
+SECONDS = (2, 5)  # lengths of the shortest and the longest clip of the shards
 VIDEO_SECONDS = 3
 
 
@@ -24,10 +24,10 @@ class Clip:
     """A clip of the shards.
 
     Attributes:
-        key: its name.
-        caption: what its picture shows, in words.
-        look: what it shows.
-        seconds: its length, and its number of frames.
+        key: the clip's name.
+        caption: a description of the picture.
+        look: the look of the picture.
+        seconds: the clip's length, which is also its number of frames.
     """
 
     key: str
@@ -38,7 +38,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Video:
-    """A video of the collection for tests; `fault` is what is wrong with it, a key of faults.CLIP_FAULTS."""
+    """A video for the test; `fault` is a key of faults.CLIP_FAULTS, or None."""
 
     video_id: str
     captions: list[str]
@@ -49,7 +49,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Clips in shards, and videos that are none of them."""
+    """Clips in shards, and other videos for the test."""
 
     name: str
     seed: int
@@ -58,7 +58,7 @@ class Corpus:
 
 
 def make_corpus(size: CorpusSize, seed: int, name: str) -> Corpus:
-    """Makes a corpus whose captions are told in the words of the vocabulary `name`."""
+    """Makes a corpus whose captions have words from the vocabulary `name`."""
     random = stream(seed, name, "shards")
     shards = [
         [_clip(f"{shard:05d}{number:04d}", name, random) for number in range(size.shard)]
@@ -99,12 +99,12 @@ def clip_frames(corpus: Corpus, clip: Clip) -> Iterator[np.ndarray]:
 
 
 def video_path(video: Video) -> str:
-    """Where a video is below the media's base."""
+    """The path of a video below the media's base URL."""
     return f"clips/{video.video_id}.mp4"
 
 
 def captions_json(corpus: Corpus) -> bytes:
-    """The file MSRVTT_data.json: `videos`, and `sentences` in no order."""
+    """The file MSRVTT_data.json: `videos`, and `sentences` in random order."""
     videos = [
         {"video_id": video.video_id, "split": "test" if video.is_test else "train", "id": number}
         for number, video in enumerate(corpus.videos)
@@ -119,7 +119,7 @@ def captions_json(corpus: Corpus) -> bytes:
 
 
 def jsfusion_csv(corpus: Corpus) -> bytes:
-    """The file MSRVTT_JSFUSION_test.csv: key, vid_key, video_id and a sentence of each test video."""
+    """The file MSRVTT_JSFUSION_test.csv: key, vid_key, video_id and one sentence for each test video."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["key", "vid_key", "video_id", "sentence"])

@@ -1,4 +1,4 @@
-"""Pictures of looks: a shape of one hue, filled with a pattern, on a pale ground."""
+"""Draws pictures of looks: a shape in one hue, filled with a pattern, on a pale background."""
 
 import colorsys
 import io
@@ -17,11 +17,11 @@ QUALITY = 85
 
 SATURATION = 0.85
 BRIGHT = 0.95  # value of the bright tone
-DARK = 0.4  # value of the dark tone, as a part of the bright one's
+DARK = 0.4  # value of the dark tone, as a share of the bright tone's
 HUE_SPREAD = 0.01  # standard deviation of a picture's hue around the item's, in turns
 NOISE = 3.0  # standard deviation, in pixel values
 
-# Where a point lies in a shape of about unit size: positive inside, falling by about 1 a unit of length.
+# Signed distance to the outline of a shape of about unit size: positive inside, negative outside.
 Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -57,7 +57,7 @@ SHAPES: dict[str, Inside] = {
     "crescent": _crescent,
 }
 
-# The bright parts of a pattern; x and y advance by 1 a period.
+# True in the bright parts of a pattern; x and y are in periods.
 PATTERNS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "plain": lambda x, y: np.ones(x.shape, dtype=bool),
     "striped": lambda x, y: x % 1 < 0.5,
@@ -69,17 +69,17 @@ PATTERNS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """How a look is shown once: what differs between two pictures of one item.
+    """The random parts of one picture, which differ between two pictures of one item.
 
     Attributes:
-        centre: of the shape, in half sides from the middle of the picture, x to the right and y down.
-        size: of the shape's radius, in half sides.
-        turn: of shape and pattern, in radians.
-        periods: of the pattern, over the width of the shape.
-        phase: where the pattern begins, in periods along x and y.
-        hue: in turns of the colour circle.
-        light: of the shape's tones, as a factor.
-        ground: colour behind the shape, float [3] in 0 .. 255.
+        centre: centre of the shape, in half sides from the middle of the picture, x to the right and y down.
+        size: radius of the shape, in half sides.
+        turn: rotation of shape and pattern, in radians.
+        periods: periods of the pattern over the width of the shape.
+        phase: shift of the pattern, in periods along x and y.
+        hue: hue of the shape, in turns of the colour circle.
+        light: factor on the brightness of the shape.
+        ground: colour of the background, float [3] in 0 .. 255.
         grain: noise, float [SIDE, SIDE] in pixel values.
     """
 
@@ -95,7 +95,7 @@ class Scene:
 
 
 def draw_scene(look: Look, random: np.random.Generator) -> Scene:
-    """One way of showing a look."""
+    """Draws a random scene for a look."""
     return Scene(
         centre=(random.uniform(-0.12, 0.12), random.uniform(-0.12, 0.12)),
         size=random.uniform(0.7, 0.9),
@@ -110,7 +110,7 @@ def draw_scene(look: Look, random: np.random.Generator) -> Scene:
 
 
 def render(look: Look, scene: Scene) -> np.ndarray:
-    """Draws a scene; uint8 [SIDE, SIDE, 3]."""
+    """Renders a scene as uint8 [SIDE, SIDE, 3]."""
     x, y = _coordinates(scene)
     cover = np.clip(0.5 + SHAPES[look.shape](x, y) * (scene.size * SIDE / 2), 0, 1)
     steps = scene.periods / 2
@@ -122,7 +122,7 @@ def render(look: Look, scene: Scene) -> np.ndarray:
 
 
 def _coordinates(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Each pixel's place in the shape's own system: turned, and in radii from its centre."""
+    """Each pixel's coordinates x and y relative to the shape: rotated, and in radii from its centre."""
     places = (np.arange(SIDE, dtype=np.float32) + 0.5) * 2 / SIDE - 1
     x, y = (places[None, :] - scene.centre[0]) / scene.size, (places[:, None] - scene.centre[1]) / scene.size
     cos, sin = math.cos(scene.turn), math.sin(scene.turn)
@@ -134,7 +134,7 @@ def _colour(hue: float, saturation: float, value: float) -> np.ndarray:
 
 
 def picture(look: Look, random: np.random.Generator) -> bytes:
-    """A JPEG of a look; equal generators give equal bytes on one version of numpy, Pillow and libjpeg."""
+    """A JPEG of a look; equal generators give equal bytes for equal versions of numpy, Pillow and libjpeg."""
     body = io.BytesIO()
     Image.fromarray(render(look, draw_scene(look, random))).save(body, "JPEG", quality=QUALITY)
     return body.getvalue()

@@ -1,4 +1,4 @@
-"""What is wrong with some of the demo's media: how many items each fault gets, and how the server answers for them."""
+"""Faults in the demo's media: the share of items with each fault, and the server's answers for them."""
 
 import struct
 import zlib
@@ -10,7 +10,7 @@ import numpy as np
 from mmsrec.demo.addresses import UNREACHABLE
 from mmsrec.demo.taste_world import Site
 
-# Items with so many actions outlast any 5-core, so that a crawl meets every fault.
+# Items with so many actions stay in a 5-core, so the crawl meets every fault.
 ENOUGH_ACTIONS = 8
 
 HTML = b"<!DOCTYPE html><title>Sorry</title><p>This file is gone."
@@ -22,12 +22,12 @@ class Answer:
 
     Attributes:
         status: HTTP status.
-        headers: sent besides the type and the length.
-        body: sent in place of the file.
-        part: of the body that is sent as if it were all.
-        padding: zero bytes that follow it.
-        seconds: that sending the body takes.
-        cut: share of the promised body after which the connection is closed.
+        headers: headers besides the type and the length.
+        body: bytes in place of the file's.
+        part: share of the body that is sent as if it were complete.
+        padding: zero bytes after the body.
+        seconds: time to send the body.
+        cut: share of the promised body after which the server closes the connection.
     """
 
     status: int = 200
@@ -40,7 +40,7 @@ class Answer:
 
 
 def _pixel_bomb(side: int = 60_000) -> bytes:
-    """A PNG of a few kilobytes whose header promises side x side pixels."""
+    """A PNG of a few kilobytes whose header declares side x side pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -52,7 +52,7 @@ def _pixel_bomb(side: int = 60_000) -> bytes:
 
 WHOLE = Answer()
 
-# A path's answers in turn; the last one repeats.
+# The answers to successive requests for a path; the last answer repeats.
 ANSWERS: Mapping[str, tuple[Answer, ...]] = {
     "gone": (Answer(404, body=b""),),
     "flaky": (Answer(500, body=b""), WHOLE),
@@ -64,19 +64,19 @@ ANSWERS: Mapping[str, tuple[Answer, ...]] = {
     "oversize": (Answer(padding=5_000_000),),
     "bomb": (Answer(body=_pixel_bomb()),),
     "opted out": (Answer(headers={"X-Robots-Tag": "noai"}),),
-    "forbidden": (WHOLE,),  # robots.txt names its path
+    "forbidden": (WHOLE,),  # robots.txt disallows the path
     "loop": (Answer(302, {"Location": "?again"}, body=b""),),
     "local file": (Answer(302, {"Location": "file:///etc/hostname"}, body=b""),),
 }
 
-# Of the raw files, all of which come in the end.
+# Faults of raw files; retries fetch them all.
 RAW_FAULTS: Mapping[str, str] = {
     "demo/ratings_Demo.csv": "cut off",
     "demo/films.zip": "flaky",
     "demo/ml-youtube.csv": "throttled",
 }
 
-# Shares of the pictures. Three faults are in the link: there is none, or it leads to a host that moved or is not there.
+# Shares of the pictures. Three faults concern the link: it is absent, or names a former or an unreachable host.
 PICTURE_FAULTS: Mapping[str, float] = {
     "no link": 0.05,
     "moved": 0.05,
@@ -98,13 +98,13 @@ PICTURE_FAULTS: Mapping[str, float] = {
 
 @dataclass(frozen=True)
 class TrailerFault:
-    """What is wrong with a film's trailer.
+    """A fault of a film's trailer.
 
     Attributes:
-        share: of the films.
-        listed: what the table of trailer ids holds: a key of `LISTED`.
-        found_at: where a search finds the trailer; None for nowhere.
-        seconds: the trailer's length.
+        share: share of the films.
+        listed: the entry in the table of trailer ids, a key of `LISTED`.
+        found_at: base URL where a search finds the trailer, empty for this server; None if no search finds it.
+        seconds: length of the trailer.
     """
 
     share: float
@@ -113,11 +113,11 @@ class TrailerFault:
     seconds: int = 3
 
 
-# What the table of trailer ids says of a film by the id of its trailer; None for no row.
+# The id in the table of trailer ids, from the id of the trailer; None for no row.
 LISTED = {
     "own": lambda trailer: trailer,
     "nothing": lambda trailer: None,
-    "mangled": lambda trailer: "#NAME?",  # as a spreadsheet leaves ids that begin with a minus
+    "mangled": lambda trailer: "#NAME?",  # a spreadsheet's result for an id that begins with a minus
     "stale": lambda trailer: trailer[::-1],
 }
 
@@ -139,18 +139,18 @@ TRAILER_FAULTS: Mapping[str, TrailerFault] = {
 }
 
 
-# Shares of the videos of the corpus for tests, among those that are tested.
+# Shares of the corpus's videos; only test videos get a fault.
 CLIP_FAULTS: Mapping[str, float] = {"gone": 0.01, "flaky": 0.01, "truncated": 0.01}
 
 
 def spread(shares: Mapping[str, float], items: int, order: Sequence[int]) -> dict[int, str]:
-    """The items that each fault gets: its share of all `items`, at least one, taken from `order` one after another."""
+    """The fault of each faulty item. Each fault gets its share of `items`, at least one, in the order of `order`."""
     left = iter(order)
     counts = {fault: max(1, round(share * items)) for fault, share in shares.items()}
     return {int(next(left)): fault for fault, count in counts.items() for _ in range(count)}
 
 
 def site_faults(shares: Mapping[str, float], site: Site, random: np.random.Generator) -> dict[int, str]:
-    """Spreads faults over those items of a site that a 5-core keeps."""
+    """Spreads faults over the items of a site that have enough actions to stay in a 5-core."""
     actions = np.bincount(np.concatenate(site.histories), minlength=len(site.taste))
     return spread(shares, len(site.taste), random.permutation(np.flatnonzero(actions >= ENOUGH_ACTIONS)))

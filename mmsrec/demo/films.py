@@ -1,6 +1,6 @@
 """A film site in the format of MovieLens-1M: three `::`-separated Latin-1 files in an archive.
 
-Its trailers are listed as GroupLens lists those of MovieLens: ml-youtube.csv.
+Its trailers are listed in ml-youtube.csv, the format of GroupLens' list for MovieLens.
 """
 
 import csv
@@ -16,10 +16,10 @@ from mmsrec.demo.looks import Look, look_of
 from mmsrec.demo.taste_world import Site, SiteSize, make_site, stream
 from mmsrec.demo.words import Draw, vocabulary
 
-# Timestamps gain their tenth digit in September 2001, amid the actions of many users.
+# Timestamps gain their tenth digit in September 2001; many users have actions before and after.
 TEN_DIGITS = 1_000_000_000
 DAY = 86_400
-FIRST_DAYS = 60  # users join over so many days around TEN_DIGITS
+FIRST_DAYS = 60  # days around TEN_DIGITS over which users join
 LONGEST_PAUSE = 30  # seconds between actions of one visit
 NEXT_VISIT = 0.15  # share of the actions that open a new visit
 LONGEST_ABSENCE = 5 * DAY
@@ -28,7 +28,7 @@ STARS = (0.05, 0.1, 0.25, 0.35, 0.25)  # share of the ratings 1 to 5
 GENRE_DRAWS = 3
 AGES = (1, 18, 25, 35, 45, 50, 56)
 OCCUPATIONS = 21
-SPARE_IDS = 1.1  # movie ids have gaps: so many ids a film
+SPARE_IDS = 1.1  # possible ids for each film; movie ids have gaps
 ARCHIVE_DATE = (2003, 2, 28, 0, 0, 0)
 
 TRAILER_LETTERS = list(string.ascii_letters + string.digits + "_-")
@@ -41,12 +41,12 @@ class Film:
     """An item of the film site.
 
     Attributes:
-        movie_id: in ascending order, with gaps.
-        title: ends with the year.
-        genres: sorted.
-        look: what the trailer shows.
-        trailer: its id on the site of trailers.
-        fault: what is wrong with the trailer, a key of faults.TRAILER_FAULTS.
+        movie_id: ascends over the films, with gaps.
+        title: title, with the year at its end.
+        genres: genres, sorted.
+        look: the look of the trailer.
+        trailer: the trailer's id on its site.
+        fault: the trailer's fault, a key of faults.TRAILER_FAULTS, or None.
     """
 
     movie_id: int
@@ -58,13 +58,13 @@ class Film:
 
     @property
     def trailer_fault(self) -> TrailerFault:
-        """The row of its fault, or that of a sound trailer."""
+        """The trailer's fault, or `SOUND`."""
         return TRAILER_FAULTS.get(self.fault, SOUND)
 
 
 @dataclass(frozen=True)
 class FilmSite:
-    """A film site: `name` is that of its vocabulary, `films` are in the order of the latent items."""
+    """A film site. `name` is the name of its vocabulary; `films` have the order of the latent items."""
 
     name: str
     seed: int
@@ -73,7 +73,7 @@ class FilmSite:
 
 
 def make_film_site(size: SiteSize, seed: int, name: str) -> FilmSite:
-    """Makes a film site whose titles are told in the words of the vocabulary `name`; no title comes twice."""
+    """Makes a film site whose titles have words from the vocabulary `name`; all titles differ."""
     latent = make_site(size, seed, name)
     random = stream(seed, name, "films")
     ids = np.sort(random.choice(int(size.items * SPARE_IDS), size.items, replace=False)) + 1
@@ -125,7 +125,7 @@ def trailer_ids_csv(site: FilmSite) -> bytes:
 
 
 def trailer_path(film: Film) -> str:
-    """Where a film's trailer is below the media's base."""
+    """The path of a film's trailer below the media's base URL."""
     return f"trailers/{film.trailer}.mp4"
 
 

@@ -1,4 +1,4 @@
-"""What a picture of an item has to show: the factors of its taste that pictures tell."""
+"""Looks: the factors of an item's taste that its picture shows."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Look:
 
 
 def look_of(taste: np.ndarray) -> Look:
-    """The look of an item whose taste is float64 [factors], in radians."""
+    """The look of an item from its taste, float64 [factors] in radians."""
     return Look(
         hue=float(taste[FACTOR_INDEX["hue"]] / (2 * np.pi) % 1),
         shape=_sector(taste[FACTOR_INDEX["kind"]], SHAPES),

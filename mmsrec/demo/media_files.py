@@ -1,4 +1,4 @@
-"""The media of a demo world: the pictures and trailers that its server hands out, and the notes that it goes by."""
+"""Makes the pictures, trailers and clips of a demo world, and the lists that its server reads."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,18 +20,18 @@ from mmsrec.demo.taste_world import stream
 from mmsrec.files import read_json, write_json
 from mmsrec.workers import cores
 
-FOLDER = "media"  # below the mirror
+FOLDER = "media"  # folder below the mirror
 FAULTS = "faults.json"  # the fault of each path that has one
-SEARCH = "search.json"  # the pages that a search finds, by the words of its query
-STAMP = "made.json"  # what the files were made from, and their sizes
-# What decides the bytes of a file besides its own row.
+SEARCH = "search.json"  # the pages that a search finds, by the key of its query
+STAMP = "made.json"  # the digest of the files' inputs, and their sizes
+# The modules that determine the bytes of a file, besides its own data.
 SOURCES = (looks, drawings, trailer_films)
 ARTICLES = {"the", "a", "an"}
 PACKAGES = ("av", "numpy", "pillow")
 
 
 class Medium(NamedTuple):
-    """A file to be made: the names of its random stream, what it shows, and of a film for how long."""
+    """A file to make: the seed and names of its random stream, its look, and the length of a film."""
 
     seed: int
     names: tuple[str, ...]
@@ -47,7 +47,7 @@ class Medium(NamedTuple):
 
 
 def media_of(world: World) -> dict[str, Medium]:
-    """Every file of a world's media by its path below the media's base."""
+    """All media files of a world, by their path below the media's base URL."""
     films, corpus = world.films, world.corpus
     media = {
         picture_path(product): Medium(shop.seed, (shop.name, "picture", product.asin), product.look)
@@ -68,7 +68,7 @@ def media_of(world: World) -> dict[str, Medium]:
 
 
 def faults_of(world: World) -> dict[str, str]:
-    """The paths that the server does not answer as it should, with the names of their faults."""
+    """The fault of each path that the server answers with a fault."""
     found = {picture_path(product): product.fault for shop in world.shops.values() for product in shop.products}
     found |= {trailer_path(film): film.fault for film in world.films.films}
     found |= {video_path(video): video.fault for video in world.corpus.videos}
@@ -76,21 +76,21 @@ def faults_of(world: World) -> dict[str, str]:
 
 
 def searches_of(world: World) -> dict[str, list[str]]:
-    """Where a search finds trailers, by the words of a film's title; without a host, on the same one."""
+    """The addresses that a search for a film's title finds, by search key; a path without a host is on this server."""
     found = {film.title: (film.trailer_fault.found_at, trailer_path(film)) for film in world.films.films}
     return {search_key(title): [f"{host}/{path}"] for title, (host, path) in found.items() if host is not None}
 
 
 def search_key(query: str) -> str:
-    """The words of a query without articles and in one spelling, so that `Sea, The` and `The Sea` are the same."""
+    """The words of a query in lower case and without articles: `Sea, The` and `The Sea` have the same key."""
     return " ".join(word for word in re.findall(r"\w+", query.casefold()) if word not in ARTICLES)
 
 
 def write_media(mirror: Path, world: World) -> int:
-    """Makes the media of a world in a folder of the mirror, unless they are there already.
+    """Makes the media of a world in a folder of the mirror, unless they exist.
 
     Returns:
-        How many files were made.
+        The number of files made.
     """
     folder = mirror / FOLDER
     write_json(folder / FAULTS, faults_of(world))
@@ -117,17 +117,17 @@ def _has_size(path: Path, size: int | None) -> bool:
 
 
 def digest_of(rows: object) -> str:
-    """Changes with whatever could change what is drawn from some rows: they themselves, the code and its packages."""
+    """A digest of data, drawing code and package versions: everything that determines the drawn bytes."""
     code = [Path(module.__file__).read_text("utf-8") for module in SOURCES]
     versions = [metadata.version(package) for package in PACKAGES]
     return sha256(repr([rows, code, versions]).encode()).hexdigest()
 
 
 def _make(folder: Path, media: Mapping[str, Medium]) -> None:
-    # Processes that start afresh: a copy of one with threads may hang.
+    # Spawned processes: a forked copy of a process with threads may hang.
     with ProcessPoolExecutor(cores(), get_context("spawn")) as workers:
         bodies = workers.map(Medium.make, media.values(), chunksize=8)
-        # Files that a killed run leaves cut short have no stamp yet, and are made again.
+        # A killed run may leave truncated files; without a stamp they are made again.
         for path, body in zip(media, bodies, strict=True):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(body)

@@ -1,4 +1,4 @@
-"""The demo world as a mirror: a folder that holds its raw files as a host would serve them."""
+"""Writes the demo world as a mirror: a folder with the raw files that a host would serve."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from mmsrec.files import atomic_path
 
 @dataclass(frozen=True)
 class World:
-    """Sites whose users and items share the circles of taste, and a corpus of clips that shares them, too.
+    """Shops, a film site and a corpus of clips, whose users and items share the circles of taste.
 
-    The shops go by the names of their vocabularies.
+    The keys of `shops` are the names of their vocabularies.
     """
 
     shops: Mapping[str, Shop]
@@ -25,7 +25,7 @@ class World:
 
 
 def make_world(size: WorldSize, seed: int) -> World:
-    """Makes every site of a world and its corpus; equal arguments make equal worlds."""
+    """Makes the sites and the corpus of a world; equal arguments make equal worlds."""
     return World(
         {name: make_shop(shop, seed, name) for name, shop in size.shops.items()},
         make_film_site(size.films, seed, "films"),
@@ -34,7 +34,7 @@ def make_world(size: WorldSize, seed: int) -> World:
 
 
 def raw_files(world: World, media_base: str = MEDIA) -> dict[str, bytes]:
-    """The raw files of a world by their path in the mirror; equal worlds have equal bytes."""
+    """The raw files of a world, by their path in the mirror; equal worlds have equal bytes."""
     shops = world.shops.values()
     return {
         **{f"demo/ratings_{shop.sold.file}.csv": ratings_csv(shop) for shop in shops},
@@ -47,10 +47,10 @@ def raw_files(world: World, media_base: str = MEDIA) -> dict[str, bytes]:
 
 
 def write_mirror(folder: Path, world: World, media_base: str = MEDIA) -> list[Path]:
-    """Writes the raw files of a world below `folder`; a file that is already there, byte for byte, is left alone.
+    """Writes the raw files of a world below `folder`, except files that already have the same bytes.
 
     Returns:
-        The paths that were written.
+        The paths written.
     """
     files = {folder / name: content for name, content in raw_files(world, media_base).items()}
     stale = [path for path, content in files.items() if not path.is_file() or path.read_bytes() != content]

@@ -1,4 +1,4 @@
-"""A web server on loopback that hands out a demo world's raw files and media, with their faults."""
+"""A web server on loopback that serves a demo world's raw files and media, with their faults."""
 
 import logging
 import re
@@ -26,20 +26,20 @@ RAW = re.compile(r"/(demo/[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(?:csv|zip|json|json\.
 RAW_TYPE = "application/octet-stream"
 TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4"}
 NOTHING = Answer(404, body=b"")
-STEP_SECONDS = 0.1  # between the parts of a slow answer
-IDLE_SECONDS = 30  # after which a silent client is hung up on
+STEP_SECONDS = 0.1  # pause between the parts of a slow answer
+IDLE_SECONDS = 30  # silence after which the server closes a connection
 
-# What a search finds besides a trailer, and an honest crawler leaves alone: the film itself.
+# A search also finds the whole film, which is longer than any trailer.
 WHOLE_FILM_SECONDS = 5400
 ITUNES = "http://www.itunes.com/dtds/podcast-1.0.dtd"
 
 
 class MediaServer(ThreadingHTTPServer):
-    """The server of one mirror; use `serving`.
+    """The server for one mirror; `serving` starts and stops it.
 
     Args:
-        mirror: a folder that make_demo.py wrote.
-        port: to listen at; 0 for any that is free.
+        mirror: a folder from make_demo.py.
+        port: the port to listen at; 0 for any free port.
 
     Raises:
         ArtifactError: the folder holds no media.
@@ -59,16 +59,16 @@ class MediaServer(ThreadingHTTPServer):
             super().__init__((HOST, port), _Handler)
         except OSError as error:
             raise DemoError(
-                "The demo's media cannot be served.",
+                "The server of the demo cannot start.",
                 where=f"{HOST}:{port}",
                 found=error,
-                fix=f"End the program that listens there (ss -ltnp 'sport = :{port}'); the links of the demo name "
-                "this port.",
+                fix=f"End the program that listens at this port (ss -ltnp 'sport = :{port}'); the demo's links need "
+                "the port.",
             ) from error
         self.base = f"http://{HOST}:{self.server_port}"
 
     def answer_to(self, path: str) -> Answer:
-        """The answer whose turn it is for the file at `path`."""
+        """The next answer for the file at `path`."""
         answers = ANSWERS.get(self.faults.get(path), (WHOLE,))
         with self._lock:
             turn = min(self._turns[path], len(answers) - 1)
@@ -76,12 +76,12 @@ class MediaServer(ThreadingHTTPServer):
         return answers[turn]
 
     def robots(self, _query: str) -> bytes:
-        """robots.txt: everything may be fetched but the files with this fault."""
+        """The file robots.txt, which disallows the files with the fault `forbidden`."""
         forbidden = [path for path, fault in self.faults.items() if fault == "forbidden"]
         return "\n".join(["User-agent: *", *(f"Disallow: /{path}$" for path in forbidden), ""]).encode()
 
     def search(self, query: str) -> bytes:
-        """A feed of what a search finds for the title `q`: a whole film that is too long, then the trailers."""
+        """A feed of the hits for the title `q`: a whole film, which is too long, then the trailers."""
         title = " ".join(parse_qs(query).get("q", []))
         pages = self.searches.get(search_key(title), [])
         hits = [("/films/whole.mp4", WHOLE_FILM_SECONDS)] * bool(pages) + [(page, None) for page in pages]
@@ -92,7 +92,7 @@ class MediaServer(ThreadingHTTPServer):
         ).encode()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Notes what went wrong with one client; the others are served on."""
+        """Logs the error of one request; the server goes on."""
         logger.debug("a request failed", exc_info=True)
 
 
@@ -110,7 +110,7 @@ PAGES: dict[str, tuple[str, Callable[[MediaServer, str], bytes]]] = {
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
-    # Head and body are two writes, and the second must not wait until the client confirms the first.
+    # Head and body are two writes; the second must not wait for the client's acknowledgement.
     disable_nagle_algorithm = True
     server: MediaServer
 
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = content if answer.body is None else answer.body
         body = body[: round(len(body) * answer.part)] + bytes(answer.padding)
         version = f'"{sha256(body).hexdigest()[:16]}"'
-        status, headers, body = self._asked_part(answer.status, body)
+        status, headers, body = self._requested_part(answer.status, body)
         self.send_response(status)
         usual = {"Content-Type": kind, "Content-Length": len(body), "ETag": version}
         for name, value in {**usual, **headers, **answer.headers}.items():
@@ -150,12 +150,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(body[: round(len(body) * answer.cut)], answer.seconds)
         self.close_connection |= answer.cut < 1
 
-    def _asked_part(self, status: int, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """The part that a Range header of one range asks for (RFC 9110, 14.2); other ranges are answered in whole."""
-        asked = RANGE.fullmatch(self.headers.get("Range", ""))
-        if status != 200 or not asked:
+    def _requested_part(self, status: int, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """The part that a Range header names (RFC 9110, 14.2); the whole body for several or invalid ranges."""
+        requested = RANGE.fullmatch(self.headers.get("Range", ""))
+        if status != 200 or not requested:
             return status, {"Accept-Ranges": "bytes"}, body
-        first, last = int(asked[1]), min(int(asked[2] or len(body)), len(body) - 1)
+        first, last = int(requested[1]), min(int(requested[2] or len(body)), len(body) - 1)
         if first >= len(body):
             return 416, {"Content-Range": f"bytes */{len(body)}"}, b""
         if last < first:
@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(mirror: Path, port: int = PORT) -> Iterator[str]:
-    """Serves a mirror's media while the block runs; yields the base of their URLs. Errors as in `MediaServer`."""
+    """Serves a mirror while the block runs; yields the base URL. Errors as in `MediaServer`."""
     with MediaServer(mirror, port) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

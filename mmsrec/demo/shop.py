@@ -1,4 +1,4 @@
-"""Shops in the format of the Amazon 2014 review data: a ratings CSV and metadata of Python literals."""
+"""Shops in the format of the Amazon 2014 review data: ratings as CSV, metadata as Python literals."""
 
 import gzip
 import html
@@ -15,33 +15,33 @@ from mmsrec.demo.taste_world import Site, SiteSize, make_site, stream
 from mmsrec.demo.words import Draw, vocabulary
 
 DAY = 86_400
-FIRST_DAY = 15_000  # since 1970: January 2011
-FIRST_DAYS = 700  # users join over so many days
+FIRST_DAY = 15_000  # days since 1970: January 2011
+FIRST_DAYS = 700  # days over which users join
 LONGEST_PAUSE = 30  # days between a user's actions
-SAME_DAY = 0.2  # share of the actions on the day of the one before
+SAME_DAY = 0.2  # share of the actions on the same day as the action before
 STARS = (0.06, 0.05, 0.1, 0.2, 0.59)  # share of the ratings 1 to 5
 
 HAS_LOOK_WORDS = 0.5  # share of the descriptions that name the pattern
 ESCAPED = 0.5  # share of the items whose texts hold HTML entities
 ABSENT = {"title": 0.01, "description": 0.06, "brand": 0.15, "price": 0.2}
 MALFORMED = 1 / 250  # share of the metadata lines that are cut off, at least one line
-LINK_FAULTS = {"no link": None, "moved": MOVED, "unreachable": UNREACHABLE}  # where such links lead
+LINK_FAULTS = {"no link": None, "moved": MOVED, "unreachable": UNREACHABLE}  # base URL of such links
 
 
 class Category(NamedTuple):
-    """What a shop sells: as the names of its files end, and the first of the categories in its metadata."""
+    """A shop's category: its name in file names, and the first category in the metadata."""
 
     file: str
     name: str
 
 
-# By the shop's vocabulary.
+# The category of a shop, by the name of its vocabulary.
 CATEGORIES: Mapping[str, Category] = {"shop": Category("Demo", "Home"), "wear": Category("Wear", "Clothing")}
 
 
 @dataclass(frozen=True)
 class Product:
-    """An item of a shop; `fault` is what is wrong with its picture, a key of faults.PICTURE_FAULTS."""
+    """An item of a shop; `fault` is the fault of its picture, a key of faults.PICTURE_FAULTS, or None."""
 
     asin: str
     title: str
@@ -55,7 +55,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Shop:
-    """A shop: `name` is that of its vocabulary, `products` are in the order of the latent items."""
+    """A shop. `name` is the name of its vocabulary; `products` have the order of the latent items."""
 
     name: str
     seed: int
@@ -64,12 +64,12 @@ class Shop:
 
     @property
     def sold(self) -> Category:
-        """What it sells."""
+        """The category of the shop."""
         return CATEGORIES[self.name]
 
 
 def make_shop(size: SiteSize, seed: int, name: str) -> Shop:
-    """Makes a shop whose products are told in the words of the vocabulary `name`."""
+    """Makes a shop whose texts have words from the vocabulary `name`."""
     latent = make_site(size, seed, name)
     random = stream(seed, name, "products")
     asins = _codes("B0", 8, size.items, random)
@@ -97,7 +97,7 @@ def _product(asin: str, taste: np.ndarray, name: str, fault: str | None, random:
 
 
 def ratings_csv(shop: Shop) -> bytes:
-    """The file ratings_CATEGORY.csv: user, asin, rating and unix time of a day, no header, grouped by asin."""
+    """The file ratings_CATEGORY.csv: user, asin, rating and the unix time of a day; no header, grouped by asin."""
     random = stream(shop.seed, shop.name, "ratings")
     histories = shop.latent.histories
     asins = [product.asin for product in shop.products]
@@ -118,11 +118,11 @@ def _days_and_stars(count: int, random: np.random.Generator) -> tuple[np.ndarray
 
 
 def metadata_gz(shop: Shop, media_base: str) -> bytes:
-    """The file meta_CATEGORY.json.gz: a Python literal a line; some fields are absent and a few lines are cut off.
+    """The file meta_CATEGORY.json.gz: a Python literal a line. Some fields are absent; a few lines are cut off.
 
     Args:
-        shop: whose products are described.
-        media_base: the URL below which the products have their pictures.
+        shop: the shop.
+        media_base: base URL of the products' pictures.
     """
     random = stream(shop.seed, shop.name, "metadata")
     lines = [repr(_record(product, shop.sold, media_base, random)) for product in shop.products]
@@ -149,7 +149,7 @@ def _record(product: Product, sold: Category, media_base: str, random: np.random
 
 
 def picture_path(product: Product) -> str:
-    """Where a product's picture is below the media's base."""
+    """The path of a product's picture below the media's base URL."""
     return f"images/{product.asin}.jpg"
 
 

@@ -1,8 +1,8 @@
-"""The latent world behind the demo: tastes on circles, and users who walk around them.
+"""The latent model behind the demo: items and users have places on circles of taste.
 
-An item's taste is one angle a factor. A user stands at a point of the same circles, moves on after every action in a
-direction that all users share, and picks items that are near and popular. So the next item depends on the last ones.
-A factor is shown in an item's text, in its picture, or in both: each modality tells a part of the taste.
+An item's taste is one angle for each factor. A user has a place on the same circles, and picks items that are near and
+popular. After every action the place drifts in a direction that all users share, so the next item depends on the last
+items. An item's text, its picture or both show a factor, so each modality shows a part of the taste.
 """
 
 import zlib
@@ -20,10 +20,10 @@ class Factor:
     """One circle of taste.
 
     Attributes:
-        name: what the angle stands for.
-        focus: how much users insist on it: the concentration of a von Mises distribution.
-        drift: the mean angle, in radians, that a user moves on by after an action.
-        shown: the modalities in which an item shows it.
+        name: meaning of the angle.
+        focus: weight of the factor in a user's choice: the concentration of a von Mises distribution.
+        drift: mean change of a user's angle after an action, in radians.
+        shown: the modalities that show the factor.
     """
 
     name: str
@@ -44,17 +44,17 @@ FACTOR_INDEX = {factor.name: index for index, factor in enumerate(FACTORS)}
 ZIPF_EXPONENT = 2.4
 ZIPF_SHIFT = 0.05
 PACE_SPREAD = 0.3  # relative standard deviation, over users, of the drift
-WANDER = 0.15  # standard deviation, in radians, of what a step adds to the drift
+WANDER = 0.15  # standard deviation of the noise on each drift, in radians
 
-REGULAR_ACTIONS = 5  # the fewest of a regular user
-SPARSE_USERS = 0.05  # share of users with fewer actions, whom a 5-core drops
-RARE_ITEMS = 0.04  # share of items that hardly anyone picks, which a 5-core drops
+REGULAR_ACTIONS = 5  # fewest actions of a regular user
+SPARSE_USERS = 0.05  # share of users with fewer actions, which a 5-core drops
+RARE_ITEMS = 0.04  # share of items with few actions, which a 5-core drops
 RARE_POPULARITY = 0.02
 
 
 @dataclass(frozen=True)
 class SiteSize:
-    """How large a shop or film site is; `mean_actions` is that of a regular user, at least 5."""
+    """Size of a shop or film site; `mean_actions` is the mean over regular users, at least 5."""
 
     users: int
     items: int
@@ -63,7 +63,7 @@ class SiteSize:
 
 @dataclass(frozen=True)
 class CorpusSize:
-    """How large a corpus of clips is: its shards, clips a shard, videos, and those of them that are tested."""
+    """Size of a corpus of clips: shards, clips in a shard, videos, and test videos among them."""
 
     shards: int
     shard: int
@@ -73,7 +73,7 @@ class CorpusSize:
 
 @dataclass(frozen=True)
 class WorldSize:
-    """How large the sites and the corpus of a world are; `shops` are named by their vocabularies."""
+    """Sizes of the sites and the corpus of a world; the keys of `shops` are vocabularies."""
 
     shops: Mapping[str, SiteSize]
     films: SiteSize
@@ -96,11 +96,11 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Site:
-    """What happens on one shop or film site.
+    """The items and users of one shop or film site.
 
     Attributes:
         taste: float64 [items, factors], angles in radians, columns in the order of FACTORS.
-        histories: for each user the item numbers, each at most once, in time order.
+        histories: for each user, item numbers in time order; no item occurs twice.
     """
 
     taste: np.ndarray
@@ -108,12 +108,12 @@ class Site:
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
-    """A random generator of its own for each name, so that what one writer draws never moves what another does."""
+    """An independent random generator for each name, so one writer's draws never change another's."""
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
 
 
 def make_site(size: SiteSize, seed: int, name: str) -> Site:
-    """Makes the items of a site and walks its users through them."""
+    """Makes the items of a site and the histories of its users."""
     items = stream(seed, name, "items")
     taste = items.uniform(0, 2 * np.pi, (size.items, len(FACTORS)))
     return Site(taste, _walk(taste, _popularity(size.items, items), size, stream(seed, name, "users")))
@@ -134,7 +134,7 @@ def _walk(taste: np.ndarray, popularity: np.ndarray, size: SiteSize, random: np.
     for step in range(lengths.max()):
         users = np.flatnonzero(lengths > step)
         scores = appeal[users] + affinity(place[users], taste)
-        # The largest of the sums with Gumbel noise is a draw from the softmax of the scores.
+        # The argmax of scores with Gumbel noise is a draw from the softmax of the scores.
         choice = (scores + random.gumbel(size=scores.shape)).argmax(axis=1)
         chosen[users, step] = choice
         appeal[users, choice] = -np.inf
@@ -151,12 +151,12 @@ def _lengths(size: SiteSize, random: np.random.Generator) -> np.ndarray:
 
 
 def affinity(places: np.ndarray, taste: np.ndarray, shown: str | None = None) -> np.ndarray:
-    """How well items suit places of taste, up to a constant.
+    """The affinity between places of taste and items, up to a constant.
 
     Args:
         places: float64 [places, factors], angles in radians.
         taste: float64 [items, factors], angles in radians.
-        shown: count only the factors that this modality shows.
+        shown: a modality; only the factors that it shows count. None for all factors.
 
     Returns:
         float64 [places, items], the logarithm of a von Mises density without its constant.

@@ -1,4 +1,4 @@
-"""Trailers of looks: short H.264 films in which the shape of an item's picture moves about."""
+"""Renders trailers of looks: short H.264 films in which the shape of an item's picture moves."""
 
 import io
 import math
@@ -14,13 +14,13 @@ from mmsrec.demo.looks import Look
 RATE = 6  # frames a second
 SECONDS = 3
 SWAY = 0.15  # radius, in half sides, of the circle that the shape moves on
-SWING = 0.3  # largest turn to either side, in radians
-# What makes the bytes the same each time: one thread, and no macroblock tree, whose look-ahead was seen to differ.
+SWING = 0.3  # largest rotation to either side, in radians
+# Options for equal bytes: one thread, and no macroblock tree, whose look-ahead differs between runs.
 X264 = {"preset": "veryfast", "crf": "23", "threads": "1", "mbtree": "0"}
 
 
 def trailer(look: Look, random: np.random.Generator, seconds: int = SECONDS) -> bytes:
-    """An MP4 of a look; equal generators give equal bytes on one build of FFmpeg and x264."""
+    """An MP4 of a look; equal generators give equal bytes for equal builds of FFmpeg and x264."""
     body = io.BytesIO()
     with av.open(body, "w", format="mp4") as film:
         stream = film.add_stream("libx264", rate=RATE, options=X264)
@@ -41,7 +41,7 @@ def frames(look: Look, random: np.random.Generator, count: int) -> Iterator[np.n
 
 
 def _at(scene: Scene, moment: float) -> Scene:
-    """The scene at a moment of its one round, in rounds."""
+    """The scene at a moment, in rounds of the shape's circle."""
     x, y = scene.centre
     cos, sin = math.cos(2 * math.pi * moment), math.sin(2 * math.pi * moment)
     return replace(scene, centre=(x + SWAY * cos, y + SWAY * sin), turn=scene.turn + SWING * sin)

@@ -1,4 +1,4 @@
-"""Words that carry taste: vocabularies whose rows stand around the circles of the factors."""
+"""Vocabularies that express taste: each row of words has a place on the circle of a factor."""
 
 import re
 import tomllib
@@ -11,7 +11,7 @@ import numpy as np
 
 from mmsrec.demo.taste_world import FACTOR_INDEX
 
-# Concentration of the draw of a row around an item's angle: neighbouring rows get their share, so words overlap.
+# Concentration of a row's draw around an item's angle; neighbouring rows are drawn too, so words overlap.
 SHARPNESS = 20
 
 SENTENCE_START = re.compile(r"(?:^|(?<=[.?!] ))\w")
@@ -24,10 +24,10 @@ class Vocabulary:
     """The words of one site.
 
     Attributes:
-        kept: fields that an item draws once, for all of its texts.
-        templates: sentences with {field} placeholders, by their purpose.
-        common: words of the fields that no taste moves.
-        rings: for a factor, rows in the order of its circle; a row holds the words of each of its fields.
+        kept: fields that an item draws once, for all its texts.
+        templates: sentences with {field} placeholders, by purpose.
+        common: words for the fields that do not depend on taste.
+        rings: for each factor, rows in the order of its circle; a row holds words for each field.
     """
 
     kept: list[str]
@@ -36,20 +36,20 @@ class Vocabulary:
     rings: Mapping[str, list[Row]]
 
     def factor_of(self, field: str) -> str:
-        """The factor that moves a field."""
+        """The factor that a field depends on."""
         return next(factor for factor, rows in self.rings.items() if field in rows[0])
 
 
 @cache
 def vocabulary(name: str) -> Vocabulary:
-    """The vocabulary in the file words/NAME.toml of this package."""
+    """Reads the vocabulary in this package's file words/NAME.toml."""
     return Vocabulary(**tomllib.loads((resources.files(__package__) / "words" / f"{name}.toml").read_text("utf-8")))
 
 
 class Draw:
-    """The words for one item: a look-up draws a word near the item's taste, another one each time.
+    """The words for one item: a look-up draws a word near the item's taste, never the same word twice in a row.
 
-    The kept fields are drawn once, those of one factor from one row, so that an item's name fits its category.
+    The kept fields are drawn once. Kept fields of one factor come from one row, so an item's name fits its category.
     """
 
     def __init__(self, words: Vocabulary, taste: np.ndarray, random: np.random.Generator) -> None:
@@ -68,7 +68,7 @@ class Draw:
         return self._last[field]
 
     def sentence(self, purpose: str) -> str:
-        """A template of this purpose, filled; each of its sentences begins with a capital."""
+        """A filled template for this purpose; each sentence begins with a capital letter."""
         text = self._pick(self._words.templates[purpose]).format_map(self)
         return SENTENCE_START.sub(lambda match: match[0].upper(), text)
 

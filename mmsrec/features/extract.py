@@ -1,8 +1,8 @@
-"""Extraction: the inputs of a domain through an encoder into a feature file.
+"""Extraction: encodes the inputs of a domain into a feature file.
 
-Reading and decoding run in threads, ahead of an encoder on a GPU and by turns with one on the same processors. Parts
-are kept on the way, so that a killed extraction goes on; batches are the same however often it was interrupted, and so
-is the result.
+Threads read and decode the inputs. They run in parallel with an encoder on a GPU, and alternate with an encoder on the
+CPU. Finished parts are kept on disk, so a killed extraction resumes. Batches do not depend on interruptions, so the
+result is the same.
 """
 
 import logging
@@ -15,7 +15,7 @@ import numpy as np
 
 from mmsrec.features.encoders import Encoder, Tower, load_encoder
 from mmsrec.features.feature_file import Provenance, write_features
-from mmsrec.features.item_inputs import Inputs, frame_inputs, item_texts, picture_inputs, text_inputs
+from mmsrec.features.item_inputs import ItemInputs, frame_inputs, item_texts, picture_inputs, text_inputs
 from mmsrec.features.partial_results import Parts, parts_of
 from mmsrec.files import atomic_path
 from mmsrec.progress import progress
@@ -28,7 +28,7 @@ BATCHES_A_PART = 32
 
 
 def extract_texts(items: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str) -> None:
-    """Encodes the text of every item that has one; an item without gets no row.
+    """Encodes the text of every item that has one; the other items get no row.
 
     Args:
         items: the domain's items.parquet.
@@ -38,7 +38,7 @@ def extract_texts(items: Path, name: str, row: encoding.Encoder, output: Path, *
         domain: name of the domain, for messages.
 
     Raises:
-        FeatureError: no item has a text, or the encoder cannot be made or reads no texts.
+        FeatureError: no item has a text, or the encoder is not available or reads no texts.
     """
     encoder = load_encoder(name, row, item_texts(items, domain).get_column("text").to_list())
     inputs = text_inputs(items, domain, encoder.tower("text").batch_size)
@@ -46,21 +46,21 @@ def extract_texts(items: Path, name: str, row: encoding.Encoder, output: Path, *
 
 
 def extract_pictures(items: Path, media: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str) -> None:
-    """Encodes the picture of every item that has one in the folder `media`; arguments and errors as above."""
+    """Encodes the picture of every item that has one in `media`; arguments and errors as in `extract_texts`."""
     encoder = load_encoder(name, row)
     inputs = picture_inputs(items, media, domain, encoder.tower("vision").batch_size)
     extract(inputs, encoder, "vision", output)
 
 
 def extract_frames(items: Path, frames: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str) -> None:
-    """Encodes the frames of every item's video in the table `frames`, averaged; arguments and errors as above."""
+    """Encodes the frames in the table `frames` and averages each item's; arguments and errors as in `extract_texts`."""
     encoder = load_encoder(name, row)
     inputs = frame_inputs(items, frames, domain, encoder.tower("vision").batch_size)
     extract(inputs, encoder, "vision", output)
 
 
-def extract(inputs: Inputs, encoder: Encoder, modality: str, output: Path) -> None:
-    """Encodes inputs into a feature file; one whose vector is zero, of which the encoder knows nothing, gets no row.
+def extract(inputs: ItemInputs, encoder: Encoder, modality: str, output: Path) -> None:
+    """Encodes inputs into a feature file. An item whose vector is zero gets no row: the encoder knows no part of it.
 
     Raises:
         FeatureError: an input cannot be read, or a vector is not finite as float16.
@@ -77,16 +77,16 @@ def extract(inputs: Inputs, encoder: Encoder, modality: str, output: Path) -> No
         frames = np.concatenate([batch.sizes for batch in inputs.batches])[inputs.vectors]
         item_ids = [inputs.item_ids[item] for item in known]
         write_features(output, item_ids, frames[known], vectors[inputs.vectors[known]], provenance)
-    logger.info("%d items have features of %d with an input", len(known), len(inputs.item_ids))
+    logger.info("%d of %d items with an input have features", len(known), len(inputs.item_ids))
 
 
-def _parts_of(inputs: Inputs) -> list[range]:
-    """The batches of each part."""
+def _parts_of(inputs: ItemInputs) -> list[range]:
+    """The numbers of the batches in each part."""
     count = len(inputs.batches)
     return [range(start, min(start + BATCHES_A_PART, count)) for start in range(0, count, BATCHES_A_PART)]
 
 
-def _encode_parts(inputs: Inputs, tower: Tower, parts: Parts, description: str) -> None:
+def _encode_parts(inputs: ItemInputs, tower: Tower, parts: Parts, description: str) -> None:
     chunks = _parts_of(inputs)
     jobs = [(number, batch) for number in parts.missing(len(chunks)) for batch in chunks[number]]
     compute = bursts if tower.on_host else ahead
@@ -108,7 +108,7 @@ def _encode_parts(inputs: Inputs, tower: Tower, parts: Parts, description: str) 
 
 
 def _save(path: Path, vectors: np.ndarray) -> None:
-    with np.errstate(over="ignore"):  # an overflow becomes an infinity, which the store refuses
+    with np.errstate(over="ignore"):  # an overflow becomes an infinity, which `write_features` refuses
         halves = vectors.astype(np.float16)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.save(file, halves)

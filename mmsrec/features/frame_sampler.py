@@ -1,8 +1,8 @@
-"""A few frames of one video, by decord.
+"""Samples frames from one video with decord.
 
 Frames are decoded one after another and counted. decord's random access (get_batch, seek, skip_frames) is three times
-as fast, and silently wrong where groups of pictures are open, where frames have no times (AVI, WMV, MPEG-PS) and where
-some lie before the start (edit lists).
+as fast, but returns wrong frames without an error for open groups of pictures, for frames without times (AVI, WMV,
+MPEG-PS) and for frames before the start (edit lists).
 """
 
 import io
@@ -18,15 +18,15 @@ from mmsrec import video_decoder
 from mmsrec.errors import FeatureError
 from mmsrec.settings.encoding import Frames
 
-# decord gives times in single precision.
+# Seconds; decord's times have single precision.
 TOLERANCE_S = 5e-4
 LONGEST_S = 1e7
-# decord repeats the nearest frame for one that it cannot decode; more repeats than these are an error.
+# decord repeats the nearest frame in place of one that it cannot decode; more repeats are an error.
 REPEATED_FRAMES = 2
 
 
 class Frame(NamedTuple):
-    """A frame of a video: its number in display order, the time it is shown at, and its JPEG."""
+    """A frame of a video: its number in display order, its time in seconds, and its JPEG."""
 
     index: int
     seconds: float
@@ -34,39 +34,39 @@ class Frame(NamedTuple):
 
 
 def sample_video(path: Path, settings: Frames) -> list[Frame]:
-    """Samples the frames of a video by `settings.rule`, each distinct one once, in display order.
+    """Samples frames from a video by `settings.rule`, each frame once, in display order.
 
     Raises:
-        FeatureError: the file holds no video that can be decoded.
+        FeatureError: the file holds no decodable video.
     """
     try:
         reader = video_decoder.VideoReader(str(path), num_threads=1, fault_tol=REPEATED_FRAMES)
         starts, end = _timeline(reader)
         if not len(starts):
             raise RuntimeError("no frame is shown")
-        wanted = RULES[settings.rule](starts, end, settings.count)
+        sampled = RULES[settings.rule](starts, end, settings.count)
         return [
             Frame(int(index), round(float(starts[index]), 3), _jpeg(picture, settings))
-            for index, picture in zip(wanted, _pictures(reader, wanted), strict=True)
+            for index, picture in zip(sampled, _pictures(reader, sampled), strict=True)
         ]
     except video_decoder.ERRORS as error:
         raise FeatureError("A video cannot be decoded.", where=path, found=_reason(error, path)) from error
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """The first line of decord's message, without what differs from run to run and from machine to machine."""
+    """The first line of decord's message, without the time, the source line and the folder."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return re.sub(r"^\[[\d:]+\] \S+ ", "", lines[0]).replace(str(path), path.name)
 
 
 def uniform(starts: np.ndarray, end: float, count: int) -> np.ndarray:
-    """The frames shown at the middle of `count` equal clips (the paper's rule for MSR-VTT)."""
-    clip = (end - starts[0]) / count
-    return _shown(starts, starts[0] + clip * (np.arange(count) + 0.5))
+    """The frames at the middles of `count` equal parts (the paper's rule for MSR-VTT)."""
+    part = (end - starts[0]) / count
+    return _shown(starts, starts[0] + part * (np.arange(count) + 0.5))
 
 
 def first(starts: np.ndarray, end: float, count: int) -> np.ndarray:
-    """The frames shown at every full second, the first `count` of them (the rule of the WebVid features)."""
+    """The frames at every full second, at most `count` (the rule behind the WebVid features)."""
     times = starts[0] + np.arange(count)
     return _shown(starts, times[times < end])
 
@@ -79,23 +79,23 @@ def _shown(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _timeline(reader: video_decoder.VideoReader) -> tuple[np.ndarray, float]:
-    """When each frame starts, [frames], and when the last one ends, in seconds."""
+    """The start of each frame, float64 [frames], and the end of the last frame, in seconds."""
     starts, ends = reader.get_frame_timestamp(np.arange(len(reader))).astype(np.float64).T
     if np.abs(starts).max() < LONGEST_S and (np.diff(starts) > 0).all():
-        # An edit list hides what lies before the start.
+        # An edit list hides the frames before the start.
         return starts[starts > -TOLERANCE_S], ends[-1]
     rate = reader.get_avg_fps()
     return np.arange(len(reader)) / rate, len(reader) / rate
 
 
-def _pictures(reader: video_decoder.VideoReader, wanted: np.ndarray) -> Iterator[np.ndarray]:
-    """The wanted frames, uint8 [height, width, 3]."""
-    for index in range(wanted[-1] + 1):
+def _pictures(reader: video_decoder.VideoReader, sampled: np.ndarray) -> Iterator[np.ndarray]:
+    """The frames with the numbers `sampled`, uint8 [height, width, 3]."""
+    for index in range(sampled[-1] + 1):
         try:
             picture = reader.next()
         except StopIteration as error:
             raise RuntimeError(f"the video ends at frame {index}") from error
-        if index in wanted:
+        if index in sampled:
             yield picture.asnumpy()
 
 

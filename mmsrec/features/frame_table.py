@@ -1,4 +1,4 @@
-"""Frame sampling: the videos of a ledger into one table of JPEG frames."""
+"""Frame sampling: writes one table of JPEG frames from the videos that a ledger lists."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 VIDEO_TIMEOUT_S = 300.0
 VIDEOS_A_PART = 64
-# A row group is the least that can be read at once.
+# A reader reads at least one row group at a time.
 VIDEOS_A_ROW_GROUP = 4
 
 SAMPLING = "sampling"
@@ -31,19 +31,19 @@ UNDECODABLE = "undecodable"
 
 
 def sample_frames(media: Path, settings: Frames, output: Path) -> None:
-    """Samples the frames of every video that a ledger marks as ok; an undecodable one gets no rows.
+    """Samples frames from every video that a ledger marks as ok; an undecodable video gets no rows.
 
-    The output's metadata hold the settings (`sampling`) and each undecodable item with its reason (`undecodable`). Each
-    video is decoded in another process, so that one that crashes the decoder costs its own frames only.
+    The output's metadata hold the settings (`sampling`) and the reason for each undecodable item (`undecodable`). Other
+    processes decode the videos, so a video that crashes the decoder loses only its own frames.
 
     Args:
         media: folder of the crawl, with its ledger.parquet.
-        settings: which frames are kept, and how.
+        settings: the sampling rule, and the format of the frames.
         output: the table of frames.
 
     Raises:
         ArtifactError: the ledger is missing or damaged.
-        FeatureError: it holds no video, or none that can be decoded.
+        FeatureError: the ledger holds no decodable video.
     """
     files = ledger_files(media)
     chunks = [files[start : start + VIDEOS_A_PART] for start in range(0, len(files), VIDEOS_A_PART)]
@@ -67,7 +67,7 @@ def sample_frames(media: Path, settings: Frames, output: Path) -> None:
 
 
 def read_undecodable(path: Path) -> dict[str, str]:
-    """The items of a table of frames whose video could not be decoded, with the reason."""
+    """The reason for each item whose video could not be decoded, from a table of frames."""
     with open_table(path, SCHEMAS["frames"]) as file:
         return json.loads(file.schema_arrow.metadata[UNDECODABLE.encode()])
 
@@ -113,7 +113,7 @@ def _write_part(path: Path, sampled: Mapping[str, list[Frame] | str]) -> None:
 
 
 def _row_groups(paths: Sequence[Path]) -> Iterator[pa.Table]:
-    """Tables of a few whole videos each."""
+    """Tables of VIDEOS_A_ROW_GROUP whole videos each; the last of a part may have fewer."""
     for path in paths:
         table = read_table(path, SCHEMAS["frames"])
         starts = video_starts(table)[::VIDEOS_A_ROW_GROUP]
@@ -122,6 +122,6 @@ def _row_groups(paths: Sequence[Path]) -> Iterator[pa.Table]:
 
 
 def video_starts(table: pa.Table) -> np.ndarray:
-    """The rows of a table of frames where another video begins."""
+    """The numbers of the rows where a video begins, int64 [videos]."""
     items = table.column("item_id").to_numpy()
     return np.flatnonzero(np.concatenate([[True] * min(len(items), 1), items[1:] != items[:-1]])).astype(np.int64)

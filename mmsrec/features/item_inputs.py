@@ -1,4 +1,4 @@
-"""What an extraction encodes: the texts, pictures or frames of a domain's items, read a batch at a time."""
+"""The inputs of an extraction: the texts, pictures or frames of a domain's items, read a batch at a time."""
 
 import hashlib
 import threading
@@ -23,8 +23,8 @@ class Batch(NamedTuple):
     """Inputs that are encoded together.
 
     Attributes:
-        read: gives the inputs; host work, safe in several threads.
-        sizes: inputs behind each vector: 1, or the frames of a video, whose features are averaged.
+        read: returns the inputs; runs on the CPU, in several threads at once.
+        sizes: inputs that each vector averages: the number of a video's frames, else 1.
     """
 
     read: Callable[[], Sequence[Any]]
@@ -32,15 +32,15 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ItemInputs:
     """The inputs of one modality.
 
     Attributes:
         item_ids: the items that have an input.
-        vectors: [items], the vector of each; equal inputs share one.
-        batches: their sizes add up to the number of vectors.
-        identity: changes when the inputs do.
-        preprocessing: what happened to the inputs before they were stored, in words; may be empty.
+        vectors: [items], the number of each item's vector; equal inputs share a vector.
+        batches: together they have as many sizes as there are vectors.
+        identity: changes when the inputs change.
+        preprocessing: the steps before the inputs were stored, in words; may be empty.
     """
 
     item_ids: list[str]
@@ -50,19 +50,19 @@ class Inputs:
     preprocessing: str = ""
 
 
-def text_inputs(items: Path, domain: str, batch_size: int) -> Inputs:
-    """The texts of a domain's items, each distinct one once, texts of like length together.
+def text_inputs(items: Path, domain: str, batch_size: int) -> ItemInputs:
+    """The distinct texts of a domain's items, sorted by length.
 
     Args:
         items: the domain's items.parquet.
-        domain: its name, for messages.
+        domain: name of the domain, for messages.
         batch_size: texts in a batch.
 
     Raises:
         FeatureError: no item has a text.
     """
     table = item_texts(items, domain)
-    # Ties of length by the text itself, so that batches, and with them the last bits of a vector, are always the same.
+    # Texts of equal length are sorted by content: the last bits of a vector depend on its batch.
     distinct = table.select("text").unique().sort(pl.col("text").str.len_bytes(), "text").with_row_index("vector")
     texts = distinct.get_column("text")
     vectors = table.join(distinct, on="text", how="left", maintain_order="left").get_column("vector").to_numpy()
@@ -70,11 +70,11 @@ def text_inputs(items: Path, domain: str, batch_size: int) -> Inputs:
         Batch(partial(_text_slice, texts, start, batch_size), [1] * min(batch_size, len(texts) - start))
         for start in range(0, len(texts), batch_size)
     ]
-    return Inputs(table.get_column("item_id").to_list(), vectors, batches, _digest(texts))
+    return ItemInputs(table.get_column("item_id").to_list(), vectors, batches, _digest(texts))
 
 
 def item_texts(items: Path, domain: str) -> pl.DataFrame:
-    """item_id and text of the items that have a text; arguments and errors as in `text_inputs`."""
+    """The columns item_id and text, for the items that have a text; arguments and errors as in `text_inputs`."""
     table = pl.from_arrow(read_table(items, SCHEMAS["items"]).select(["item_id", "text"]))
     described = table.with_columns(pl.col("text").str.strip_chars()).filter(pl.col("text").str.len_bytes() > 0)
     if described.is_empty():
@@ -83,18 +83,18 @@ def item_texts(items: Path, domain: str) -> pl.DataFrame:
             where=f"{domain}: {items}",
             expected="a text for at least some items",
             found=f"{table.height:,} items, none with a text",
-            fix="Correct the domain's text_fields, or leave the modality text out of the variants run on it.",
+            fix="Correct the domain's text_fields, or leave the modality text out of the domain's variants.",
         )
     return described
 
 
-def picture_inputs(items: Path, media: Path, domain: str, batch_size: int) -> Inputs:
-    """The pictures of a domain's items, each distinct one once; a damaged one is an error when its batch is read.
+def picture_inputs(items: Path, media: Path, domain: str, batch_size: int) -> ItemInputs:
+    """The distinct pictures of a domain's items; a damaged picture is an error when its batch is read.
 
     Args:
         items: the domain's items.parquet.
         media: folder of the crawl, with its ledger.parquet.
-        domain: its name, for messages.
+        domain: name of the domain, for messages.
         batch_size: pictures in a batch.
 
     Raises:
@@ -108,7 +108,7 @@ def picture_inputs(items: Path, media: Path, domain: str, batch_size: int) -> In
     numbers = {digest: number for number, digest in enumerate(distinct)}
     paths = list(distinct.values())
     chunks = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
-    return Inputs(
+    return ItemInputs(
         item_ids=[file.item_id for file in files],
         vectors=np.array([numbers[file.sha256] for file in files]),
         batches=[Batch(partial(_pictures, chunk), [1] * len(chunk)) for chunk in chunks],
@@ -116,14 +116,14 @@ def picture_inputs(items: Path, media: Path, domain: str, batch_size: int) -> In
     )
 
 
-def frame_inputs(items: Path, frames: Path, domain: str, batch_size: int) -> Inputs:
+def frame_inputs(items: Path, frames: Path, domain: str, batch_size: int) -> ItemInputs:
     """The sampled frames of a domain's videos.
 
     Args:
         items: the domain's items.parquet.
         frames: the domain's table of frames.
-        domain: its name, for messages.
-        batch_size: least frames in a batch, except in the last.
+        domain: name of the domain, for messages.
+        batch_size: smallest number of frames in a batch; the last batch may have fewer.
 
     Raises:
         FeatureError: no item has frames.
@@ -145,7 +145,7 @@ def frame_inputs(items: Path, frames: Path, domain: str, batch_size: int) -> Inp
             groups, sizes = [], []
     if not item_ids:
         raise _no_media(domain, frames, "frame")
-    return Inputs(
+    return ItemInputs(
         item_ids=item_ids,
         vectors=np.arange(len(item_ids)),
         batches=[batch for batch in batches if batch.sizes],
@@ -155,7 +155,7 @@ def frame_inputs(items: Path, frames: Path, domain: str, batch_size: int) -> Inp
 
 
 class _RowGroups:
-    """Reads row groups of a table of frames; safe in several threads."""
+    """Reads row groups of a table of frames; several threads may call it at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -165,7 +165,7 @@ class _RowGroups:
         self.sampling = self._file.schema_arrow.metadata[SAMPLING.encode()].decode()
 
     def videos(self, group: int) -> tuple[list[str], list[int]]:
-        """The items of a row group and the frames of each."""
+        """The items of a row group, and how many frames each has."""
         table = self._read([group], ["item_id"])
         starts = video_starts(table)
         return table.column("item_id").take(pa.array(starts)).to_pylist(), np.diff(starts, append=len(table)).tolist()
@@ -205,9 +205,9 @@ def _digest(values: Any) -> str:
 
 def _no_media(domain: str, where: Path, kind: str) -> FeatureError:
     return FeatureError(
-        "No item of the domain has a picture to encode.",
+        "No item of the domain has a picture or video to encode.",
         where=f"{domain}: {where}",
         expected=f"at least one {kind} of the domain's items",
         found="none",
-        fix="Look at it with python -m mmsrec.inspect; then run the crawl again.",
+        fix="Look at the file with python -m mmsrec.inspect; then run the crawl again.",
     )

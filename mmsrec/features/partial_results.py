@@ -1,4 +1,4 @@
-"""Partial work beside an output: a killed run goes on where it stopped, and the result is the same."""
+"""Partial results beside an output: a killed run resumes, and its result is the same."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from mmsrec.files import lock
 
 
 class Parts:
-    """Numbered files in a hidden folder beside an output, of one identity: work of another one is thrown away."""
+    """Numbered files in a hidden folder beside an output. Files with another identity are deleted."""
 
     def __init__(self, folder: Path, suffix: str) -> None:
         self._folder = folder
@@ -22,7 +22,7 @@ class Parts:
         return self._folder / f"{number:06d}{self._suffix}"
 
     def missing(self, count: int) -> list[int]:
-        """Which of the parts 0 .. count - 1 are not there yet."""
+        """The numbers from 0 to count - 1 whose part does not exist."""
         return [number for number in range(count) if not self.path(number).exists()]
 
 
@@ -31,9 +31,9 @@ def parts_of(output: Path, identity: object, suffix: str) -> Iterator[Parts]:
     """Yields the parts of an output and removes them when the block ends without an error.
 
     Args:
-        output: the file that the parts will become; no other process works on it meanwhile.
-        identity: all that the parts depend on, as JSON.
-        suffix: of a part's file name.
+        output: the file that is made from the parts; a lock keeps other processes away.
+        identity: everything that the parts depend on, as JSON values.
+        suffix: suffix of a part's file name.
     """
     output = Path(output)
     home = output.parent / f".{output.name}.parts"

@@ -1,4 +1,4 @@
-"""What a crawl left behind: files under a ledger, and pictures in bytes."""
+"""The results of a crawl: files that a ledger lists, and pictures decoded from bytes."""
 
 import io
 from pathlib import Path, PurePosixPath
@@ -10,12 +10,12 @@ from PIL import Image, UnidentifiedImageError
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import FeatureError
 
-# A bound on what a file can make of memory; the crawl's own bound is a parameter and lower.
+# Bounds the memory for one picture; the crawl has a lower bound of its own, max_pixels.
 MAX_PIXELS = 2**28
 
 
 class MediaFile(NamedTuple):
-    """A fetched file. `sha256` is that of its content."""
+    """A fetched file and the SHA-256 of its content."""
 
     item_id: str
     path: Path
@@ -26,11 +26,11 @@ def ledger_files(media: Path) -> list[MediaFile]:
     """The files of the items that a ledger marks as ok, in its order.
 
     Args:
-        media: folder with the sealed ledger.parquet; the files lie below it.
+        media: folder with the final ledger.parquet; the files lie below it.
 
     Raises:
         ArtifactError: the ledger is missing or damaged.
-        FeatureError: it marks an item as ok without a file in its folder.
+        FeatureError: the ledger marks an item as ok but names no file in its folder.
     """
     ledger = read_table(media / "ledger.parquet", SCHEMAS["ledger"])
     rows = ledger.filter(pc.equal(ledger.column("state"), "ok")).select(MediaFile._fields).to_pylist()
@@ -38,7 +38,7 @@ def ledger_files(media: Path) -> list[MediaFile]:
         path = PurePosixPath(row["path"] or "/")
         if path.is_absolute() or ".." in path.parts or row["sha256"] is None:
             raise FeatureError(
-                "A ledger marks an item as ok without a checked file in its folder.",
+                "A ledger marks an item as ok but names no file in its folder.",
                 where=f"{media / 'ledger.parquet'}: {row['item_id']}",
                 expected="a path below the ledger's folder and a sha256",
                 found=f"{row['path']}, {row['sha256']}",
@@ -62,7 +62,7 @@ def decode_picture(body: bytes, where: object) -> Image.Image:
     """Decodes a picture in any format that Pillow knows.
 
     Raises:
-        FeatureError: it is damaged, is no picture, or has more than `MAX_PIXELS`.
+        FeatureError: the picture is damaged, is no picture, or has more than `MAX_PIXELS`.
     """
     try:
         image = Image.open(io.BytesIO(body))

@@ -1,1 +1,1 @@
-"""A look into an artifact: `python -m mmsrec.inspect ARTIFACT`."""
+"""Describes an artifact: `python -m mmsrec.inspect ARTIFACT`."""

@@ -1,4 +1,4 @@
-"""Shows what an artifact holds: schema, counts, the share that is missing, and a contact sheet of pictures.
+"""Shows an artifact: its schema, counts, the share of missing values, and a contact sheet of pictures.
 
 Examples:
     python -m mmsrec.inspect data/media/ml-1m
@@ -50,13 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("mmsrec.inspect", description=__doc__, formatter_class=layout)
     parser.add_argument("artifact", type=Path, help="a table, or a folder of tables")
-    parser.add_argument("--items", type=Path, help="items.parquet: titles, and which items have no features")
-    parser.add_argument("--sheet", type=Path, default=Path("contact-sheet.png"), help="contact sheet to write")
+    parser.add_argument("--items", type=Path, help="items.parquet, for titles and for the items without features")
+    parser.add_argument("--sheet", type=Path, default=Path("contact-sheet.png"), help="PNG file for the contact sheet")
     questions = parser.add_subparsers(dest="question")
-    neighbours = questions.add_parser("nearest", help="an item's neighbours in each modality")
+    neighbours = questions.add_parser("nearest", help="show an item's nearest neighbours in each modality")
     neighbours.add_argument("item", help="an item_id")
-    neighbours.add_argument("--count", type=int, default=10, help="neighbours to show")
-    neighbours.add_argument("--items", type=Path, default=argparse.SUPPRESS, help="items.parquet: titles")
+    neighbours.add_argument("--count", type=int, default=10, help="number of neighbours")
+    neighbours.add_argument("--items", type=Path, default=argparse.SUPPRESS, help="items.parquet, for titles")
     return parser
 
 

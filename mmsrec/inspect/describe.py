@@ -1,4 +1,4 @@
-"""What an artifact holds, in words: schema, counts, the share that is missing, and what is particular to its kind."""
+"""Describes an artifact in words: schema, counts, the share of missing values, and details of its kind."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,10 +20,10 @@ def describe(artifact: Path, items: Path | None = None) -> str:
 
     Args:
         artifact: a Parquet file or a folder.
-        items: items.parquet, against which a feature file is complete or not.
+        items: items.parquet, to count the items without features.
 
     Raises:
-        ArtifactError: there is no table, or a damaged one.
+        ArtifactError: there is no table, or a table is damaged.
         FeatureError: a feature file is damaged.
     """
     if not artifact.is_dir():
@@ -45,11 +45,11 @@ def describe(artifact: Path, items: Path | None = None) -> str:
 
 
 def kind_of(file: pq.ParquetFile) -> str:
-    """The kind of artifact that a file's columns make it; `table` if it is none."""
+    """The kind of artifact, from a file's columns; `table` for other columns."""
     schema = file.schema_arrow.remove_metadata()
     if "embedding" in schema.names:
         return "features"
-    # Some kinds have the same columns; the first is as good as the other.
+    # Kinds with equal columns share one description, so the first match serves.
     return next((kind for kind, known in SCHEMAS.items() if known.equals(schema)), "table")
 
 
@@ -100,11 +100,11 @@ def _features(path: Path, items: Path | None) -> Iterator[str]:
     norms = np.linalg.norm(embeddings.astype(np.float32), axis=1)
     if len(norms):
         yield f"  length of a vector: {norms.min():.3f} to {norms.max():.3f}, {norms.mean():.3f} on average"
-        yield f"  inputs behind a vector: {own.get_column('frames').mean():.2f} on average"
+        yield f"  inputs averaged in a vector: {own.get_column('frames').mean():.2f} on average"
     if items is not None:
-        wanted = pl.read_parquet(items, columns=["item_id"]).get_column("item_id")
-        present = int(wanted.is_in(own.get_column("item_id").implode()).sum())
-        yield f"  {len(wanted) - present:,} of {len(wanted):,} items missing, {1 - present / max(len(wanted), 1):.1%}"
+        known = pl.read_parquet(items, columns=["item_id"]).get_column("item_id")
+        present = int(known.is_in(own.get_column("item_id").implode()).sum())
+        yield f"  {len(known) - present:,} of {len(known):,} items missing, {1 - present / max(len(known), 1):.1%}"
 
 
 def _reasons(reasons: Iterable[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The neighbours of an item in a feature file."""
+"""Finds the nearest neighbours of an item in a feature file."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,18 +12,18 @@ from mmsrec.features.feature_file import read_features
 
 
 class Neighbour(NamedTuple):
-    """An item and the cosine of its vector with the item's that was asked for."""
+    """An item, and the cosine of its vector with the query item's vector."""
 
     item_id: str
     cosine: float
 
 
 def nearest(features: Path, item: str, count: int) -> list[Neighbour]:
-    """The `count` items whose vectors have the largest cosine with that of `item`, the best first, without it.
+    """The `count` items with the largest cosine to `item`, the best first, without the item itself.
 
     Raises:
         ArtifactError: the file is missing or damaged.
-        FeatureError: it is no feature file, or the item has no features.
+        FeatureError: the file is no feature file, or the item has no features.
     """
     found = read_features(features, [item])
     if not found.present[0]:

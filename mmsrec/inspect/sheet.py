@@ -1,4 +1,4 @@
-"""A contact sheet: many small pictures on one, each above its item."""
+"""Draws a contact sheet: one picture with many thumbnails, each above its item's id."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -21,11 +21,11 @@ def write_sheet(artifact: Path, output: Path) -> int:
     """Draws the first pictures of a crawl's folder, or the first frames of a table of frames, as a PNG.
 
     Returns:
-        How many pictures it shows; without any, as for a folder of videos, nothing is written.
+        The number of pictures shown; 0 without a file, as for a folder of videos.
 
     Raises:
         ArtifactError: the ledger or the table is damaged.
-        FeatureError: a picture is.
+        FeatureError: a picture is damaged.
     """
     pictures = list(islice(_crawled(artifact) if artifact.is_dir() else _sampled(artifact), MOST))
     if not pictures:

@@ -1,4 +1,4 @@
-"""Shards of clips, whose frame features are there already, to shards of pairs: the captions are encoded, once."""
+"""Makes shards of pairs from shards of clips: encodes the captions and keeps the clips' own frame features."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features.encoders import Encoder, encoder_digest, load_encoder
 from mmsrec.features.feature_file import Provenance
 from mmsrec.pairs.shard_files import INDEX
-from mmsrec.pairs.write import finite, frames_column, seal, shard_name, vectors_column, write_shard
+from mmsrec.pairs.write import finalise, finite, frames_column, shard_name, vectors_column, write_shard
 from mmsrec.progress import progress
 from mmsrec.settings import encoding
 from mmsrec.settings.corpora import ShardCorpus
@@ -28,7 +28,7 @@ from mmsrec.workers import ahead, bursts, cores
 logger = logging.getLogger(__name__)
 
 CLIPS_A_CHUNK = 1024
-# Metadata of a shard of pairs: all that it depends on, and the clips that were left out, by reason.
+# Metadata keys of a shard: everything that it depends on, and the number of clips left out by reason.
 IDENTITY = "identity"
 LEFT_OUT = "left_out"
 
@@ -36,26 +36,26 @@ LEFT_OUT = "left_out"
 def encode_pairs(
     corpus: ShardCorpus, raw: Path, name: str, row: encoding.Encoder, output: Path, *, shard: int | None = None
 ) -> None:
-    """Writes a shard of pairs for each shard of clips that has none of these settings, and seals the folder.
+    """Writes a shard of pairs for each shard of clips, unless one with these settings exists, and finalises the folder.
 
     Args:
-        corpus: which frames count, and what is kept of them.
+        corpus: the rule that selects frames, and whether to store them or their mean.
         raw: folder of the corpus, with its shards.json.
         name: name of the encoder's row in the parameters.
-        row: that row. Its vectors must share a space with the frame features, which are taken as they are.
+        row: that row. It must be the encoder that made the frame features.
         output: folder of the pairs.
-        shard: number of the one shard to write, for a job of its own; the folder is then not sealed.
+        shard: number of the only shard to write, for one job of many; the folder is then not finalised.
 
     Raises:
         ArtifactError: the corpus is not downloaded, or has no shard of this number.
-        FeatureError: the encoder cannot be made or reads no texts, or no clip of a shard fits it.
+        FeatureError: the encoder is not available or reads no texts, or no clip of a shard fits it.
         ParseError: a shard is damaged.
     """
     shards = read_listing(raw / LISTING).shards
     numbers = range(len(shards)) if shard is None else [_known(shard, shards, raw)]
     identities = {number: _identity(corpus, shards[number], row) for number in numbers}
     todo = [number for number in numbers if _written(output / shard_name(number)) != identities[number]]
-    logger.info("%s: %d of %d shards are here", output, len(numbers) - len(todo), len(numbers))
+    logger.info("%s: %d of %d shards exist", output, len(numbers) - len(todo), len(numbers))
     if todo:
         (output / INDEX).unlink(missing_ok=True)
         encoder = load_encoder(name, row)
@@ -65,21 +65,21 @@ def encode_pairs(
                 encode_shard(corpus, raw / shards[number].path, encoder, path, identities[number])
                 bar.update()
     if shard is None:
-        seal(output, [shard_name(number) for number in numbers])
+        finalise(output, [shard_name(number) for number in numbers])
 
 
 def encode_shard(corpus: ShardCorpus, clips: Path, encoder: Encoder, output: Path, identity: str) -> Counter[str]:
     """Writes one shard of pairs; errors as in `encode_pairs`.
 
     Args:
-        corpus: which frames count, and what is kept of them.
+        corpus: the rule that selects frames, and whether to store them or their mean.
         clips: the tar shard.
-        encoder: of the captions.
+        encoder: the encoder of the captions.
         output: the Parquet file.
-        identity: goes into its metadata.
+        identity: written to the file's metadata.
 
     Returns:
-        How many clips were left out, by reason; the metadata hold it too.
+        The number of clips left out, by reason; the file's metadata hold it too.
     """
     left_out: Counter[str] = Counter()
     captions = _Captions(encoder)
@@ -101,7 +101,7 @@ def encode_shard(corpus: ShardCorpus, clips: Path, encoder: Encoder, output: Pat
 
 
 class _Chunk(NamedTuple):
-    """Some clips: their keys and captions, the frames that count (float16 [frames of all, width]), frames of each."""
+    """Some clips: keys, captions, selected frames (float16 [frames of all clips, width]) and frames of each clip."""
 
     keys: list[str]
     captions: list[str]
@@ -110,7 +110,7 @@ class _Chunk(NamedTuple):
 
 
 class _Captions:
-    """Encodes captions, each distinct one once."""
+    """Encodes captions; equal captions are encoded once."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._tower = encoder.tower("text")
@@ -120,7 +120,7 @@ class _Captions:
     def encode(self, captions: Sequence[str]) -> np.ndarray:
         """float32 [captions, width]."""
         size = self._tower.batch_size
-        # Of like length together; ties by the text, so that a shard's vectors are always the same.
+        # Sorted by length, then by content: the last bits of a vector depend on its batch.
         new = sorted(
             {caption for caption in captions if caption not in self._known}, key=lambda text: (len(text), text)
         )
@@ -132,7 +132,7 @@ class _Captions:
 
 
 def uniform(frames: np.ndarray, count: int) -> np.ndarray:
-    """The frame in the middle of each of `count` equal parts; all of them where there are no more."""
+    """The frames at the middles of `count` equal parts; all frames if there are at most `count`."""
     if len(frames) <= count:
         return frames
     return frames[((np.arange(count) + 0.5) * len(frames) / count).astype(np.int64)]
@@ -151,7 +151,7 @@ def _chunks(clips: Iterator[Clip], corpus: ShardCorpus, left_out: Counter[str]) 
     while some := list(islice(clips, CLIPS_A_CHUNK)):
         kept = []
         for clip in some:
-            with np.errstate(over="ignore"):  # an overflow becomes an infinity, and is counted
+            with np.errstate(over="ignore"):  # an overflow becomes an infinity, which is counted below
                 frames = choose(clip.frames, corpus.count).astype(np.float16)
             if finite(frames).all():
                 kept.append((clip.key, clip.caption, frames))
@@ -169,21 +169,21 @@ def _table(chunk: _Chunk, texts: np.ndarray, corpus: ShardCorpus) -> pa.Table:
         starts = np.cumsum(chunk.counts) - chunk.counts
         means = np.add.reduceat(chunk.frames, starts, axis=0, dtype=np.float32) / chunk.counts[:, None]
         vision = {"vision": vectors_column(means)}
-    # A row of zeros says that the encoder knows nothing of the text.
+    # A vector of zeros means that the encoder knows no part of the text.
     text = vectors_column(texts, ~texts.any(axis=1))
     return pa.table({"pair_id": pa.array(chunk.keys, pa.string()), **vision, "text": text})
 
 
 def _some(tables: Iterator[pa.Table], clips: Path, encoder: Encoder, left_out: Counter[str]) -> Iterator[pa.Table]:
-    """The tables, of which there must be one."""
+    """Yields the tables; none at all is an error."""
     first_table = next(tables, None)
     if first_table is None:
         raise FeatureError(
-            "A shard has no clip that can be used.",
+            "A shard has no usable clip.",
             where=clips,
             expected=f"clips with a caption and frame features of width {encoder.dim}, the width of {encoder.name}",
             found="; ".join(f"{number:,} times {reason}" for reason, number in left_out.most_common()) or "no clips",
-            fix="Name the encoder that made the frame features, or leave the shard out of the corpus' files.",
+            fix="Name the encoder that made the frame features, or leave the shard out of the corpus's files.",
         )
     yield first_table
     yield from tables
@@ -207,7 +207,7 @@ def _identity(corpus: ShardCorpus, shard: Shard, row: encoding.Encoder) -> str:
 
 
 def _written(path: Path) -> str | None:
-    """The identity of a shard of pairs that is here and whole."""
+    """The identity of a shard of pairs; None if the shard is missing or damaged."""
     if not path.exists():
         return None
     try:

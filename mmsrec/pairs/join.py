@@ -1,4 +1,4 @@
-"""The features of a corpus of captioned clips, joined to pairs: one for each caption."""
+"""Joins the features of clips and captions to pairs, one pair for each caption."""
 
 import logging
 from pathlib import Path
@@ -26,38 +26,38 @@ def pair_features(
     digest: str | None = None,
     missing: Literal["drop", "keep"] = "drop",
 ) -> None:
-    """Writes a sealed folder of pairs, in the order of the captions; a pair's id is its caption's.
+    """Writes a complete folder of pairs, in the order of the captions; a pair has its caption's id.
 
     Args:
-        captions: captions.parquet, as `sources.clips.ingest_clips` writes it.
+        captions: captions.parquet, from `sources.captions.ingest_clips`.
         vision: feature file of the clips.
         text: feature file of the captions.
         output: folder of the pairs.
         digest: identity of the encoder that must have made both files (`encoders.encoder_digest`).
-        missing: whether pairs that lack one of the two features are dropped; those that lack both always are.
+        missing: whether to drop or keep a pair that lacks one of its two vectors; one without both is dropped.
 
     Raises:
         ArtifactError: a file is missing or is not Parquet.
-        FeatureError: a file is stale or no feature file, or two encoders made them, or no pair is left.
+        FeatureError: a file is stale or no feature file, two encoders made them, or no pair is left.
     """
     made = _provenance(vision, text)
     ids = pl.from_arrow(read_table(captions, SCHEMAS["items"])).get_column("item_id")
     clips = ids.str.replace(rf"{NUMBER}\d+$", "")
     distinct = clips.unique(maintain_order=True)
-    of_clips = read_features(vision, distinct.to_arrow(), digest)
-    of_captions = read_features(text, ids.to_arrow(), digest)
+    visions = read_features(vision, distinct.to_arrow(), digest)
+    texts = read_features(text, ids.to_arrow(), digest)
     rows = clips.to_frame("clip").join(distinct.to_frame("clip").with_row_index(), on="clip", maintain_order="left")
     row = rows.get_column("index").to_numpy()
-    pairs = PairBatch(of_clips.embeddings[row], of_clips.present[row], of_captions.embeddings, of_captions.present)
-    wanted = np.logical_and if missing == "drop" else np.logical_or
-    kept = np.flatnonzero(wanted(pairs.vision_present, pairs.text_present))
+    pairs = PairBatch(visions.embeddings[row], visions.present[row], texts.embeddings, texts.present)
+    complete = np.logical_and if missing == "drop" else np.logical_or
+    kept = np.flatnonzero(complete(pairs.vision_present, pairs.text_present))
     if not len(kept):
         raise FeatureError(
-            "No caption has the features of a pair.",
+            "No caption has the two vectors of a pair.",
             where=captions,
             expected=f"clips in {vision} and captions in {text}",
-            found=f"{len(ids):,} captions, {int(of_clips.present.sum()):,} clips and "
-            f"{int(of_captions.present.sum()):,} captions with features",
+            found=f"{len(ids):,} captions, {int(visions.present.sum()):,} clips and "
+            f"{int(texts.present.sum()):,} captions with features",
             fix="Look at the ledger and the tables with python -m mmsrec.inspect.",
         )
     write_pairs(output, ids.gather(kept).to_list(), pairs.rows(kept), made)
@@ -65,14 +65,14 @@ def pair_features(
 
 
 def _provenance(vision: Path, text: Path) -> Provenance:
-    of_vision, of_text = read_provenance(vision), read_provenance(text)
-    if of_vision.digest != of_text.digest:
+    vision_origin, text_origin = read_provenance(vision), read_provenance(text)
+    if vision_origin.digest != text_origin.digest:
         raise FeatureError(
             "Two encoders made the features of a pair.",
             where=text,
-            expected=f"{of_vision.encoder} with digest {of_vision.digest}",
-            found=f"{of_text.encoder} with digest {of_text.digest}",
+            expected=f"{vision_origin.encoder} with digest {vision_origin.digest}",
+            found=f"{text_origin.encoder} with digest {text_origin.digest}",
             fix="Extract both with one encoder.",
         )
-    preprocessing = f"vision: {of_vision.preprocessing}; text: {of_text.preprocessing}"
-    return Provenance(of_text.encoder, of_text.digest, "vision and text", preprocessing, of_text.weights)
+    preprocessing = f"vision: {vision_origin.preprocessing}; text: {text_origin.preprocessing}"
+    return Provenance(text_origin.encoder, text_origin.digest, "vision and text", preprocessing, text_origin.weights)

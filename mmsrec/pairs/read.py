@@ -1,8 +1,8 @@
-"""Pairs of vision and text features: a folder of Parquet shards, read as a stream in a shuffled order.
+"""Reads a folder of pairs of vision and text features as a stream, in a shuffled order.
 
-The order of an epoch permutes the row groups of all shards, cuts them into windows of a bounded number of bytes, and
-permutes the rows of each window. So a shuffle costs no more than a sequential read, memory does not grow with the
-corpus, and the order depends on the seed and the epoch alone: not on processes, nor on where a run began.
+An epoch permutes the row groups of all shards, cuts them into windows of a bounded size, and permutes the rows of each
+window. Shuffling therefore costs no more than a sequential read, and memory does not grow with the corpus. The order
+depends on the seed and the epoch only, so a resumed run and any number of processes see the same order.
 """
 
 from collections import deque
@@ -21,12 +21,12 @@ from mmsrec.workers import ahead, cores
 WINDOW_BYTES = 2**27
 # Threads that decode row groups.
 DECODERS = 4
-# The order's first draw is that of the row groups; window w draws after it.
+# Stream of the permutation of row groups; window w has stream w + 1.
 _GROUPS = 0
 
 
 class PairBatch(NamedTuple):
-    """Features of some pairs; zeros where a pair has none.
+    """Features of some pairs; zeros where a vector is missing.
 
     Attributes:
         vision: float16 [pairs, width].
@@ -42,7 +42,7 @@ class PairBatch(NamedTuple):
 
     @classmethod
     def empty(cls, pairs: int, vision: int, text: int) -> "PairBatch":
-        """Pairs of these widths that have no features."""
+        """Pairs without features, whose vectors have these widths."""
         return cls(
             np.zeros((pairs, vision), np.float16),
             np.zeros(pairs, bool),
@@ -56,7 +56,7 @@ class PairBatch(NamedTuple):
 
 
 class _Window(NamedTuple):
-    """A part of an epoch's order: `groups` are read, and then permuted by `draw`."""
+    """A part of an epoch's order: the rows of `groups`, permuted with the seed `draw`."""
 
     start: int
     rows: int
@@ -69,20 +69,20 @@ class _Window(NamedTuple):
 
 
 class Pairs:
-    """The pairs of a folder that `pairs_write.seal` has sealed. Opening reads the index and the shards' footers.
+    """The pairs of a folder that `write.finalise` has completed. Opening reads the index and the shards' footers.
 
     Args:
         folder: the shards and index.json.
         expected_digest: identity of the encoder that must have made the features (`encoders.encoder_digest`).
-        window_bytes: bytes of features that are shuffled together; up to five times as many are in memory.
+        window_bytes: bytes of features that are shuffled together; memory holds up to five times as many.
 
     Attributes:
         rows: the pairs of all shards.
         widths: components of a vector of each modality, vision and text.
-        keep: mean or frames: what the shards hold of a clip's vision.
+        keep: mean or frames: whether the shards hold one vision vector a pair, or one for each frame.
 
     Raises:
-        ArtifactError: the folder is missing or not sealed, or a shard is missing, damaged or not the one it names.
+        ArtifactError: the folder is missing or not finalised, or a shard is missing, damaged or unlike its index.
         FeatureError: another encoder made the features.
     """
 
@@ -107,21 +107,21 @@ class Pairs:
         return self.rows
 
     def steps(self, batch_size: int) -> int:
-        """The batches of an epoch; a last one of a single pair is left out, because it has nothing to contrast with."""
+        """The batches of an epoch, without a last batch of a single pair, which has no negatives."""
         return self.rows // batch_size + (self.rows % batch_size >= 2)
 
     def batches(
         self, batch_size: int, seed: int, epoch: int, *, first: int = 0, share: tuple[int, int] = (0, 1)
     ) -> Iterator[PairBatch]:
-        """The batches of an epoch in its order, read ahead in a thread; the last one may be smaller.
+        """The batches of an epoch in its order, prefetched by a thread; the last batch may be smaller.
 
         Args:
-            batch_size: pairs of a batch, over all processes.
-            seed: of the order.
+            batch_size: pairs in a batch, summed over all processes.
+            seed: seed of the order.
             epoch: number of the epoch, from 0.
-            first: batches to pass over; what only they need is not read.
-            share: (rank, processes): this rank's contiguous part of each batch. The parts of all ranks, one after
-                another, are the batch; their sizes differ by one pair at most.
+            first: batches to skip; windows that only they need are not read.
+            share: (rank, processes): yields this rank's contiguous part of each batch. The parts of all ranks make up
+                the batch; their sizes differ by at most one pair.
 
         Raises:
             ArtifactError: a shard is damaged.
@@ -189,7 +189,7 @@ class Pairs:
 
 
 class _Stream:
-    """Windows one after another, of which parts are taken in the order of the epoch."""
+    """Concatenates windows, and gives out consecutive parts of them."""
 
     def __init__(self, windows: Iterator[tuple[PairBatch, np.ndarray]], start: int, widths: dict[str, int]) -> None:
         self._windows = windows
@@ -198,7 +198,7 @@ class _Stream:
         self._start = start
 
     def take(self, start: int, end: int) -> PairBatch:
-        """The pairs at the places start .. end - 1 of the order, which no earlier call has passed."""
+        """The pairs at the places start .. end - 1 of the order; `start` must not fall below an earlier `end`."""
         parts = [self._overlap(start, end)]
         while self._start + len(self._order) < end:
             self._start += len(self._order)

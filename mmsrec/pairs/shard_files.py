@@ -1,4 +1,4 @@
-"""The files of a folder of pairs: its index, the shards' footers and their row groups."""
+"""Reads the files of a folder of pairs: the index, the shards' footers and their row groups."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ INDEX = "index.json"
 
 
 class Footer(NamedTuple):
-    """What a shard says of itself.
+    """The contents of a shard's footer.
 
     Attributes:
         schema: its columns.
         widths: components of a vector, by modality.
         digest: identity of the encoder.
-        groups: [row groups], the pairs of each.
+        groups: [row groups], the number of pairs in each.
     """
 
     schema: pa.Schema
@@ -32,10 +32,10 @@ class Footer(NamedTuple):
 
 
 def read_index(folder: Path) -> dict[str, int]:
-    """The shards of a sealed folder and the pairs of each.
+    """The number of pairs in each shard of a complete folder.
 
     Raises:
-        ArtifactError: the folder is missing or not sealed, or its index is not valid.
+        ArtifactError: the folder is missing or not finalised, or its index is not valid.
     """
     index = folder / INDEX
     if not index.is_file():
@@ -44,7 +44,7 @@ def read_index(folder: Path) -> dict[str, int]:
             where=folder,
             expected=f"shards and {INDEX}, which is written last",
             found=f"{len(list(folder.glob('*.parquet'))):,} shards" if folder.is_dir() else "no such folder",
-            fix="Run the stage that writes it: it goes on where it ended.",
+            fix="Run the stage that writes the folder; it resumes.",
         )
     listed = read_json(index)
     shards = listed.get("shards") if isinstance(listed, dict) else None
@@ -62,7 +62,7 @@ def read_index(folder: Path) -> dict[str, int]:
 
 
 def read_footer(path: Path) -> Footer:
-    """Reads what a shard says of itself.
+    """Reads the footer of a shard.
 
     Raises:
         ArtifactError: the file is missing, damaged or no shard of pairs.
@@ -112,17 +112,17 @@ def read_group(
     text: np.ndarray,
     text_present: np.ndarray,
 ) -> None:
-    """Reads a row group into arrays of its size: vectors (of frames their mean), and which pairs have one.
+    """Reads a row group into the given arrays, which have its size. The vision vector is the mean over frames.
 
     Raises:
         ArtifactError: the shard is damaged.
     """
     with _damage_named(path), open_table(path, schema) as file:
         table = file.read_row_group(group, columns=schema.names[1:], use_threads=False)
-    of_vision, of_text = (column.combine_chunks() for column in table.columns)
-    copy = _copy_vectors if _is_vector(of_vision.type) else _average_frames
-    copy(of_vision, vision, vision_present)
-    _copy_vectors(of_text, text, text_present)
+    vision_column, text_column = (column.combine_chunks() for column in table.columns)
+    copy = _copy_vectors if _is_vector(vision_column.type) else _average_frames
+    copy(vision_column, vision, vision_present)
+    _copy_vectors(text_column, text, text_present)
 
 
 def _copy_vectors(column: pa.FixedSizeListArray, vectors: np.ndarray, present: np.ndarray) -> None:
@@ -141,14 +141,14 @@ def _average_frames(column: pa.ListArray, vectors: np.ndarray, present: np.ndarr
 
 
 def _components(column: pa.FixedSizeListArray) -> np.ndarray:
-    """The vectors [n, width] without a copy, arbitrary where the column is null."""
+    """The vectors [n, width] without a copy; null entries hold arbitrary numbers."""
     width = column.type.list_size
     components = np.frombuffer(column.values.buffers()[1], np.float16)
     return components[column.offset * width : (column.offset + len(column)) * width].reshape(-1, width)
 
 
 def damaged(path: Path, found: object) -> ArtifactError:
-    """The error of a shard that is not what was written."""
+    """The error for a shard whose bytes have changed."""
     return ArtifactError(
         "A shard of pairs is damaged.",
         where=path,

@@ -1,4 +1,4 @@
-"""Writing of pairs: shards, each whole or absent, and the index that seals their folder."""
+"""Writes shards of pairs, each atomically, and the index that marks their folder as complete."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -14,9 +14,9 @@ from mmsrec.files import write_json
 from mmsrec.pairs.read import PairBatch
 from mmsrec.pairs.shard_files import INDEX
 
-# Small enough to shuffle well, large enough to read at full speed.
+# Smaller groups shuffle better; larger groups read no faster.
 ROWS_A_GROUP = 1024
-# Vectors of float16 hardly compress; plain pages with a checksum are the fastest to read that show damage.
+# float16 vectors hardly compress. Plain pages read fastest, and their checksums show damage.
 STORAGE = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
 
 
@@ -37,7 +37,7 @@ def pair_table(pair_ids: Sequence[str] | pa.Array, pairs: PairBatch) -> pa.Table
 
 
 def vectors_column(vectors: np.ndarray, missing: np.ndarray | None = None) -> pa.FixedSizeListArray:
-    """float16 [n, width] as a column, null where `missing`."""
+    """Turns float16 [n, width] into a column that is null where `missing`."""
     mask = None if missing is None or not missing.any() else pa.array(missing)
     with np.errstate(over="ignore"):  # an overflow becomes an infinity, which is an error when the shard is written
         halves = np.ascontiguousarray(vectors, np.float16)
@@ -47,7 +47,7 @@ def vectors_column(vectors: np.ndarray, missing: np.ndarray | None = None) -> pa
 
 
 def frames_column(frames: np.ndarray, counts: np.ndarray) -> pa.ListArray:
-    """float16 [frames of all pairs, width] as a column of lists of `counts` vectors."""
+    """Turns float16 [frames of all pairs, width] into a column of lists with `counts` vectors each."""
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     item = pa.field("item", vectors_type(frames.shape[1]), nullable=False)
     return pa.ListArray.from_arrays(offsets, vectors_column(frames), type=pa.list_(item))
@@ -64,13 +64,13 @@ def write_shard(
 
     Args:
         path: the Parquet file.
-        tables: with the columns of `schema`.
-        schema: what `artifacts.pairs_schema` gives.
-        provenance: what made the vectors; goes into the file's metadata.
-        notes: gives further metadata after the last table.
+        tables: tables with the columns of `schema`.
+        schema: the schema from `artifacts.pairs_schema`.
+        provenance: the origin of the vectors; written to the file's metadata.
+        notes: returns further metadata after the last table.
 
     Returns:
-        The pairs written.
+        The number of pairs written.
 
     Raises:
         FeatureError: a vector is not finite.
@@ -79,8 +79,8 @@ def write_shard(
     return write_batches(path, _row_groups(tables, path), schema, asdict(provenance), STORAGE, notes)
 
 
-def seal(folder: Path, names: Sequence[str]) -> None:
-    """Writes the index of a folder whose shards are all there: it is complete from now on.
+def finalise(folder: Path, names: Sequence[str]) -> None:
+    """Writes the index of a folder with all its shards, which marks the folder as complete.
 
     Raises:
         ArtifactError: a shard is missing or damaged.
@@ -95,18 +95,18 @@ def seal(folder: Path, names: Sequence[str]) -> None:
 def write_pairs(
     folder: Path, pair_ids: Sequence[str], pairs: PairBatch, provenance: Provenance, rows_a_shard: int = 2**16
 ) -> None:
-    """Writes pairs that are in memory, as a sealed folder of shards; errors as in `write_shard`."""
+    """Writes pairs from memory as a complete folder of shards; errors as in `write_shard`."""
     (folder / INDEX).unlink(missing_ok=True)
     schema = pairs_schema(pairs.vision.shape[1], pairs.text.shape[1])
     starts = range(0, len(pair_ids), rows_a_shard)
     for number, start in enumerate(starts):
         part = slice(start, start + rows_a_shard)
         write_shard(folder / shard_name(number), [pair_table(pair_ids[part], pairs.rows(part))], schema, provenance)
-    seal(folder, [shard_name(number) for number in range(len(starts))])
+    finalise(folder, [shard_name(number) for number in range(len(starts))])
 
 
 def finite(vectors: np.ndarray) -> np.ndarray:
-    """Which of the float16 vectors [n, width] have finite components only."""
+    """Tells for each of the float16 vectors [n, width] whether all its components are finite: bool [n]."""
     # A float16 is an infinity or NaN when all bits of its exponent are set; numpy's isfinite is many times slower.
     return ((vectors.view(np.uint16) & FLOAT16_EXPONENT) != FLOAT16_EXPONENT).all(axis=1)
 

@@ -17,6 +17,7 @@ class Domain(Frozen):
     source: Literal["amazon", "movielens", "table"] = Field(description="format of the raw files")
     interactions: RawPath
     items: RawPath
+    texts: list[RawPath] = Field([], description="further tables whose columns are text fields by item id")
     text_fields: Annotated[list[str], Field(min_length=1)] = Field(description="item fields joined into its text")
     vision: Vision | None = Field(None, description="where the pictures or trailers are; absent: nothing is crawled")
     k_core: Positive = Field(description="lowest k studied; features are kept for the items of this core")

@@ -173,7 +173,7 @@ def all_features(params: Params) -> list[FeatureFile]:
 
 def domain_files(domain: Domain) -> list[str]:
     """The raw files of a domain's tables, each once."""
-    return list(dict.fromkeys([domain.interactions, domain.items]))
+    return list(dict.fromkeys([domain.interactions, domain.items, *domain.texts]))
 
 
 def picture_domains(params: Params) -> list[str]:

@@ -14,17 +14,17 @@ import polars as pl
 from mmsrec.errors import ParseError
 from mmsrec.sources.lines import read_interactions
 from mmsrec.sources.malformed import Malformed
-from mmsrec.sources.text import check_text_fields, item_table
+from mmsrec.sources.text import NO_TEXTS, FurtherTexts, item_table, own_fields
 
-# Text fields, and what joins the parts of one that is a list.
+# Text fields, each with the string that joins the parts of a list.
 TEXT_FIELDS = {"title": " ", "description": " ", "brand": " ", "categories": ", "}
 
-# Python's parser takes some 500 bytes for a byte of hostile input.
+# Python's parser takes about 500 bytes of memory for each byte of hostile input.
 _LONGEST_LINE = 1 << 19
 _BATCH_BYTES = 8 << 20
-# Lists of other items' ids: never used, and where they are long they take most of the time of parsing.
+# Lists of other items' ids: unused, but long lists take most of the parsing time.
 _RELATED = re.compile(r"'related': \{(?:'\w+': \[(?:'\w+'(?:, )?)*\](?:, )?)*\}", re.ASCII)
-# The documented ways in which ast.literal_eval refuses its input.
+# The errors that ast.literal_eval is documented to raise.
 _REFUSED = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
 
@@ -38,27 +38,27 @@ def interactions(path: Path) -> Iterator[pl.DataFrame]:
         yield from read_interactions(file, path, separator=",", encoding="utf-8")
 
 
-def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """Reads meta_CATEGORY.json.gz: one Python dictionary a line, of which any key but asin may be missing.
+def items(path: Path, text_fields: Sequence[str], further: FurtherTexts = NO_TEXTS) -> Iterator[pl.DataFrame]:
+    """Reads meta_CATEGORY.json.gz: one Python dictionary a line; any key but asin may be missing.
 
     HTML entities are replaced by their characters.
 
     Raises:
-        DataError: a text field is not one of `TEXT_FIELDS`.
+        DataError: a text field is in neither `TEXT_FIELDS` nor the further tables.
         ParseError: the file is truncated or no gzip file, or more than 1 % of its lines are malformed.
     """
-    check_text_fields(text_fields, TEXT_FIELDS, path)
-    wanted = {field: TEXT_FIELDS[field] for field in dict.fromkeys(["title", *text_fields])}
+    own = own_fields(text_fields, TEXT_FIELDS, path, further)
+    joints = {field: TEXT_FIELDS[field] for field in dict.fromkeys(["title", *own])}
     malformed = Malformed(path, "a Python dictionary with the key 'asin' a line")
-    schema = dict.fromkeys(["item_id", "media_url", *wanted], pl.String)
+    schema = dict.fromkeys(["item_id", "media_url", *joints], pl.String)
     for lines in _batches(path):
-        rows = _parse(lines, wanted, malformed)
-        yield item_table(pl.DataFrame(rows, schema, orient="row"), text_fields)
+        rows = _parse(lines, joints, malformed)
+        yield item_table(pl.DataFrame(rows, schema, orient="row"), text_fields, further)
     malformed.close()
 
 
 def _batches(path: Path) -> Iterator[list[tuple[int, bytes]]]:
-    """Numbered lines that are not blank, some megabytes at a time; of a line that is too long, the beginning."""
+    """Numbered lines that are not blank, a few megabytes at a time. A line that is too long is cut."""
     batch: list[tuple[int, bytes]] = []
     number = size = 0
     try:
@@ -83,22 +83,22 @@ def _batches(path: Path) -> Iterator[list[tuple[int, bytes]]]:
 
 
 def _parse(
-    lines: list[tuple[int, bytes]], wanted: dict[str, str], malformed: Malformed
+    lines: list[tuple[int, bytes]], joints: dict[str, str], malformed: Malformed
 ) -> list[tuple[str | None, ...]]:
     rows = []
     with warnings.catch_warnings():
-        # A stray backslash in a description makes Python warn once a line.
+        # Python warns about every line that holds a stray backslash.
         warnings.simplefilter("ignore")
         for number, line in lines:
             try:
-                rows.append(_row(line, wanted))
+                rows.append(_row(line, joints))
             except _REFUSED:
                 malformed.add(f"line {number}")
     malformed.rows += len(rows)
     return rows
 
 
-def _row(line: bytes, wanted: dict[str, str]) -> tuple[str | None, ...]:
+def _row(line: bytes, joints: dict[str, str]) -> tuple[str | None, ...]:
     if len(line) == _LONGEST_LINE:
         raise ValueError("the line is too long")
     item = ast.literal_eval(_RELATED.sub("'related': None", line.decode("utf-8").strip()))
@@ -107,7 +107,7 @@ def _row(line: bytes, wanted: dict[str, str]) -> tuple[str | None, ...]:
     asin = item.get("asin")
     if not (isinstance(asin, str) and asin and asin.isascii()):
         raise ValueError("it has no asin")
-    texts = (_text(item.get(field), joint) for field, joint in wanted.items())
+    texts = (_text(item.get(field), joint) for field, joint in joints.items())
     return asin, _text(item.get("imUrl"), ""), *texts
 
 
@@ -116,12 +116,12 @@ def _text(value: object, joint: str) -> str | None:
     if not parts:
         return None
     text = html.unescape(joint.join(parts))
-    # A literal can spell half of a surrogate pair, which no file can hold.
+    # A literal can hold half of a surrogate pair, which UTF-8 cannot encode.
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _strings(value: object) -> Iterator[str]:
-    """The strings of a field: none, one, or those of a list of lists, in order."""
+    """The strings of a field in order; a list may hold further lists."""
     match value:
         case None:
             return

@@ -1,4 +1,4 @@
-"""A source's raw files as the two tables that everything later reads."""
+"""Turns the raw files of a source into the two tables that all later stages read."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +11,7 @@ from mmsrec.artifacts import SCHEMAS, write_batches
 from mmsrec.errors import ArtifactError
 from mmsrec.progress import progress
 from mmsrec.sources import amazon, movielens, tables
+from mmsrec.sources.text import FurtherTexts
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +22,12 @@ class Source:
 
     Attributes:
         interactions: yields frames of user, item, timestamp in the order of the file.
-        items: yields frames of item_id, title, text, media_url; takes the file and the fields that make up the text.
+        items: yields frames of item_id, title, text, media_url; takes the file, the fields that make up the text and
+            the further tables of texts.
     """
 
     interactions: Callable[[Path], Iterator[pl.DataFrame]]
-    items: Callable[[Path, Sequence[str]], Iterator[pl.DataFrame]]
+    items: Callable[[Path, Sequence[str], FurtherTexts], Iterator[pl.DataFrame]]
 
 
 # The formats that a domain's `source` can name.
@@ -37,29 +39,36 @@ SOURCES = {
 
 
 def ingest(
-    source: str, interactions_path: Path, items_path: Path, text_fields: Sequence[str], output_folder: Path
+    source: str,
+    interactions_path: Path,
+    items_path: Path,
+    text_fields: Sequence[str],
+    output_folder: Path,
+    texts_paths: Sequence[Path] = (),
 ) -> None:
     """Writes items.parquet (`raw_items`) and interactions.parquet (`interactions`) to `output_folder`.
 
-    An item that is described more than once keeps its first description.
+    The first description of an item counts; later descriptions are left out and counted.
 
     Args:
         source: a key of `SOURCES`.
         interactions_path: raw file of the actions.
-        items_path: raw file of the items; it may be the same.
-        text_fields: item fields that make up an item's text, in order.
+        items_path: raw file of the items; it may be the same file.
+        text_fields: fields that make up an item's text, in order.
         output_folder: folder of the two tables.
+        texts_paths: further tables of texts, as `tables.further_texts` reads them; their columns are text fields too.
 
     Raises:
         ArtifactError: a raw file is missing.
-        DataError: a text field is unknown.
+        DataError: a text field is unknown, or two files have it.
         ParseError, ArchiveError: a raw file is damaged or does not follow its format.
     """
-    for path in (interactions_path, items_path):
+    for path in (interactions_path, items_path, *texts_paths):
         if not path.is_file():
             raise ArtifactError("A raw file is missing.", where=path, fix="Run the stage that downloads it.")
     readers = SOURCES[source]
-    items = _first_descriptions(readers.items(items_path, text_fields), items_path)
+    further = tables.further_texts(texts_paths)
+    items = _first_descriptions(readers.items(items_path, text_fields, further), items_path, further)
     _write(items, "raw_items", output_folder / "items.parquet")
     _write(readers.interactions(interactions_path), "interactions", output_folder / "interactions.parquet")
 
@@ -76,7 +85,7 @@ def _counted(frames: Iterable[pl.DataFrame], count: Callable[[int], object]) -> 
         count(frame.height)
 
 
-def _first_descriptions(frames: Iterable[pl.DataFrame], where: Path) -> Iterator[pl.DataFrame]:
+def _first_descriptions(frames: Iterable[pl.DataFrame], where: Path, further: FurtherTexts) -> Iterator[pl.DataFrame]:
     seen = pl.Series("item_id", [], pl.String).to_frame()
     repeated = 0
     for frame in frames:
@@ -86,4 +95,5 @@ def _first_descriptions(frames: Iterable[pl.DataFrame], where: Path) -> Iterator
         repeated += frame.height - first.height
         yield first
     if repeated:
-        logger.warning("%s: left out %s further descriptions of items described before", where, f"{repeated:,}")
+        logger.warning("%s: left out %s further descriptions of the same items", where, f"{repeated:,}")
+    further.report_unknown(seen.get_column("item_id"))

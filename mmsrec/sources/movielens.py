@@ -8,7 +8,7 @@ import polars as pl
 from mmsrec.sources.archive import open_member
 from mmsrec.sources.lines import read_interactions, read_rows
 from mmsrec.sources.malformed import Malformed
-from mmsrec.sources.text import check_text_fields, item_table
+from mmsrec.sources.text import NO_TEXTS, FurtherTexts, item_table, own_fields
 
 TEXT_FIELDS = ("title", "genres")
 
@@ -29,14 +29,14 @@ def interactions(path: Path) -> Iterator[pl.DataFrame]:
         yield from read_interactions(file, f"{path}: ratings.dat", **_FORMAT)
 
 
-def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
+def items(path: Path, text_fields: Sequence[str], further: FurtherTexts = NO_TEXTS) -> Iterator[pl.DataFrame]:
     """Reads movies.dat of the archive: item, title with its year, genres.
 
     Raises:
-        DataError: a text field is not one of `TEXT_FIELDS`.
-        ArchiveError, ParseError: as for the interactions.
+        DataError: a text field is in neither `TEXT_FIELDS` nor the further tables.
+        ArchiveError, ParseError: as in `interactions`.
     """
-    check_text_fields(text_fields, TEXT_FIELDS, path)
+    own_fields(text_fields, TEXT_FIELDS, path, further)
     where = f"{path}: movies.dat"
     malformed = Malformed(where, "MOVIE::TITLE (YEAR)::GENRE|GENRE")
     with open_member(path, "ml-1m/movies.dat") as file:
@@ -45,12 +45,12 @@ def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
             readable = kept.with_columns(
                 readable_title("title"), pl.col("genres").str.replace_all("|", ", ", literal=True)
             )
-            yield item_table(readable, text_fields)
+            yield item_table(readable, text_fields, further)
     malformed.close()
 
 
 def readable_title(column: str) -> pl.Expr:
-    """`Matrix, The (1999)` as `The Matrix (1999)`, and so within the parentheses of a second title."""
+    """Turns `Matrix, The (1999)` into `The Matrix (1999)`, also for a second title in parentheses."""
     return (
         pl.col(column)
         .str.replace(rf"^([^()]+), ({_ARTICLES})( ?\(|$)", "$2 $1$3")

@@ -1,7 +1,7 @@
-"""A user's own catalogue: interactions and items as CSV (UTF-8, with a header) or Parquet.
+"""A user's own data: interactions, items and further texts as CSV, TSV (both UTF-8, with a header) or Parquet.
 
-Interactions have the columns user, item and timestamp: seconds since 1970 or an ISO 8601 date and time, in UTC where it
-names no zone. Items have item_id and title, optionally media_url, and any further text columns.
+Interactions have the columns user, item and timestamp: seconds since 1970, or an ISO 8601 date and time. A time without
+a zone is in UTC. Items have item_id and title, optionally media_url, and any further text columns.
 """
 
 import csv
@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 
 from mmsrec.errors import ParseError
 from mmsrec.sources.malformed import Malformed
-from mmsrec.sources.text import check_text_fields, item_table
+from mmsrec.sources.text import NO_TEXTS, FurtherTexts, item_table, own_fields
 
 _BLOCK_BYTES = 8 << 20
 _BATCH_ROWS = 1 << 17
-# Later than the year 5000: a time in milliseconds.
+# Seconds after the year 5000; a larger number is a time in milliseconds.
 _LATEST = 10**11
 _ISO = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?)? ?(Z|[+-]\d\d:?\d\d)?$"
 
@@ -42,33 +42,70 @@ def interactions(path: Path) -> Iterator[pl.DataFrame]:
         malformed.close()
 
 
-def items(path: Path, text_fields: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """Reads item_id, title, media_url where there is one, and the text fields.
+def items(path: Path, text_fields: Sequence[str], further: FurtherTexts = NO_TEXTS) -> Iterator[pl.DataFrame]:
+    """Reads item_id, title, media_url if the table has it, and the text fields.
 
     Raises:
-        DataError: a text field is not a column.
+        DataError: a text field is a column of neither this nor a further table.
         ParseError: the file is no such table, or more than 1 % of its rows are malformed.
     """
     with _refusals(path):
         known = _format(path).columns(path)
-        check_text_fields(text_fields, [name for name in known if name not in ("item_id", "media_url")], path)
+        own = own_fields(text_fields, [name for name in known if name not in ("item_id", "media_url")], path, further)
         optional = ("media_url",) if "media_url" in known else ()
-        wanted = tuple(dict.fromkeys(("item_id", "title", *optional, *text_fields)))
-        malformed = Malformed(path, ",".join(wanted))
-        for frame in _read(path, wanted, malformed):
-            texts = frame.select(_text(name, kind) for name, kind in frame.schema.items())
-            yield item_table(malformed.keep(texts, pl.col("item_id") != "", pl.lit("an empty item_id")), text_fields)
+        columns = tuple(dict.fromkeys(("item_id", "title", *optional, *own)))
+        malformed = Malformed(path, ",".join(columns))
+        for frame in _read(path, columns, malformed):
+            strings = frame.select(_text(name, kind) for name, kind in frame.schema.items())
+            kept = malformed.keep(strings, pl.col("item_id") != "", pl.lit("an empty item_id"))
+            yield item_table(kept, text_fields, further)
         malformed.close()
 
 
+def further_texts(paths: Sequence[Path]) -> FurtherTexts:
+    """Reads tables of texts by item id; all columns are read as strings.
+
+    The item id is the column item_id; a table without that column has the item id in its first column.
+
+    Args:
+        paths: CSV, TSV or Parquet files.
+
+    Raises:
+        DataError: two tables have the same column.
+        ParseError: a file is no such table, has no column beside the item id, or more than 1 % of its rows are
+            malformed.
+    """
+    return FurtherTexts((path, _further_table(path)) for path in paths)
+
+
+def _further_table(path: Path) -> pl.DataFrame:
+    known = column_names(path)
+    if len(known) < 2:
+        raise ParseError(
+            "A table of texts has too few columns.",
+            where=path,
+            expected="an item id and at least one column of texts",
+            found=", ".join(known) or "no column",
+        )
+    key = "item_id" if "item_id" in known else known[0]
+    columns = (key, *(name for name in known if name != key))
+    malformed = Malformed(path, ",".join(columns))
+    kept = [
+        malformed.keep(frame, pl.col(key) != "", pl.lit("an empty item id"))
+        for frame in texts(path, columns, malformed)
+    ]
+    malformed.close()
+    return pl.concat(kept)
+
+
 def column_names(path: Path) -> list[str]:
-    """The columns of a table; raises ParseError where it is none."""
+    """The columns of a table; raises ParseError if the file is no table."""
     with _refusals(path):
         return _format(path).columns(path)
 
 
 def texts(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pl.DataFrame]:
-    """Reads some columns as strings; raises ParseError where the file is no such table."""
+    """Reads some columns as strings; raises ParseError if the file is no such table."""
     with _refusals(path):
         for frame in _read(path, columns, malformed):
             yield frame.select(_text(name, kind) for name, kind in frame.schema.items())
@@ -76,7 +113,7 @@ def texts(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterato
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """How a kind of file is read: the names of its columns, and batches of the columns wanted."""
+    """The readers of a file format: the names of its columns, and batches of the requested columns."""
 
     columns: Callable[[Path], list[str]]
     batches: Callable[[Path, tuple[str, ...], Malformed], Iterator[pa.RecordBatch]]
@@ -96,14 +133,14 @@ def _format(path: Path) -> _Format:
     return _FORMATS[path.suffix]
 
 
-def _read(path: Path, wanted: tuple[str, ...], malformed: Malformed) -> Iterator[pl.DataFrame]:
+def _read(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pl.DataFrame]:
     known = _format(path).columns(path)
-    if missing := [name for name in wanted if name not in known]:
+    if missing := [name for name in columns if name not in known]:
         raise ParseError(
             "A table lacks a column.", where=path, expected=", ".join(missing), found=f"only {', '.join(known)}"
         )
-    for batch in _format(path).batches(path, wanted, malformed):
-        yield pl.from_arrow(batch).select(wanted)
+    for batch in _format(path).batches(path, columns, malformed):
+        yield pl.from_arrow(batch).select(columns)
 
 
 def _csv_columns(path: Path) -> list[str]:
@@ -111,16 +148,33 @@ def _csv_columns(path: Path) -> list[str]:
         return next(csv.reader(file), [])
 
 
-def _csv_batches(path: Path, wanted: tuple[str, ...], malformed: Malformed) -> Iterator[pa.RecordBatch]:
+def _tsv_columns(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig") as file:
+        return file.readline().rstrip("\n").split("\t")
+
+
+def _csv_batches(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pa.RecordBatch]:
+    return _delimited(path, columns, malformed, pa.csv.ParseOptions(newlines_in_values=True))
+
+
+def _tsv_batches(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pa.RecordBatch]:
+    # A quotation mark is an ordinary character in TSV, and a value holds no line break.
+    return _delimited(path, columns, malformed, pa.csv.ParseOptions(delimiter="\t", quote_char=False))
+
+
+def _delimited(
+    path: Path, columns: tuple[str, ...], malformed: Malformed, options: pa.csv.ParseOptions
+) -> Iterator[pa.RecordBatch]:
     def leave_out(row: pa.csv.InvalidRow) -> str:
         malformed.add(repr(row.text[:80]))
         return "skip"
 
+    options.invalid_row_handler = leave_out
     yield from pa.csv.open_csv(
         path,
         pa.csv.ReadOptions(block_size=_BLOCK_BYTES),
-        pa.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=leave_out),
-        pa.csv.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted),
+        options,
+        pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=columns),
     )
 
 
@@ -128,12 +182,16 @@ def _parquet_columns(path: Path) -> list[str]:
     return pq.read_schema(path).names
 
 
-def _parquet_batches(path: Path, wanted: tuple[str, ...], _: Malformed) -> Iterator[pa.RecordBatch]:
+def _parquet_batches(path: Path, columns: tuple[str, ...], _: Malformed) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(_BATCH_ROWS, columns=list(wanted))
+        yield from file.iter_batches(_BATCH_ROWS, columns=list(columns))
 
 
-_FORMATS = {".csv": _Format(_csv_columns, _csv_batches), ".parquet": _Format(_parquet_columns, _parquet_batches)}
+_FORMATS = {
+    ".csv": _Format(_csv_columns, _csv_batches),
+    ".tsv": _Format(_tsv_columns, _tsv_batches),
+    ".parquet": _Format(_parquet_columns, _parquet_batches),
+}
 
 
 def _text(name: str, kind: pl.DataType | None = None) -> pl.Expr:
@@ -143,7 +201,7 @@ def _text(name: str, kind: pl.DataType | None = None) -> pl.Expr:
 
 
 def _seconds(path: Path, kind: pl.DataType) -> pl.Expr:
-    """The column `seconds`: the timestamp in seconds since 1970, null where it cannot be read."""
+    """The column `seconds`: the timestamp in seconds since 1970, null if it cannot be read."""
     time = pl.col("timestamp")
     number = time.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
     match kind:
@@ -155,7 +213,10 @@ def _seconds(path: Path, kind: pl.DataType) -> pl.Expr:
             seconds = number
         case _:
             raise ParseError(
-                "A timestamp is no time.", where=path, expected="numbers, dates or ISO 8601 texts", found=f"type {kind}"
+                "A timestamp column holds no times.",
+                where=path,
+                expected="numbers, dates or ISO 8601 texts",
+                found=f"type {kind}",
             )
     return seconds.alias("seconds")
 

@@ -17,5 +17,5 @@ torch.nn.Linear(64, 64)(torch.randn(8, 64))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what is loaded from /proc")
-def test_decord_brings_no_blas_of_its_own():
+def test_decord_loads_no_other_blas():
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=120)

@@ -148,7 +148,7 @@ def collected(wildcards):
 
 
 def ingest_settings(wildcards):
-    return PARAMS.domains[wildcards.domain].model_dump(include={"source", "text_fields"})
+    return PARAMS.domains[wildcards.domain].model_dump(include={"source", "texts", "text_fields"})
 
 
 def split_settings(wildcards):

@@ -11,7 +11,14 @@ from mmsrec.sources.ingest import ingest
 
 def main(flags: Namespace) -> None:
     domain = row_of(read_params(flags.params).domains, flags.domain, "domains")
-    ingest(domain.source, flags.raw / domain.interactions, flags.raw / domain.items, domain.text_fields, flags.output)
+    ingest(
+        domain.source,
+        flags.raw / domain.interactions,
+        flags.raw / domain.items,
+        domain.text_fields,
+        flags.output,
+        [flags.raw / path for path in domain.texts],
+    )
 
 
 if __name__ == "__main__":

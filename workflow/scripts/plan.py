@@ -39,7 +39,7 @@ from mmsrec.settings.plan import (
 from mmsrec.sources.registry import SourceFile, read_registry
 
 HEADER = "# Made by `make plan` from params.yaml and workflow/sources.csv; not edited by hand.\n"
-RAW_FILES = 3  # of a domain or a corpus, at most
+RAW_FILES = 4  # of a domain or a corpus, at most
 
 
 def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -> dict[str, dict[str, Any]]:
@@ -125,7 +125,10 @@ def _keys(raw: dict[str, Any], row: str, keys: list[str]) -> list[str]:
 
 def _domain(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
     files = _raw(*domain_files(params.domains[name]))
-    return {"inputs": padded(files, RAW_FILES), "keys": _keys(raw, f"domains.{name}", ["source", "text_fields"])}
+    return {
+        "inputs": padded(files, RAW_FILES),
+        "keys": _keys(raw, f"domains.{name}", ["source", "texts", "text_fields"]),
+    }
 
 
 def _crawl(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:

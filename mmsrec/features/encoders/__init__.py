@@ -1,4 +1,4 @@
-"""Frozen encoders of texts and images behind one interface; a kind of encoder is a row of `KINDS`."""
+"""Frozen encoders for texts and images with one interface; `encoder.KINDS` lists their kinds."""
 
 from mmsrec.features.encoders.encoder import Encoder, Tower, encoder_digest, load_encoder
 

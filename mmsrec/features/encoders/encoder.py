@@ -65,10 +65,10 @@ class Encoder:
     towers: Mapping[str, Tower]
 
     def tower(self, modality: str) -> Tower:
-        """The tower of a modality.
+        """The tower for a modality.
 
         Raises:
-            FeatureError: the encoder has none.
+            FeatureError: the encoder does not read this modality.
         """
         if modality not in self.towers:
             raise FeatureError(

@@ -1,4 +1,4 @@
-"""What the encoders with weights share: where they run, in which precision, and the digest of their weights."""
+"""Functions for all encoders with weights: device, precision, seeding and the digest of the weights."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -10,28 +10,28 @@ from torch import nn
 from mmsrec.errors import FeatureError
 from mmsrec.settings.encoding import OpenClipEncoder, TransformersEncoder
 
-# On a CPU, the allocator gives blocks of more than 32 MB back at once: larger batches spend their time in page faults.
+# On a CPU, the allocator returns blocks above 32 MB at once, so larger batches spend their time in page faults.
 BATCH_SIZES = {"cpu": {"vision": 16, "text": 64}, "cuda": {"vision": 256, "text": 512}}
 CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 
 def device() -> torch.device:
-    """The GPU, if there is one."""
+    """The GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def batch_size(where: torch.device, modality: str) -> int:
-    """Inputs that are encoded at once on a device."""
+    """The number of inputs in a batch on a device."""
     return BATCH_SIZES[where.type][modality]
 
 
 def on_host(where: torch.device) -> bool:
-    """Whether a device is the host's own processors."""
+    """Whether a device is the CPU."""
     return where.type == "cpu"
 
 
 def precision(where: torch.device) -> torch.dtype:
-    """bfloat16 where the processor multiplies matrices of it, else float32."""
+    """bfloat16 if the device has matrix products in bfloat16, else float32."""
     if where.type == "cuda":
         known = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -40,9 +40,9 @@ def precision(where: torch.device) -> torch.dtype:
 
 
 def frozen(model: nn.Module, where: torch.device) -> nn.Module:
-    """The model on its device, without dropout and gradients.
+    """Moves a model to its device, without dropout and gradients.
 
-    The weights themselves take the device's precision: autocast would convert all of them anew for every batch.
+    The weights are converted once to the device's precision; autocast would convert them for every batch.
     """
     return model.to(where, precision(where)).eval().requires_grad_(False)
 
@@ -50,7 +50,7 @@ def frozen(model: nn.Module, where: torch.device) -> nn.Module:
 def encoding(
     encode: Callable[..., torch.Tensor], where: torch.device
 ) -> Callable[[Mapping[str, torch.Tensor]], np.ndarray]:
-    """`encode` on a device; takes tensors on the host by name, gives float32 there."""
+    """Wraps `encode`: the result takes CPU tensors by name and returns a float32 array."""
 
     def run(inputs: Mapping[str, torch.Tensor]) -> np.ndarray:
         moved = {name: tensor.to(where, non_blocking=True) for name, tensor in inputs.items()}
@@ -61,19 +61,19 @@ def encoding(
 
 
 def staged(tensor: torch.Tensor, where: torch.device) -> torch.Tensor:
-    """The tensor in memory that a GPU can copy from while it works."""
+    """The tensor in pinned memory, if the device is a GPU: such copies run beside computation."""
     return tensor.pin_memory() if where.type == "cuda" else tensor
 
 
 def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A model with weights drawn from a seed; the global random state stays as it was."""
+    """A model with random weights from a seed; the global random state does not change."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()
 
 
 def weights_digest(model: nn.Module) -> str:
-    """SHA-256 of the weights' names, types and values, in the order of the names."""
+    """SHA-256 over the name, type and value of each weight, sorted by name."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -84,9 +84,9 @@ def weights_digest(model: nn.Module) -> str:
 def missing_weights(
     name: str, row: OpenClipEncoder | TransformersEncoder, tried: str, error: Exception
 ) -> FeatureError:
-    """The error for a model that cannot be had, with the ways to provide it."""
+    """The error for a model that is not available, with the ways to provide it."""
     return FeatureError(
-        f"The weights of the encoder {name} cannot be had.",
+        f"The weights of the encoder {name} are not available.",
         where=f"encoders.{name}: model {row.model}, weights {row.weights}",
         expected="a model that can be loaded",
         found=f"{tried} failed: {str(error).strip()}",
@@ -96,13 +96,13 @@ def missing_weights(
 
 PROVIDE = {
     "open_clip": (
-        "Either run where the hub can be reached (the weights are kept in its cache); or fetch the file elsewhere and"
-        " give its path as `weights`; or, for a trial without trained weights, `weights: seeded` with a `seed`, and as"
-        " `model` a name of open_clip or a JSON file."
+        "Run once on a machine that reaches the hub, which caches the weights. Or fetch the file elsewhere, and set"
+        " `weights` to its path. Or, for a trial without trained weights, set `weights: seeded` and a `seed`, and"
+        " `model` to a name that open_clip knows or a JSON file."
     ),
     "transformers": (
-        "Either run where the hub can be reached (the model is kept in its cache); or fetch its folder elsewhere and"
-        " give its path as `model`; or, for a trial without trained weights, `weights: seeded` with a `seed`, and as"
-        " `model` a folder with config and tokenizer."
+        "Run once on a machine that reaches the hub, which caches the model. Or fetch its folder elsewhere, and set"
+        " `model` to its path. Or, for a trial without trained weights, set `weights: seeded` and a `seed`, and"
+        " `model` to a folder with config and tokenizer."
     ),
 }

@@ -1,6 +1,6 @@
 """Latent semantic analysis: TF-IDF, then truncated SVD, fitted on the domain's own item texts.
 
-The encoder that needs no weights (Deerwester et al., Indexing by Latent Semantic Analysis, 1990).
+This encoder needs no weights (Deerwester et al., Indexing by Latent Semantic Analysis, 1990).
 """
 
 import hashlib
@@ -15,16 +15,16 @@ from mmsrec.errors import FeatureError
 from mmsrec.features.encoders.encoder import Encoder, Tower, encoder_digest
 from mmsrec.settings.encoding import LsaEncoder
 
-# Power iterations of the randomised SVD: on Beauty's titles, 4 keep 98.9 % of the variance that 8 keep, in a second.
+# Iterations of the randomised SVD: on Beauty's titles, 4 keep 98.9 % of the variance that 8 keep, in a second.
 POWER_ITERATIONS = 4
 BATCH_SIZE = 4096
 
 
 def load(name: str, row: LsaEncoder, corpus: Sequence[str]) -> Encoder:
-    """Fits the encoder on the corpus; vectors have unit length, or are zero where no term of the text is known.
+    """Fits the encoder on the corpus. Vectors have unit length; a text without a known term gets zeros.
 
     Raises:
-        FeatureError: the corpus has fewer independent dimensions than the row asks for.
+        FeatureError: the corpus has fewer independent dimensions than the row's `dim`.
     """
     terms, svd = _fit(name, row, corpus)
     text = Tower(
@@ -48,9 +48,9 @@ def _fit(name: str, row: LsaEncoder, corpus: Sequence[str]) -> tuple[TfidfVector
     )
     try:
         weights = terms.fit_transform(corpus)
-    except ValueError as error:  # scikit-learn's only sign of an empty vocabulary
+    except ValueError as error:  # scikit-learn raises ValueError for an empty vocabulary
         raise FeatureError(
-            "The texts hold no term to build features from.",
+            "The texts hold no term that features can be made from.",
             where=f"encoders.{name}",
             expected=f"a term that occurs in at least min_items = {row.min_items} items",
             found=f"none in {len(corpus):,} texts ({error})",
@@ -69,7 +69,7 @@ def _fit(name: str, row: LsaEncoder, corpus: Sequence[str]) -> tuple[TfidfVector
 
 def _too_small(name: str, row: LsaEncoder, found: str, limit: int) -> FeatureError:
     return FeatureError(
-        "The catalogue is too small for this many text dimensions.",
+        "The items are too few for so many text dimensions.",
         where=f"encoders.{name}.dim",
         expected=f"texts with at least {row.dim} independent dimensions",
         found=found,

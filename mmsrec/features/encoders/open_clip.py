@@ -1,7 +1,7 @@
-"""CLIP and its kin: an image and a text tower of open_clip.
+"""CLIP and similar models from open_clip, with an image tower and a text tower.
 
-Text is cut to the model's context, 77 tokens for CLIP, by the model's own tokenizer; images are resized, cropped and
-normalised as the weights were trained.
+The model's own tokenizer cuts a text to the model's context, 77 tokens for CLIP. Images are resized, cropped and
+normalised as in the model's training.
 """
 
 import json
@@ -25,10 +25,10 @@ from mmsrec.settings.encoding import SEEDED, OpenClipEncoder
 
 
 def load(name: str, row: OpenClipEncoder, corpus: Sequence[str]) -> Encoder:
-    """Makes the encoder; it is frozen, so the corpus has no say.
+    """Makes the encoder. It is frozen; `corpus` is ignored.
 
     Raises:
-        FeatureError: the model is unknown, or its weights cannot be had.
+        FeatureError: the model is unknown, or its weights are not available.
     """
     where = frozen.device()
     architecture = _architecture(name, row)
@@ -41,7 +41,7 @@ def load(name: str, row: OpenClipEncoder, corpus: Sequence[str]) -> Encoder:
 
 
 def _architecture(name: str, row: OpenClipEncoder) -> str:
-    """The name that open_clip knows the architecture by; that of a JSON file is its stem."""
+    """The architecture's name in open_clip; a JSON file is registered under its stem."""
     path = Path(row.model)
     if path.suffix == ".json":
         try:
@@ -68,7 +68,7 @@ def _architecture(name: str, row: OpenClipEncoder) -> str:
 
 def _model(name: str, row: OpenClipEncoder, architecture: str) -> torch.nn.Module:
     if row.weights == SEEDED:
-        # The towers' own base weights would come from the hub.
+        # Without this flag, open_clip would fetch a text tower's base weights from the hub.
         return frozen.seeded(lambda: open_clip.create_model(architecture, pretrained_text=False), row.seed)
     tag = open_clip.get_pretrained_cfg(architecture, row.weights)
     if not tag and not Path(row.weights).is_file():
@@ -77,10 +77,10 @@ def _model(name: str, row: OpenClipEncoder, architecture: str) -> torch.nn.Modul
         raise frozen.missing_weights(name, row, f"the file {row.weights}", error)
     tried = f"the hub's tag {row.weights}" if tag else f"the file {row.weights}"
     try:
-        # OpenAI's weights were trained with a faster approximation of GELU, which the plain architecture has not.
+        # OpenAI trained its weights with QuickGELU; the plain architecture has GELU.
         return open_clip.create_model(architecture, row.weights, force_quick_gelu=bool(tag.get("quick_gelu")))
     except UnpicklingError as error:
-        refused = ValueError("it holds more than tensors, which could run code, or is no weights file")
+        refused = ValueError("the file is no weights file, or holds objects other than tensors, which could run code")
         raise frozen.missing_weights(name, row, tried, refused) from error
     except (RuntimeError, OSError, ValueError, KeyError, EOFError) as error:
         raise frozen.missing_weights(name, row, tried, error) from error
@@ -106,12 +106,12 @@ def _text_tower(model: torch.nn.Module, architecture: str, where: torch.device) 
 
 
 def _can_be_shortened(model: torch.nn.Module) -> bool:
-    """Whether the feature is that of the end token, which is the largest, and attention looks back only."""
+    """Whether the feature is the end token's, which has the largest id, and attention is causal."""
     return isinstance(model, open_clip.CLIP) and model.text_pool_type == "argmax" and model.attn_mask is not None
 
 
 def _encode_short(model: open_clip.CLIP, text: torch.Tensor) -> torch.Tensor:
-    """`model.encode_text` without the padding that all texts share: what follows the end token has no effect on it."""
+    """Equals `model.encode_text`, without the padding of all texts: tokens after the end token have no effect."""
     length = text.shape[1]
     hidden = model.token_embedding(text) + model.positional_embedding[:length]
     hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
@@ -123,7 +123,7 @@ def _vision_tower(model: torch.nn.Module, where: torch.device) -> Tower:
     steps = image_transform_v2(settings, is_train=False).transforms
     crop = Compose([step for step in steps if not isinstance(step, MaybeToTensor | Normalize)])
     precision = frozen.precision(where)
-    # Of pixels in 0 .. 255.
+    # For pixels in 0 .. 255.
     mean, deviation = (
         255 * torch.tensor(values, device=where).view(3, 1, 1) for values in (settings.mean, settings.std)
     )

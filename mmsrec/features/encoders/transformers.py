@@ -1,4 +1,4 @@
-"""A text model of transformers: BERT's [CLS] (Table 5 of the paper), or a sentence-transformers folder."""
+"""Text models from transformers: BERT's [CLS] (Table 5 of the paper), or a sentence-transformers folder."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from mmsrec.settings.encoding import SEEDED, TransformersEncoder
 
 
 class Recipe(NamedTuple):
-    """How a text's tokens become one vector."""
+    """The pooling from token vectors to one vector, the token limit, and whether vectors get unit length."""
 
     pooling: str
     max_tokens: int
@@ -24,10 +24,10 @@ class Recipe(NamedTuple):
 
 
 def load(name: str, row: TransformersEncoder, corpus: Sequence[str]) -> Encoder:
-    """Makes the encoder; it is frozen, so the corpus has no say.
+    """Makes the encoder. It is frozen; `corpus` is ignored.
 
     Raises:
-        FeatureError: the model cannot be had, or its folder states a pooling that is not known.
+        FeatureError: the model is not available, or its folder states an unknown pooling.
     """
     where = frozen.device()
     recipe = _stored_recipe(name, row) if row.pooling == "stored" else Recipe(row.pooling, row.max_tokens, False)
@@ -50,7 +50,7 @@ def _model(row: TransformersEncoder) -> PreTrainedModel:
     else:
         model = AutoModel.from_pretrained(row.model, dtype=torch.float32)
     if getattr(model, "pooler", None) is not None:
-        # A head that no feature uses; some checkpoints lack it, and random weights would stand in.
+        # No feature uses this head; checkpoints without it would get random weights, which change the digest.
         model.pooler = None
     return model
 
@@ -92,7 +92,7 @@ POOLING: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {"cls
 
 
 def _stored_recipe(name: str, row: TransformersEncoder) -> Recipe:
-    """What a sentence-transformers folder states: its modules, in order, and the longest text it was made for."""
+    """The pooling and the token limit that a sentence-transformers folder states."""
     folder = Path(row.model)
     try:
         modules = {module["type"].split(".")[-1]: module["path"] for module in read_json(folder / "modules.json")}

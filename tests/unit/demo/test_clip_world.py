@@ -101,7 +101,7 @@ def test_words_and_features_agree(shards):
     assert (ranks < 5).mean() > 3 * 5 / len(ranks)
 
 
-def test_shards_are_written_once_and_anew_for_another_encoder(world, shards, monkeypatch):
+def test_shards_are_written_once_and_again_for_another_encoder(world, shards, monkeypatch):
     folder = shards / "hub" / REPOSITORY / "data/train"
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert write_shards(shards, world.corpus, encode, "tiles", batch=16) == 0
@@ -113,7 +113,7 @@ def test_shards_are_written_once_and_anew_for_another_encoder(world, shards, mon
     assert write_shards(shards, world.corpus, encode, "other tiles", batch=16) == SIZE.shards
 
 
-def test_the_tables_are_msr_vtts(files):
+def test_the_tables_have_the_format_of_msr_vtt(files):
     table = json.loads(files["demo/MSRVTT_data.json"])
     counts = Counter(row["video_id"] for row in table["sentences"])
     assert counts == {f"video{number}": CAPTIONS for number in range(SIZE.videos)}
@@ -138,7 +138,7 @@ def test_the_pipeline_reads_and_splits_the_captions(rows):
     assert (clips.num_rows, captions.num_rows) == (rest, CAPTIONS * rest)
 
 
-def test_the_videos_of_a_corpus_are_fetched_but_for_their_faults(world, mirror, rows, tmp_path):
+def test_the_videos_of_a_corpus_are_fetched_except_faulty_ones(world, mirror, rows, tmp_path):
     with serving(mirror, port=0) as base:
         corpus = corpus_row("MSRVTT_JSFUSION_test.csv", f"{base}/clips/{{item_id}}.mp4")
         collect_clips(rows(corpus)[0], tmp_path / "media", corpus, policy(read_timeout=10, total_timeout=20), tmp_path)

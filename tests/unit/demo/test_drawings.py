@@ -53,21 +53,21 @@ def test_every_shape_and_pattern_has_a_picture_of_its_hue():
         assert apart(hue_of(image), hue) < 0.06
 
 
-def test_the_outline_tells_the_shape(gallery):
+def test_the_outline_identifies_the_shape(gallery):
     looks, images = gallery
     colourful = images.max(axis=3) - images.min(axis=3)
     small = colourful.reshape(LOOKS, 16, SIDE // 16, 16, SIDE // 16).mean(axis=(2, 4)).reshape(LOOKS, -1)
     assert accuracy(small, [look.shape for look in looks]) > 0.7
 
 
-def test_the_frequencies_tell_the_pattern(gallery):
+def test_the_frequencies_identify_the_pattern(gallery):
     looks, images = gallery
     middle = images.mean(axis=3)[:, 32:96, 32:96]
     spectrum = np.abs(np.fft.rfft2(middle - middle.mean(axis=(1, 2), keepdims=True)))[:, :12, :12].reshape(LOOKS, -1)
     assert accuracy(np.log(spectrum + 1), [look.pattern for look in looks]) > 0.6
 
 
-def test_equal_streams_make_equal_bytes_and_others_another_picture_of_the_look():
+def test_equal_seeds_give_equal_bytes_and_another_seed_another_picture():
     look = Look(0.6, "ring", "dotted")
     first, again, other = (picture(look, stream(1, name)) for name in ("a", "a", "b"))
     assert first == again != other

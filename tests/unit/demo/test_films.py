@@ -54,7 +54,7 @@ def test_titles_are_unique_and_end_with_a_year(members):
 
 
 @pytest.mark.parametrize("article", ["The", "A", "An"])
-def test_articles_stand_behind_a_comma(members, article):
+def test_articles_follow_a_comma(members, article):
     titles = [row[1] for row in members["movies"]]
     assert any(f", {article} (" in title for title in titles)
     assert not any(title.startswith(f"{article} ") for title in titles)
@@ -74,11 +74,11 @@ def test_some_titles_are_latin_1_and_not_utf_8(files):
         raw.decode("utf-8")
 
 
-def test_some_users_cross_from_nine_digits_to_ten(histories):
+def test_some_users_have_timestamps_of_nine_and_of_ten_digits(histories):
     digits = [{len(str(time)) for _, time in history} for history in histories.values()]
     assert digits.count({9, 10}) >= 5
 
 
-def test_the_order_of_the_file_is_not_that_of_time(histories):
+def test_the_file_is_not_sorted_by_time(histories):
     in_order = [history == sorted(history, key=lambda action: action[1]) for history in histories.values()]
     assert sum(in_order) < 0.2 * len(in_order)

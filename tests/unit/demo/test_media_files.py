@@ -57,7 +57,7 @@ def test_the_table_of_trailer_ids_is_read_by_the_crawl(world, files, tmp_path):
         assert listed.get(str(film.movie_id)) == expected.get(film.fault, film.trailer)
 
 
-def test_the_notes_name_files_and_answers(world):
+def test_the_fault_list_names_files_and_answers(world):
     media = media_of(world)
     sites = [*(shop.products for shop in world.shops.values()), world.films.films, world.corpus.videos]
     assert len(media) == sum(map(len, sites))
@@ -67,12 +67,12 @@ def test_the_notes_name_files_and_answers(world):
     assert sum(page.removeprefix("/") in media for page in found) == len(found) - 1
 
 
-def test_a_search_does_not_mind_how_an_article_stands():
+def test_a_search_ignores_the_place_of_an_article():
     assert search_key("Sword of Fury, The (1977)") == search_key("The sword of Fury (1977)")
     assert search_key("Fury of the Sword (1977)") != search_key("Sword of Fury (1977)")
 
 
-def test_media_are_made_once_and_mended(small, tmp_path):
+def test_media_are_made_once_and_damaged_files_again(small, tmp_path):
     assert write_media(tmp_path, small) == SOME
     digests = {path: sha256(path) for path in tmp_path.rglob("*") if path.is_file()}
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.mp4")}
@@ -86,7 +86,7 @@ def test_media_are_made_once_and_mended(small, tmp_path):
     assert {path: sha256(path) for path in digests} == digests
 
 
-def test_media_made_otherwise_are_made_anew(small, tmp_path):
+def test_media_from_another_world_are_made_again(small, tmp_path):
     write_media(tmp_path, small)
     stamp = tmp_path / "media/made.json"
     stamp.write_text(json.dumps(json.loads(stamp.read_text()) | {"made_from": "an older drawing"}))

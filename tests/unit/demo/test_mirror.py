@@ -11,7 +11,7 @@ def test_another_seed_changes_every_file(files):
     assert all(other[name] != files[name] for name in files)
 
 
-def test_a_site_does_not_change_with_the_others(files):
+def test_a_site_does_not_depend_on_the_other_sites(files):
     size = SIZES["test"]
     other = raw_files(make_world(replace(size, shops={"shop": size.shops["shop"]}, films=SIZES["demo"].films), 5))
     assert files.keys() - other.keys() == {"demo/ratings_Wear.csv", "demo/meta_Wear.json.gz"}
@@ -24,7 +24,7 @@ def test_another_media_base_changes_the_metadata_only(world, files):
     assert changed == ["demo/meta_Demo.json.gz", "demo/meta_Wear.json.gz"]
 
 
-def test_a_second_run_leaves_the_files_alone_and_mends_a_damaged_one(world, tmp_path):
+def test_a_second_run_rewrites_only_a_damaged_file(world, tmp_path):
     paths = write_mirror(tmp_path, world)
     assert len(paths) == 8
     times = {path: path.stat().st_mtime_ns for path in paths}

@@ -49,7 +49,7 @@ def test_another_process_writes_the_same_bytes_and_a_second_run_nothing(run, mir
 
 
 @pytest.mark.parametrize("seed", ["-1", "1.5", "one"])
-def test_a_seed_that_is_none_is_an_error_of_the_command_line(run, tmp_path, seed):
+def test_an_invalid_seed_is_an_error_of_the_command_line(run, tmp_path, seed):
     done = run("make_demo.py", "--output", tmp_path / "mirror", f"--seed={seed}")
     assert done.returncode == 2
     assert f"argument --seed: must be a whole number, 0 or larger: {seed}" in done.stderr
@@ -82,11 +82,11 @@ def test_media_are_served_while_the_command_runs(serve, mirror, world, unused_po
     ("code", "status"),
     [("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 128 + 9)],
 )
-def test_its_status_is_that_of_the_command(serve, code, status):
+def test_the_exit_status_is_the_commands(serve, code, status):
     assert serve(sys.executable, "-c", code).returncode == status
 
 
-def test_the_command_reaches_loopback_past_a_proxy(serve, monkeypatch):
+def test_the_command_reaches_loopback_without_the_proxy(serve, monkeypatch):
     monkeypatch.setenv("no_proxy", "localhost")
     done = serve(sys.executable, "-c", "import os; print(os.environ['no_proxy'], os.environ['NO_PROXY'])")
     assert done.stdout.split() == ["localhost,127.0.0.1", "127.0.0.1"]
@@ -99,7 +99,7 @@ def test_a_mirror_without_media_is_an_error_without_a_traceback(run, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_request_to_end_reaches_the_command_and_the_server(mirror, pytestconfig):
+def test_a_signal_to_end_reaches_the_command_and_the_server(mirror, pytestconfig):
     sleeper = "import time; print('ready', flush=True); time.sleep(60)"
     command = script("serve_demo.py", "--mirror", mirror, "--port", 0, "--", sys.executable, "-c", sleeper)
     process = subprocess.Popen(command, cwd=pytestconfig.rootpath, stdout=subprocess.PIPE, text=True)

@@ -37,14 +37,14 @@ def raw(base, request):
         return connection.recv(65536)
 
 
-def test_a_picture_and_a_trailer_come_whole(base, mirror, sound):
+def test_a_picture_and_a_trailer_are_served_whole(base, mirror, sound):
     for path, kind in zip(sound, ("image/jpeg", "video/mp4"), strict=True):
         answer = get(f"{base}/{path}?size=large")
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, kind)
         assert answer.content == (mirror / "media" / path).read_bytes()
 
 
-def test_a_head_request_gets_the_length_alone(base, mirror, sound):
+def test_a_head_request_gets_only_the_length(base, mirror, sound):
     answer = requests.head(f"{base}/{sound[0]}", timeout=5)
     assert int(answer.headers["Content-Length"]) == (mirror / "media" / sound[0]).stat().st_size
     assert answer.content == b""
@@ -62,7 +62,7 @@ def test_a_head_request_gets_the_length_alone(base, mirror, sound):
         ("lines=0-1", 200, slice(None)),
     ],
 )
-def test_parts_of_a_file(base, mirror, sound, asked, status, part):
+def test_a_range_request_gets_a_part_of_the_file(base, mirror, sound, asked, status, part):
     whole = (mirror / "media" / sound[1]).read_bytes()
     answer = get(f"{base}/{sound[1]}", Range=asked)
     assert (answer.status_code, answer.content) == (status, whole[part])
@@ -95,24 +95,24 @@ def test_one_connection_serves_many_requests(base, sound):
         "http://[/images/a.jpg",
     ],
 )
-def test_nothing_but_media_is_served(base, path):
+def test_other_paths_are_not_served(base, path):
     answer = raw(base, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 404 ")
 
 
 @pytest.mark.parametrize("name", ["ratings_Wear.csv", "meta_Demo.json.gz"])
-def test_a_raw_file_comes_whole(base, mirror, name):
+def test_a_raw_file_is_served_whole(base, mirror, name):
     assert get(f"{base}/demo/{name}").content == (mirror / "demo" / name).read_bytes()
 
 
-def test_raw_files_with_faults_come_in_the_end(mirror, tmp_path):
+def test_faulty_raw_files_arrive_after_retries(mirror, tmp_path):
     with serving(mirror, 0) as url:
         for path in RAW_FAULTS:
             fetch(SourceFile(path, (f"{url}/{path}",), None, None), tmp_path / path, ())
             assert (tmp_path / path).read_bytes() == (mirror / path).read_bytes()
 
 
-def test_a_cut_off_file_is_continued(mirror):
+def test_the_download_of_a_cut_off_file_resumes(mirror):
     path = next(path for path, fault in RAW_FAULTS.items() if fault == "cut off")
     whole = (mirror / path).read_bytes()
     with serving(mirror, 0) as url:
@@ -129,7 +129,7 @@ def test_robots_txt_names_the_forbidden_files(base, world):
     assert text == ["User-agent: *", *(f"Disallow: /{path}$" for path in forbidden)]
 
 
-def test_a_search_gives_a_feed(base, world):
+def test_a_search_returns_a_feed(base, world):
     film = next(film for film in world.films.films if film.fault == "no id")
     feed = ElementTree.fromstring(requests.get(f"{base}/search", {"q": f"{film.title} <&>"}, timeout=5).content)
     urls = [hit.attrib["url"] for hit in feed.findall("./channel/item/enclosure")]
@@ -137,7 +137,7 @@ def test_a_search_gives_a_feed(base, world):
     assert not ElementTree.fromstring(get(f"{base}/search?q=nothing+known").content).findall("./channel/item")
 
 
-def test_a_taken_port_is_an_error_that_says_so(mirror, base):
+def test_a_port_in_use_is_an_error(mirror, base):
     port = int(base.rpartition(":")[2])
     with pytest.raises(DemoError, match=f"127.0.0.1:{port}") as caught, serving(mirror, port):
         pass

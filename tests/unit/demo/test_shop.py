@@ -42,7 +42,7 @@ def test_ratings_are_grouped_by_asin(ratings):
     assert asins == sorted(asins)
 
 
-def test_time_keeps_the_order_of_the_walk_up_to_days_shared(shop, ratings):
+def test_times_follow_the_order_of_actions_except_within_a_day(shop, ratings):
     asins = [product.asin for product in shop.products]
     times = defaultdict(dict)
     for user, asin, _, time in ratings:

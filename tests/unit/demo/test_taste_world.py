@@ -20,14 +20,14 @@ def test_no_user_picks_an_item_twice(site):
     assert all(len(np.unique(history)) == len(history) for history in site.histories)
 
 
-def test_few_users_act_less_than_five_times_and_the_others_as_often_as_asked(site):
+def test_few_users_have_less_than_five_actions_and_the_others_the_set_mean(site):
     lengths = np.array([len(history) for history in site.histories])
     assert lengths.min() >= 1
     assert (lengths < 5).sum() == 20
     assert lengths[lengths >= 5].mean() == pytest.approx(SIZE.mean_actions, rel=0.1)
 
 
-def test_few_items_are_hardly_ever_picked(site):
+def test_a_few_items_are_rare(site):
     counts = np.bincount(np.concatenate(site.histories), minlength=150)
     assert 3 <= (counts < 5).sum() <= 30
 
@@ -39,13 +39,13 @@ def test_users_move_on_in_the_direction_of_the_drift(site):
         assert moved == pytest.approx(factor.drift, abs=0.1 if factor.focus > 1 else 0.5)
 
 
-def test_the_next_item_is_nearer_than_another_one(site):
+def test_the_next_item_is_nearer_than_a_random_one(site):
     near = affinity(site.taste, site.taste)
     following = np.mean([near[history[:-1], history[1:]].mean() for history in site.histories if len(history) > 1])
     assert following > near.mean() + near.std()
 
 
-def test_a_seed_and_a_name_decide_a_site(site):
+def test_the_seed_and_the_name_determine_a_site(site):
     again, seed, name = make_site(SIZE, 3, "here"), make_site(SIZE, 4, "here"), make_site(SIZE, 3, "there")
     assert np.array_equal(again.taste, site.taste)
     assert all(map(np.array_equal, again.histories, site.histories))
@@ -53,7 +53,7 @@ def test_a_seed_and_a_name_decide_a_site(site):
     assert not np.array_equal(name.taste, site.taste)
 
 
-def test_streams_do_not_depend_on_each_other():
+def test_random_streams_are_independent():
     first, second = stream(1, "a"), stream(1, "b")
     second.random(10)
     assert first.random() == stream(1, "a").random()
@@ -75,5 +75,5 @@ def test_affinity_is_the_weighted_sum_of_cosines(site, shown):
             )
 
 
-def test_each_modality_shows_a_factor_that_the_other_hides():
+def test_each_modality_shows_a_factor_that_the_other_lacks():
     assert {frozenset({TEXT}), frozenset({PICTURE}), frozenset({TEXT, PICTURE})} == {row.shown for row in FACTORS}

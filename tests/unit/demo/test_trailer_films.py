@@ -25,7 +25,7 @@ def body():
     return make("film")
 
 
-def test_it_is_h264_of_the_asked_length(body):
+def test_a_trailer_is_h264_of_the_requested_length(body):
     with av.open(io.BytesIO(body)) as film:
         [stream] = film.streams
         assert (stream.codec_context.name, stream.width, stream.height) == ("h264", SIDE, SIDE)
@@ -41,5 +41,5 @@ def test_the_sampled_frames_differ_and_have_the_hue_of_the_look(body, tmp_path):
     assert all(np.abs(image - images[0]).mean() > 0.02 for image in images[1:])
 
 
-def test_equal_streams_make_equal_bytes(body):
+def test_equal_seeds_give_equal_bytes(body):
     assert all(make("film") == body != make("other") for _ in range(5))

@@ -32,18 +32,18 @@ def test_popularity_is_long_tailed(numbers):
     assert numbers["films"]["share of the top fifth"] > 0.4
 
 
-def test_order_matters(site):
+def test_the_order_of_actions_predicts_the_next_item(site):
     assert site["taste, last"] > 4 * site["popularity"]
     assert site["taste, last 2"] > 1.7 * site["taste, any 2"]
     assert site["text, last 3"] > 1.4 * site["text, any 3"]
 
 
-def test_text_carries_taste(site):
+def test_texts_depend_on_taste(site):
     assert site["text, last 3"] > 1.5 * site["popularity"]
     assert 3 * site["popularity"] < site["text, linear"] < 0.6
 
 
-def test_text_and_pictures_tell_more_together_than_alone(site):
+def test_text_and_pictures_together_predict_more_than_either(site):
     assert site["seen in both"] > site["seen in text"] + 0.1
     assert site["seen in both"] > site["seen in pictures"] + 0.1
     assert site["seen in pictures"] > 2.5 * site["popularity"]

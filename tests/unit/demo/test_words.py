@@ -30,7 +30,7 @@ def test_captions_name_what_pictures_show():
 
 
 @pytest.mark.parametrize("name", [*NAMES, "clips"])
-def test_every_placeholder_has_words_and_every_field_is_of_one_ring(name):
+def test_every_placeholder_has_words_and_every_field_has_one_ring(name):
     words = vocabulary(name)
     wanted = {
         field
@@ -58,7 +58,7 @@ def test_no_word_belongs_to_two_rows_of_a_ring():
             assert counts.most_common(1)[0][1] == 1
 
 
-def test_words_are_near_the_taste_but_not_of_one_row_only():
+def test_words_come_from_several_rows_near_the_taste():
     rows = vocabulary("shop").rings["temper"]
     random = np.random.default_rng(0)
     place = taste(temper=2 * np.pi * 3 / len(rows))
@@ -104,7 +104,7 @@ def test_a_look_follows_the_taste():
     assert look_of(taste(kind=0.1)).shape == look_of(taste(kind=2 * np.pi - 0.1)).shape != look_of(taste(kind=3)).shape
 
 
-def test_a_look_hides_the_temper():
+def test_a_look_does_not_depend_on_the_temper():
     angles = np.zeros(len(FACTORS))
     other = angles.copy()
     other[FACTOR_INDEX["temper"]] = np.pi

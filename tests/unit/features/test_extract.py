@@ -1,4 +1,4 @@
-"""Extraction: which items get a row, what a row holds, and going on after an interruption."""
+"""Extraction: the items that get a row, their vectors, and resuming after an interruption."""
 
 import io
 from contextlib import suppress
@@ -28,7 +28,7 @@ WORDS = ["red", "blue", "soap", "brush", "large", "small", "oil", "kit"]
 
 
 class Stub:
-    """An encoder whose vectors are easy to compute, and that counts what it is given."""
+    """An encoder whose vectors are easy to compute; it records its batches."""
 
     def __init__(self, batch_size=4):
         self.batches = []
@@ -86,7 +86,7 @@ def test_items_without_a_known_text_get_no_row(tmp_path):
 
 
 @pytest.mark.parametrize("texts", [[None, None], ["", " "], []])
-def test_a_domain_without_text_is_named(tmp_path, texts):
+def test_a_domain_without_text_is_an_error(tmp_path, texts):
     write_items(tmp_path / "items.parquet", texts)
     with pytest.raises(FeatureError, match="No item of the domain has a text") as error:
         extract_texts(tmp_path / "items.parquet", "lsa", ROW, tmp_path / "text.parquet", domain="shop")
@@ -95,7 +95,7 @@ def test_a_domain_without_text_is_named(tmp_path, texts):
     assert "text_fields" in str(error.value)
 
 
-def test_each_distinct_text_is_encoded_once_and_every_item_gets_its_own(tmp_path, stub):
+def test_equal_texts_are_encoded_once_and_every_item_gets_its_vector(tmp_path, stub):
     rng = np.random.default_rng(1)
     texts = [" ".join(rng.choice(WORDS, rng.integers(1, 9))) for _ in range(60)] * 2
     ids = write_items(tmp_path / "items.parquet", texts)
@@ -105,14 +105,14 @@ def test_each_distinct_text_is_encoded_once_and_every_item_gets_its_own(tmp_path
     assert sum(map(len, stub.batches)) == len(set(texts))
 
 
-def test_texts_of_a_batch_are_of_like_length(tmp_path, stub):
+def test_batches_hold_texts_of_similar_length(tmp_path, stub):
     write_items(tmp_path / "items.parquet", ["x" * (1 + 7 * n % 40) + str(n) for n in range(40)])
     extract_texts(tmp_path / "items.parquet", "stub", STUB, tmp_path / "text.parquet", domain="shop")
     lengths = [batch[:, 0] for batch in stub.batches]
     assert all(before.max() <= after.min() for before, after in pairwise(lengths))
 
 
-def test_an_interrupted_extraction_goes_on_to_the_same_result(tmp_path, stub):
+def test_an_interrupted_extraction_resumes_with_the_same_result(tmp_path, stub):
     ids = write_items(tmp_path / "items.parquet", [f"text {n}" for n in range(39)])
     output = tmp_path / "features" / "text.parquet"
 
@@ -136,7 +136,7 @@ def test_an_interrupted_extraction_goes_on_to_the_same_result(tmp_path, stub):
     assert read_features(output, ids).present.all()
 
 
-def test_changed_texts_start_afresh(tmp_path, stub):
+def test_changed_texts_are_all_encoded_again(tmp_path, stub):
     items, output = tmp_path / "items.parquet", tmp_path / "text.parquet"
     write_items(items, [f"text {n}" for n in range(39)])
     stub.fails_after = 5
@@ -149,7 +149,7 @@ def test_changed_texts_start_afresh(tmp_path, stub):
     np.testing.assert_array_equal(read_features(output, ids).embeddings, as_stored(stub.texts(texts)))
 
 
-def test_pictures_of_known_items_are_encoded_each_distinct_one_once(tmp_path, stub):
+def test_pictures_of_known_items_are_encoded_and_equal_pictures_once(tmp_path, stub):
     ids = write_items(tmp_path / "items.parquet", [None] * 12)
     bodies = {item: picture(number % 5) for number, item in enumerate(ids[:10])} | {"of another domain": picture(9)}
     media = write_media(tmp_path / "media", bodies, i10="dead", i11="oversize")
@@ -172,7 +172,7 @@ def test_a_picture_damaged_after_the_crawl_is_an_error(tmp_path, stub):
     assert not (tmp_path / "vision.parquet").exists()
 
 
-def test_a_domain_without_pictures_is_named(tmp_path, stub):
+def test_a_domain_without_pictures_is_an_error(tmp_path, stub):
     write_items(tmp_path / "items.parquet", [None])
     media = write_media(tmp_path / "media", {"other": picture(0)}, i0="dead")
     with pytest.raises(FeatureError, match="No item of the domain has a picture") as error:
@@ -213,7 +213,7 @@ def test_the_features_of_a_video_are_the_mean_of_its_frames(tmp_path, stub, batc
     assert '"rule":"first"' in read_provenance(output).preprocessing
 
 
-def test_from_videos_to_features(tmp_path, stub, capfd):
+def test_videos_become_features(tmp_path, stub, capfd):
     ids = write_items(tmp_path / "items.parquet", [None] * 4)
     clips = dict(zip(ids, ["constant.mp4", "audio.mp4", "vp9.webm", "untimed.avi"], strict=True))
     media = write_media(tmp_path / "media", {item: (CLIPS / clip).read_bytes() for item, clip in clips.items()})

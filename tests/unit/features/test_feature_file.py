@@ -1,4 +1,4 @@
-"""The feature store against a row-by-row oracle, and its refusals."""
+"""Feature files against a row-by-row oracle, and their errors."""
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,7 @@ def stored(tmp_path):
     return path, item_ids, vectors
 
 
-def test_reads_in_the_order_asked_for_and_marks_what_is_missing(stored):
+def test_vectors_come_in_the_requested_order_with_missing_items_marked(stored):
     path, item_ids, vectors = stored
     asked = ["unknown", *RNG.permutation(item_ids)[:30], "another"]
     found = read_features(path, asked, digest="d1")
@@ -32,7 +32,7 @@ def test_reads_in_the_order_asked_for_and_marks_what_is_missing(stored):
         np.testing.assert_array_equal(found.embeddings[row], stored_vectors.get(item, np.zeros(8)))
 
 
-def test_reads_a_file_of_several_row_groups(stored, tmp_path):
+def test_a_file_with_several_row_groups_is_read(stored, tmp_path):
     path, item_ids, vectors = stored
     parts = tmp_path / "parts.parquet"
     pq.write_table(pq.read_table(path), parts, row_group_size=7)
@@ -41,7 +41,7 @@ def test_reads_a_file_of_several_row_groups(stored, tmp_path):
     np.testing.assert_array_equal(found.embeddings, vectors.astype(np.float16))
 
 
-def test_an_empty_list_of_items_is_an_empty_answer(stored):
+def test_an_empty_list_of_items_gives_no_vectors(stored):
     found = read_features(stored[0], [])
     assert found.embeddings.shape == (0, 8)
     assert found.present.shape == (0,)
@@ -60,12 +60,12 @@ def test_another_encoders_file_is_stale(stored):
     assert "d1" in str(error.value)
 
 
-def test_the_provenance_comes_back(stored):
+def test_the_provenance_is_read_back(stored):
     assert read_provenance(stored[0]) == PROVENANCE
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e6])
-def test_what_is_not_finite_as_float16_is_refused(tmp_path, value):
+def test_a_vector_that_is_not_finite_as_float16_is_refused(tmp_path, value):
     vectors = np.ones((3, 4), np.float32)
     vectors[1, 2] = value
     with pytest.raises(FeatureError, match="not finite") as error:
@@ -123,6 +123,6 @@ def test_a_damaged_file_is_refused(stored, damage):
         read_features(path, ["i0"])
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(ArtifactError, match="missing"):
         read_features(tmp_path / "none.parquet", ["i0"])

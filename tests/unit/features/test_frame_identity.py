@@ -35,7 +35,7 @@ def jpeg_pixels(body):
 
 @pytest.mark.parametrize("name", CLIPS)
 @pytest.mark.parametrize("rule", ["uniform", "first"])
-def test_the_sampled_frames_are_those_of_ffmpeg(tmp_path, name, rule):
+def test_the_sampled_frames_equal_ffmpegs(tmp_path, name, rule):
     path = tmp_path / name
     ffmpeg("-f", "lavfi", "-i", SOURCE, *CLIPS[name], "-pix_fmt", "yuv420p", path)
     raw = ffmpeg("-i", path, "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "-")

@@ -1,4 +1,4 @@
-"""Frame sampling on clips whose frames tell their number (clips/make.sh), and the rules against a slow oracle."""
+"""Frame sampling on clips whose frames show their number (clips/make.sh), and the rules against a slow oracle."""
 
 import io
 from pathlib import Path
@@ -47,32 +47,32 @@ def test_a_sampled_frame_is_the_frame_of_its_index(clip, count):
 
 
 @pytest.mark.parametrize("clip", NUMBERS)
-def test_one_a_second(clip):
+def test_the_rule_first_takes_one_frame_a_second(clip):
     frames = sample_video(CLIPS / clip, settings(rule="first", count=3))
     shown = NUMBERS[clip]
     expected = [max(n for n in shown if n <= shown[0] + 10 * second) for second in range(3)]
     assert [number(frame) for frame in frames] == expected
 
 
-def test_uniform_clips_are_equal_in_time_not_in_frames():
+def test_the_rule_uniform_divides_time_not_frames():
     frames = sample_video(CLIPS / "variable.mp4", settings(count=4))
     assert [number(frame) for frame in frames] == [5, 12, 24, 32]
     assert [frame.seconds for frame in frames] == pytest.approx([0.5, 1.2, 2.4, 3.2])
 
 
-def test_a_frame_is_kept_once():
+def test_no_frame_is_sampled_twice():
     frames = sample_video(CLIPS / "variable.mp4", settings(count=300))
     assert [frame.index for frame in frames] == list(range(len(VARIABLE)))
 
 
-def test_large_frames_are_reduced_to_the_size_asked_for():
+def test_large_frames_are_reduced_to_the_size_in_the_settings():
     assert picture(sample_video(CLIPS / "constant.mp4", settings(size=24))[0]).size == (32, 24)
     assert picture(sample_video(CLIPS / "constant.mp4", settings(size=224))[0]).size == (64, 48)
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("seed", range(20))
-def test_rules_against_a_walk_through_time(rule, seed):
+def test_the_rules_match_a_slow_oracle(rule, seed):
     rng = np.random.default_rng(seed)
     starts = np.cumsum(rng.uniform(0.01, 2, size=rng.integers(1, 40))) - 1
     end = starts[-1] + rng.uniform(0.01, 2)
@@ -100,7 +100,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_what_holds_no_video_is_named(tmp_path, kind):
+def test_a_file_without_video_is_an_error(tmp_path, kind):
     path = tmp_path / "video.mp4"
     DAMAGE[kind](path)
     with pytest.raises(FeatureError, match="cannot be decoded") as error:

@@ -1,4 +1,4 @@
-"""LSA against an exact decomposition of the same term weights, and its refusals."""
+"""LSA against an exact decomposition of the same term weights, and its errors."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def corpus():
     return [" ".join(rng.choice(WORDS[:20] if item % 2 else WORDS[20:], size=8)) for item in range(200)]
 
 
-def test_inner_products_are_those_of_the_exact_decomposition(corpus):
+def test_inner_products_match_the_exact_decomposition(corpus):
     encoder = load_encoder("lsa", row(dim=30, ngrams=1), corpus)
     found = encode_texts(encoder, corpus)
     weights = TfidfVectorizer(min_df=2, sublinear_tf=True).fit_transform(corpus).toarray()
@@ -50,20 +50,20 @@ def test_a_batch_changes_no_vector(corpus):
     np.testing.assert_allclose(encode_texts(encoder, corpus)[17:19], encode_texts(encoder, corpus[17:19]), atol=1e-6)
 
 
-def test_a_text_of_unknown_terms_is_a_row_of_zeros(corpus):
+def test_a_text_with_unknown_terms_only_gets_zeros(corpus):
     encoder = load_encoder("lsa", row(), corpus)
     assert not encode_texts(encoder, ["nothing known here"]).any()
 
 
 def test_more_dimensions_than_terms_are_refused(corpus):
-    with pytest.raises(FeatureError, match="too small") as error:
+    with pytest.raises(FeatureError, match="too few") as error:
         load_encoder("lsa", row(dim=64, ngrams=1), corpus)
     assert "Lower dim to 40 or less" in str(error.value)
 
 
 def test_more_dimensions_than_independent_texts_are_refused():
     texts = ["red blue green", "red yellow black", "white pink grey"] * 20
-    with pytest.raises(FeatureError, match="too small") as error:
+    with pytest.raises(FeatureError, match="too few") as error:
         load_encoder("lsa", row(dim=6), texts)
     assert "rank 3" in str(error.value)
 

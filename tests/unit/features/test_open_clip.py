@@ -63,7 +63,7 @@ def test_images_are_encoded_as_open_clip_does(architecture, official):
 
 @pytest.mark.usefixtures("in_full_precision")
 @pytest.mark.parametrize("texts", [TEXTS, TEXTS[:2], ["x"]])
-def test_texts_are_encoded_as_open_clip_does_though_padding_is_left_out(architecture, official, texts):
+def test_texts_are_encoded_as_open_clip_does_without_their_padding(architecture, official, texts):
     model, _, tokenizer = official
     with torch.inference_mode():
         expected = model.encode_text(tokenizer(texts)).numpy()
@@ -143,24 +143,24 @@ DAMAGE = {
 def test_unusable_weights_name_the_three_ways_to_provide_them(architecture, tmp_path, damage):
     path = tmp_path / "weights.pt"
     DAMAGE[damage](path)
-    with pytest.raises(FeatureError, match="weights of the encoder tiny cannot be had") as error:
+    with pytest.raises(FeatureError, match="weights of the encoder tiny are not available") as error:
         load_encoder("tiny", file_row(architecture, path))
     message = str(error.value)
     assert str(path) in message
-    for way in ("hub", "path as `weights`", "`weights: seeded`"):
+    for way in ("hub", "`weights` to its path", "`weights: seeded`"):
         assert way in error.value.details["fix"]
 
 
-def test_a_hub_that_cannot_be_reached_is_named(monkeypatch):
+def test_an_unreachable_hub_is_an_error(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_HUB_CACHE", "none")
-    with pytest.raises(FeatureError, match="cannot be had") as error:
+    with pytest.raises(FeatureError, match="are not available") as error:
         load_encoder("clip", OpenClipEncoder(kind="open_clip", model="RN50", weights="cc12m"))
     assert "the hub's tag cc12m failed" in str(error.value)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[1]", '{"embed_dim": 4}'])
-def test_an_unreadable_architecture_is_named(tmp_path, content):
+def test_an_unreadable_architecture_is_an_error(tmp_path, content):
     path = tmp_path / "model.json"
     if content is not None:
         path.write_text(content)
@@ -168,7 +168,7 @@ def test_an_unreadable_architecture_is_named(tmp_path, content):
         load_encoder("tiny", row(path))
 
 
-def test_an_unknown_architecture_is_named():
+def test_an_unknown_architecture_is_an_error():
     with pytest.raises(FeatureError, match="does not know this architecture"):
         load_encoder("tiny", row("ViT-none"))
 

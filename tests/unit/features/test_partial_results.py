@@ -1,4 +1,4 @@
-"""Partial work: kept after an interruption, dropped after success and when what it depends on changes."""
+"""Partial results stay after an interruption, and are deleted after success or when their identity changes."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""The contract with the crawl, and pictures that are not what they seem."""
+"""Files that a ledger lists, and damaged or mislabelled pictures."""
 
 import struct
 import zlib
@@ -24,11 +24,11 @@ def test_a_path_outside_the_folder_is_refused(tmp_path, path):
     rows = ledger.to_pylist()
     rows[0]["path"] = path
     write_table(media / "ledger.parquet", ledger.from_pylist(rows, SCHEMAS["ledger"]), SCHEMAS["ledger"])
-    with pytest.raises(FeatureError, match="without a checked file"):
+    with pytest.raises(FeatureError, match="names no file"):
         ledger_files(media)
 
 
-def test_a_missing_ledger_is_named(tmp_path):
+def test_a_missing_ledger_is_an_error(tmp_path):
     with pytest.raises(ArtifactError, match="missing"):
         ledger_files(tmp_path)
 
@@ -57,7 +57,7 @@ def test_damaged_pictures_are_errors(tmp_path, body):
     assert str(path) in str(error.value)
 
 
-def test_a_picture_that_vanished_is_an_error(tmp_path):
+def test_a_deleted_picture_is_an_error(tmp_path):
     with pytest.raises(FeatureError, match="cannot be read"):
         read_picture(tmp_path / "none.jpg")
 

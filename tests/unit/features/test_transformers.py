@@ -74,17 +74,17 @@ def slow(folder, pool, max_tokens):
 
 
 @pytest.mark.parametrize("max_tokens", [64, 5])
-def test_cls(folder, max_tokens):
+def test_the_pooling_cls_takes_the_first_token(folder, max_tokens):
     found = encode_texts(load_encoder("bert", row(folder, max_tokens=max_tokens)), TEXTS)
     np.testing.assert_allclose(found, slow(folder, lambda hidden: hidden[0], max_tokens), atol=1e-5)
 
 
-def test_mean(folder):
+def test_the_pooling_mean_averages_the_tokens(folder):
     found = encode_texts(load_encoder("bert", row(folder, pooling="mean")), TEXTS)
     np.testing.assert_allclose(found, slow(folder, lambda hidden: hidden.mean(0), 64), atol=1e-5)
 
 
-def test_texts_are_cut_where_positions_end(folder):
+def test_texts_are_cut_at_the_models_last_position(folder):
     assert load_encoder("bert", row(folder, max_tokens=512)).tower("text").prepare(TEXTS)["input_ids"].shape[1] == 64
 
 
@@ -108,12 +108,12 @@ def test_a_stored_cls_without_normalisation_is_followed(folder, tmp_path):
         {"modules": ("Transformer", "Pooling", "Dense")},
     ],
 )
-def test_a_stored_pooling_that_is_not_known_is_refused(folder, tmp_path, changes):
+def test_an_unknown_stored_pooling_is_refused(folder, tmp_path, changes):
     with pytest.raises(FeatureError, match="not supported"):
         load_encoder("mini", row(stored(folder, tmp_path, **changes), pooling="stored"))
 
 
-def test_a_folder_without_a_pooling_is_named(folder):
+def test_a_folder_without_a_pooling_is_an_error(folder):
     with pytest.raises(FeatureError, match="states no pooling") as error:
         load_encoder("mini", row(folder, pooling="stored"))
     assert "modules.json" in str(error.value)
@@ -125,15 +125,15 @@ def test_seeded_weights_need_no_weights_file(folder, tmp_path):
             (tmp_path / file.name).write_bytes(file.read_bytes())
     encoders = [load_encoder("bert", row(tmp_path, weights="seeded", seed=seed)) for seed in (1, 1, 2)]
     assert encoders[0].weights == encoders[1].weights != encoders[2].weights
-    with pytest.raises(FeatureError, match="cannot be had"):
+    with pytest.raises(FeatureError, match="are not available"):
         load_encoder("bert", row(tmp_path))
 
 
 def test_an_empty_folder_names_the_three_ways(tmp_path):
-    with pytest.raises(FeatureError, match="cannot be had") as error:
+    with pytest.raises(FeatureError, match="are not available") as error:
         load_encoder("bert", row(tmp_path))
     assert f"the folder {tmp_path} failed" in str(error.value)
-    for way in ("hub", "path as `model`", "`weights: seeded`"):
+    for way in ("hub", "`model` to its path", "`weights: seeded`"):
         assert way in error.value.details["fix"]
 
 

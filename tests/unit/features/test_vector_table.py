@@ -1,4 +1,4 @@
-"""Vectors that the user already has become a feature file; a table that does not fit is an error that names it."""
+"""Tables of vectors become feature files; a table that does not fit is an error that names it."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""What an artifact's description says, of each kind that has details of its own."""
+"""Descriptions of artifacts, for each kind that has its own details."""
 
 import subprocess
 import sys
@@ -59,7 +59,7 @@ def test_features_show_their_origin_and_the_missing_share(tmp_path, features):
     text = describe(features, tmp_path / "items.parquet")
     assert "vision by clip" in text
     assert "1.000 on average" in text
-    assert "inputs behind a vector: 3.00" in text
+    assert "inputs averaged in a vector: 3.00" in text
     assert "3 of 8 items missing, 37.5%" in text
 
 
@@ -74,21 +74,21 @@ def test_a_folder_shows_its_tables_but_no_partial_work(tmp_path, features):
     assert "parts" not in text
 
 
-def test_what_is_no_artifact_is_named(tmp_path):
+def test_a_file_that_is_no_artifact_is_an_error(tmp_path):
     with pytest.raises(ArtifactError, match="no artifact"):
         describe(tmp_path)
     with pytest.raises(ArtifactError, match="missing"):
         describe(tmp_path / "none.parquet")
 
 
-def test_the_nearest_come_first(features):
+def test_the_nearest_items_come_first(features):
     found = nearest(features, "i0", 3)
     assert [neighbour.item_id for neighbour in found] == ["i1", "i2", "i3"]
     assert [neighbour.cosine for neighbour in found] == pytest.approx(np.cos([0.5, 1.0, 1.5]), abs=2e-3)
     assert len(nearest(features, "i0", 100)) == 4
 
 
-def test_an_item_without_features_is_named(features):
+def test_an_item_without_features_is_an_error(features):
     with pytest.raises(FeatureError, match="no features") as error:
         nearest(features, "i9", 3)
     assert "i9" in str(error.value)

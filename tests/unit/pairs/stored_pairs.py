@@ -1,4 +1,4 @@
-"""Pairs for tests of their storage."""
+"""Pairs and folders of pairs for tests."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,7 +6,7 @@ import pyarrow as pa
 from mmsrec.artifacts import pairs_schema
 from mmsrec.features.feature_file import Provenance
 from mmsrec.pairs.read import PairBatch
-from mmsrec.pairs.write import frames_column, seal, vectors_column, write_pairs, write_shard
+from mmsrec.pairs.write import finalise, frames_column, vectors_column, write_pairs, write_shard
 
 PROVENANCE = Provenance("clip", "digest", "vision and text", "none", "weights")
 ROWS, VISION, TEXT = 5000, 3, 5
@@ -36,4 +36,4 @@ def write_frames(folder, frames, counts, text):
     table = pa.table({"pair_id": pair_ids, "frames": frames_column(frames, counts), "text": vectors_column(text)})
     schema = pairs_schema(frames.shape[1], text.shape[1], "frames")
     write_shard(folder / "00000.parquet", [table.slice(0, 700), table.slice(700)], schema, PROVENANCE)
-    seal(folder, ["00000.parquet"])
+    finalise(folder, ["00000.parquet"])

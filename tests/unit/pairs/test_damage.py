@@ -1,4 +1,4 @@
-"""Folders of pairs that are stale, incomplete, damaged or not what they say."""
+"""Folders of pairs that are stale, incomplete, damaged or inconsistent."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features.feature_file import Provenance
 from mmsrec.pairs.read import Pairs
 from mmsrec.pairs.shard_files import INDEX
-from mmsrec.pairs.write import pair_table, seal, write_pairs, write_shard
+from mmsrec.pairs.write import finalise, pair_table, write_pairs, write_shard
 from tests.unit.pairs.stored_pairs import PROVENANCE, TEXT, VISION, ids, some_pairs, write_frames, write_some
 
 
@@ -63,13 +63,13 @@ def copy(folder, tmp_path):
         '{"shards"',
     ],
 )
-def test_an_index_that_is_not_one_is_an_error(copy, text):
+def test_an_invalid_index_is_an_error(copy, text):
     (copy / INDEX).write_text(text)
     with pytest.raises(ArtifactError, match=r"not valid|not JSON"):
         Pairs(copy)
 
 
-def test_a_shard_that_is_missing_or_cut_or_another_is_an_error_at_opening(copy, folder):
+def test_a_missing_truncated_or_foreign_shard_is_an_error_at_opening(copy, folder):
     whole = (folder / "00001.parquet").read_bytes()
     for body in (whole[:-10], whole[: len(whole) // 2], b"", (folder / "00002.parquet").read_bytes()):
         (copy / "00001.parquet").write_bytes(body)
@@ -83,12 +83,12 @@ def test_a_shard_that_is_missing_or_cut_or_another_is_an_error_at_opening(copy, 
 
 def test_a_shard_of_other_columns_is_an_error(copy):
     write_frames(copy, np.ones((2, VISION), np.float16), np.array([1, 1]), np.ones((2, TEXT), np.float16))
-    seal(copy, ["00000.parquet", "00001.parquet"])
+    finalise(copy, ["00000.parquet", "00001.parquet"])
     with pytest.raises(ArtifactError, match="differ in their columns"):
         Pairs(copy)
 
 
-def test_a_bit_that_changed_is_an_error_when_it_is_read(copy):
+def test_a_flipped_bit_is_an_error_when_the_pairs_are_read(copy):
     whole = (copy / "00001.parquet").read_bytes()
     opened = Pairs(copy)
 
@@ -106,7 +106,7 @@ def test_a_bit_that_changed_is_an_error_when_it_is_read(copy):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e6])
-def test_what_is_not_finite_is_not_written(tmp_path, value):
+def test_vectors_that_are_not_finite_are_not_written(tmp_path, value):
     text = np.ones((10, TEXT))
     text[4, 2] = value
     pairs = some_pairs(10)

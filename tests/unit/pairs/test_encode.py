@@ -107,7 +107,7 @@ def test_a_caption_is_encoded_once_a_shard(raw, encoded, tmp_path):
     assert max(map(len, encoded)) == 16
 
 
-def test_which_frames_count():
+def test_the_rules_select_frames():
     frames = np.arange(10)
     assert list(uniform(frames, 5)) == [1, 3, 5, 7, 9]
     assert list(uniform(frames, 3)) == [1, 5, 8]
@@ -117,7 +117,7 @@ def test_which_frames_count():
     assert list(first(frames, 99)) == list(frames)
 
 
-def test_shards_may_be_jobs_of_their_own(raw, encoded, tmp_path):
+def test_each_shard_may_be_written_by_its_own_job(raw, encoded, tmp_path):
     folder, clips = raw
     for number in (2, 0):
         encode_pairs(corpus(), folder, "clip", ROW, tmp_path / "pairs", shard=number)
@@ -157,7 +157,7 @@ def test_a_second_run_encodes_only_what_changed(raw, encoded, tmp_path):
     assert Pairs(output).digest == encoder_digest(other)
 
 
-def test_clips_that_are_not_right_are_counted_in_the_metadata(encoded, tmp_path):
+def test_unusable_clips_are_counted_in_the_metadata(encoded, tmp_path):
     frames = np.ones((3, WIDTH), np.float32)
     members = [
         *(("a.npy", npy(frames)), ("a.txt", b"unknown")),
@@ -186,14 +186,14 @@ def test_clips_that_are_not_right_are_counted_in_the_metadata(encoded, tmp_path)
 def test_features_of_another_width_are_an_error(encoded, tmp_path):
     write_clips(tmp_path / "raw/0.tar", some_clips(3, WIDTH + 1))
     list_shards(tmp_path / "raw")
-    with pytest.raises(FeatureError, match="no clip that can be used") as caught:
+    with pytest.raises(FeatureError, match="no usable clip") as caught:
         encode_pairs(corpus(), tmp_path / "raw", "clip", ROW, tmp_path / "pairs")
     assert "3 times an array is not of the shape (frames, 8)" in str(caught.value)
     assert "the width of clip" in str(caught.value)
     assert not list((tmp_path / "pairs").glob("*"))
 
 
-def test_a_damaged_shard_stops_the_run_and_keeps_what_is_done(raw, encoded, tmp_path):
+def test_a_damaged_shard_stops_the_run_and_finished_shards_stay(raw, encoded, tmp_path):
     folder, _ = raw
     body = (folder / "train/1.tar").read_bytes()
     (folder / "train/1.tar").write_bytes(body[: len(body) // 2])
@@ -203,7 +203,7 @@ def test_a_damaged_shard_stops_the_run_and_keeps_what_is_done(raw, encoded, tmp_
     assert [path.name for path in (tmp_path / "pairs").iterdir()] == ["00000.parquet"]
 
 
-def test_a_number_without_a_shard_and_a_corpus_that_is_not_here_are_errors(raw, encoded, tmp_path):
+def test_an_unknown_shard_number_and_a_missing_corpus_are_errors(raw, encoded, tmp_path):
     folder, _ = raw
     with pytest.raises(ArtifactError, match="no shard of this number"):
         encode_pairs(corpus(), folder, "clip", ROW, tmp_path / "pairs", shard=3)

@@ -67,6 +67,6 @@ def test_stale_features_are_an_error(files, tmp_path):
 def test_no_pair_at_all_is_an_error(files, tmp_path):
     write(files[1], ["v4"], 2, "vision")
     write(files[2], ["v3#0"], 3, "text")
-    with pytest.raises(FeatureError, match="No caption has the features"):
+    with pytest.raises(FeatureError, match="No caption has the two vectors"):
         pair_features(*files, tmp_path / "pairs")
     assert not (tmp_path / "pairs").exists()

@@ -50,7 +50,7 @@ def opened(folder):
     return Pairs(folder, "digest", window_bytes=1500 * 2 * (VISION + TEXT))
 
 
-def test_stored_pairs_come_back(opened, pairs):
+def test_stored_pairs_are_read_back(opened, pairs):
     names, found = opened.read_all()
     assert names == ids(ROWS)
     assert_equal(found, masked(pairs))
@@ -77,7 +77,7 @@ def windows_by_hand(folder, seed, epoch, window_rows):
 
 
 @pytest.mark.parametrize("batch_size", [2, 7, 300, 1024, 4999, 5000, 9000])
-def test_the_order_is_the_one_described_and_each_pair_comes_once(opened, folder, pairs, batch_size):
+def test_the_order_matches_its_description_and_has_each_pair_once(opened, folder, pairs, batch_size):
     order = windows_by_hand(folder, 3, 1, 1500)
     batches = list(opened.batches(batch_size, 3, 1))
 
@@ -98,7 +98,7 @@ def test_orders_follow_the_seed_and_the_epoch(opened):
     assert orders == [order(*key) for key in [(0, 0), (0, 1), (1, 0), (1, 1)]]
 
 
-def test_pairs_of_a_batch_come_from_all_over(opened, pairs):
+def test_a_batch_mixes_pairs_from_all_shards(opened, pairs):
     numbers = np.flatnonzero(pairs.text_present)
     first = next(opened.batches(500, 0, 0))
     found = np.sort(first.text[first.text_present, 0].astype(np.float64) * 8)
@@ -120,7 +120,7 @@ def test_the_shares_of_all_ranks_are_the_batch(opened, batch_size, processes):
 
 
 @pytest.mark.parametrize("first", [0, 1, 3, 7, 12])
-def test_a_run_goes_on_at_its_batch(opened, first):
+def test_reading_resumes_at_a_batch(opened, first):
     whole = list(opened.batches(400, 1, 2))
     for share in [(0, 1), (1, 3)]:
         expected = list(opened.batches(400, 1, 2, share=share))[first:]
@@ -131,7 +131,7 @@ def test_a_run_goes_on_at_its_batch(opened, first):
     assert list(opened.batches(400, 1, 2, first=len(whole))) == []
 
 
-def test_what_is_passed_over_is_not_read(opened, monkeypatch):
+def test_skipped_windows_are_not_read(opened, monkeypatch):
     read = []
     monkeypatch.setattr("mmsrec.pairs.read.read_group", lambda path, group, *_: read.append((path, group)))
     list(opened.batches(400, 1, 2, first=12))

@@ -98,7 +98,7 @@ def test_an_empty_file_is_an_error(ratings, metadata):
         read(amazon.items(metadata(), FIELDS))
 
 
-def test_a_line_without_end_is_refused(ratings):
+def test_an_endless_line_is_refused(ratings):
     with pytest.raises(ParseError, match="too long"):
         read(amazon.interactions(ratings(b"x" * (20 << 20))))
 
@@ -136,7 +136,7 @@ def test_fields_become_title_text_and_media_url(metadata):
         [],
     ],
 )
-def test_related_items_do_not_matter_wherever_they_stand(metadata, related):
+def test_related_items_are_ignored_at_any_place(metadata, related):
     about = "See 'related': {below} and 'related': {'a': 1}"
     path = metadata(
         repr({"related": related, "asin": "B1", "title": "Soap", "description": about}),
@@ -145,7 +145,7 @@ def test_related_items_do_not_matter_wherever_they_stand(metadata, related):
     assert read(amazon.items(path, FIELDS))["text"].to_list() == [f"Soap. {about}"] * 2
 
 
-def test_text_fields_are_joined_in_the_order_asked_for(metadata):
+def test_text_fields_are_joined_in_the_given_order(metadata):
     path = metadata(
         "{'asin': 'B1', 'title': 'Soap.', 'brand': 'Acme', "
         "'categories': [['Beauty', 'Bath, Body'], ['Beauty', 'Gifts &amp; Sets']]}"
@@ -201,7 +201,7 @@ def test_more_than_one_percent_of_malformed_metadata_is_an_error(metadata):
     assert "2 of 101 rows, first line 99, line 101" in str(caught.value)
 
 
-def test_a_truncated_gzip_file_says_so(metadata):
+def test_a_truncated_gzip_file_is_an_error(metadata):
     path = metadata(*fine(20_000))
     path.write_bytes(path.read_bytes()[:-4_000])
     with pytest.raises(ParseError, match="truncated") as caught:
@@ -209,7 +209,7 @@ def test_a_truncated_gzip_file_says_so(metadata):
     assert "after line" in str(caught.value)
 
 
-def test_what_is_no_gzip_file_says_so(tmp_path):
+def test_a_file_without_gzip_format_is_an_error(tmp_path):
     path = tmp_path / "meta.json.gz"
     wrong_checksum = bytearray(gzip.compress(b"{'asin': 'B1'}\n" * 99))
     wrong_checksum[-8] ^= 1
@@ -219,7 +219,7 @@ def test_what_is_no_gzip_file_says_so(tmp_path):
             read(amazon.items(path, FIELDS))
 
 
-def test_many_items_are_those_of_a_slow_reader(metadata):
+def test_many_items_match_a_slow_reader(metadata):
     generator = random.Random(11)
     words = ["soap", "&amp;", "brush", "  ", "caf\u00e9", "\t", "100%", "\\", "'", '"']
     rows = [

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, read_table
-from mmsrec.errors import ArtifactError, ParseError
+from mmsrec.errors import ArtifactError, DataError, ParseError
 from mmsrec.files import read_json
 from mmsrec.settings.experiments import Domain
 from mmsrec.sources.ingest import SOURCES, ingest
@@ -36,11 +36,11 @@ def shop(tmp_path):
     return ratings, metadata
 
 
-def test_every_source_that_params_allow_has_readers():
+def test_every_source_in_the_settings_has_readers():
     assert set(get_args(Domain.model_fields["source"].annotation)) == set(SOURCES)
 
 
-def test_both_tables_follow_their_schema_and_the_source_s_order(shop, tmp_path):
+def test_both_tables_follow_their_schema_and_the_order_of_the_source(shop, tmp_path):
     ingest("amazon", *shop, ["title"], tmp_path / "out")
     assert interactions_of(tmp_path / "out").rows() == [("u2", "B2", 30), ("u1", "B1", 20), ("u1", "B2", 10)]
     assert items_of(tmp_path / "out").rows() == [("B1", "Soap", "Soap", None), ("B2", None, None, None)]
@@ -58,7 +58,49 @@ def test_the_first_description_wins_across_batches(tmp_path, caplog):
     assert "3,000 further descriptions" in caplog.text
 
 
-def test_a_missing_file_names_itself(shop, tmp_path):
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_further_tables_give_text_fields_by_item_id(shop, tmp_path, caplog, suffix):
+    plots, places = tmp_path / f"plots.{suffix}", tmp_path / "places.csv"
+    table = pl.DataFrame({"movie": ["B9", "B2", "B2"], "plot": ["Lost.", 'A "soft" brush, blue', "again"]})
+    match suffix:
+        case "csv":
+            table.write_csv(plots)
+        case "tsv":
+            plots.write_text("\n".join("\t".join(row) for row in [tuple(table.columns), *table.rows()]))
+        case "parquet":
+            table.write_parquet(plots)
+    places.write_text("country,item_id\nFrance,B1\n")
+    with caplog.at_level("INFO"):
+        ingest("amazon", *shop, ["title", "plot", "country"], tmp_path / "out", [plots, places])
+    assert items_of(tmp_path / "out")["text"].to_list() == ["Soap. France", 'A "soft" brush, blue']
+    assert f"{plots}: 1 of 2 items have a row; 1 ids are unknown, such as B9" in caplog.text
+    assert f"{places}: 1 of 2 items have a row" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("tables", "fields", "reason"),
+    [
+        (["id,plot\nB1,x\n"], ["title", "story"], "title, description, brand, categories, plot"),
+        (["id,title\nB1,x\n"], ["title"], "a field that the items already have"),
+        (["id,plot\nB1,x\n", "id,plot\nB1,x\n"], ["plot"], "have the same field"),
+        (["id\nB1\n"], ["title"], "too few columns"),
+        (["id,plot\n"], ["plot"], "has no rows"),
+        (["id,plot\nB1,\xff\n"], ["plot"], "cannot be read"),
+        (["id,plot\nB1,x,y\nB2,x,y\nB3,x\n"], ["plot"], "malformed"),
+        ([""], ["plot"], "too few columns"),
+    ],
+)
+def test_a_further_table_that_does_not_fit_is_an_error(shop, tmp_path, tables, fields, reason):
+    paths = [tmp_path / f"texts{number}.csv" for number in range(len(tables))]
+    for path, text in zip(paths, tables, strict=True):
+        path.write_bytes(text.encode("latin-1"))
+    with pytest.raises((ParseError, DataError)) as error:
+        ingest("amazon", *shop, fields, tmp_path / "out", paths)
+    assert reason in str(error.value)
+    assert "texts0.csv" in str(error.value) or "meta.json.gz" in str(error.value)
+
+
+def test_the_error_for_a_missing_file_names_it(shop, tmp_path):
     with pytest.raises(ArtifactError, match="missing") as caught:
         ingest("amazon", shop[0], tmp_path / "none.json.gz", ["title"], tmp_path / "out")
     assert "none.json.gz" in str(caught.value)
@@ -85,9 +127,13 @@ def test_one_archive_may_hold_both_tables(tmp_path):
     ("interactions", "items", "source", "fields", "rows", "users", "used", "described"),
     [
         ("amazon/ratings_Beauty.csv", "amazon/meta_Beauty.json.gz", "amazon", "title", 198_502, 22_363, 12_101, 12_101),
+        (
+            *("amazon/ratings_Toys_and_Games.csv", "amazon/meta_Toys_and_Games.json.gz", "amazon", "title"),
+            *(167_597, 19_412, 11_924, 11_924),
+        ),
         ("ml-1m/ml-1m.zip", "ml-1m/ml-1m.zip", "movielens", "title", 999_611, 6_040, 3_416, 3_883),
     ],
-    ids=["beauty", "ml-1m"],
+    ids=["beauty", "toys", "ml-1m"],
 )
 def test_real_data_is_read_whole(
     real_data, tmp_path, interactions, items, source, fields, rows, users, used, described
@@ -134,7 +180,7 @@ def test_the_scripts_go_from_a_mirror_to_tables(shop, tmp_path):
     assert interactions_of(tmp_path / "out").height == 3
 
 
-def test_a_script_ends_with_a_message_not_a_traceback(tmp_path):
+def test_a_script_ends_with_a_message_instead_of_a_traceback(tmp_path):
     registry = tmp_path / "sources.csv"
     registry.write_text("dataset,file,url,sha256,bytes,licence,note\nshop,a.csv,,,,,\n")
     flags = ("shop/a.csv", "--registry", registry, "--output", tmp_path / "a.csv")

@@ -21,7 +21,7 @@ def pack(tmp_path):
     return to_file
 
 
-def test_ratings_are_those_of_a_slow_reader_across_nine_and_ten_digits(pack):
+def test_ratings_match_a_slow_reader_across_nine_and_ten_digits(pack):
     generator = random.Random(2)
     text = "".join(
         f"{generator.randrange(1, 6041)}::{generator.randrange(1, 3953)}::{generator.randrange(1, 6)}"

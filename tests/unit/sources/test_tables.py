@@ -89,7 +89,7 @@ def test_milliseconds_are_refused(csv_file):
         read(tables.interactions(path))
 
 
-def test_items_take_their_text_from_the_columns_named(csv_file):
+def test_items_take_their_text_from_the_named_columns(csv_file):
     path = csv_file("item_id,colour,title,size,media_url\n1,red,Soap,,http://img.example/1\n2,,, big,\n3,,,,\n")
     assert read(tables.items(path, ["title", "colour", "size"])).rows() == [
         ("1", "Soap", "Soap. red", "http://img.example/1"),
@@ -109,7 +109,7 @@ def test_parquet_items_may_have_numbers_and_lists(parquet_file):
     ]
 
 
-def test_columns_that_are_missing_are_named(csv_file):
+def test_the_error_for_missing_columns_names_them(csv_file):
     path = csv_file("item_id,name\n1,Soap\n")
     with pytest.raises(DataError, match="among name"):
         read(tables.items(path, ["title"]))
@@ -132,7 +132,7 @@ def test_columns_that_are_missing_are_named(csv_file):
         ("table.xlsx", b"PK", "unknown format"),
     ],
 )
-def test_what_is_no_table_is_a_parse_error(csv_file, name, data, message):
+def test_a_file_that_is_no_table_is_a_parse_error(csv_file, name, data, message):
     with pytest.raises(ParseError, match=message):
         read(tables.interactions(csv_file(data, name)))
 
@@ -156,7 +156,7 @@ def test_a_damaged_parquet_file_is_a_parse_error(parquet_file):
             read(tables.interactions(path))
 
 
-def test_large_tables_come_in_parts_and_in_order(csv_file):
+def test_large_tables_are_read_in_parts_and_in_order(csv_file):
     rows = [(f"u{number % 977}", f"item-{number % 1009}", number) for number in range(700_000)]
     path = csv_file(HEADER + "".join(f"{user},{item},{time}\n" for user, item, time in rows))
     frames = list(tables.interactions(path))
