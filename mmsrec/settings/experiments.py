@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from mmsrec.models.mmsrec_settings import MMSRecSettings
+from mmsrec.report.exhibit_names import exhibit_names
 from mmsrec.settings.crawling import CrawlOverrides, Vision
 from mmsrec.settings.row import Frozen, Name, Positive, RawPath, overrides
 from mmsrec.settings.trainer import Trainer
@@ -97,11 +98,24 @@ class Retrievals(Frozen):
     corpora: Annotated[list[Name], Field(min_length=1)]
 
 
+def _known_exhibit(name: str) -> str:
+    if name not in exhibit_names():
+        raise ValueError(f"unknown exhibit {name!r}; known: {', '.join(exhibit_names())}")
+    return name
+
+
+ExhibitName = Annotated[
+    Name, AfterValidator(_known_exhibit), WithJsonSchema({"type": "string", "enum": exhibit_names()})
+]
+
+
 class Report(Frozen):
-    """A page of tables over the rows it names."""
+    """A page of exhibits over the rows it names."""
 
     title: str
-    tables: Annotated[list[Literal["retrieval", "statistics", "comparison", "learning"]], Field(min_length=1)]
+    exhibits: Annotated[list[ExhibitName], Field(min_length=1)] = Field(
+        description="files below mmsrec/report/exhibits, in the order of the page"
+    )
     retrievals: list[Retrievals] = Field([])
     statistics: list[Cores] = Field([], description="further rows of the statistics beside those of the experiments")
     experiments: list[Experiments] = Field([])

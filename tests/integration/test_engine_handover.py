@@ -65,7 +65,7 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         {
             "domains": {"own": {**own, "k_core": 5, "ties": "source", "training": {}}},
             "variants": {"pop": {"model": "pop"}},
-            "reports": {"small": {"title": "Small", "tables": ["statistics"], "experiments": [grid]}},
+            "reports": {"small": {"title": "Small", "exhibits": ["statistics"], "experiments": [grid]}},
         }
     )
     Path("data/raw/own").mkdir(parents=True)

@@ -76,7 +76,7 @@ WORLD = {
     "reports": {
         "small": {
             "title": "Small",
-            "tables": ["statistics", "comparison"],
+            "exhibits": ["statistics", "comparison"],
             "retrievals": [{"pretrainings": ["small"], "corpora": ["clips"]}],
             "statistics": [{"domains": ["films"], "k_cores": [4]}],
             "experiments": [

@@ -19,7 +19,7 @@ GRID = {"domains": ["beauty"], "k_cores": [5], "variants": ["pop"], "seeds": [0]
 
 def report(**grid: Any) -> dict[str, Any]:
     """The table of reports with one row, whose only experiments are GRID with these values instead."""
-    return {"r": {"title": "R", "tables": ["comparison"], "experiments": [GRID | grid]}}
+    return {"r": {"title": "R", "exhibits": ["comparison"], "experiments": [GRID | grid]}}
 
 
 def edited(*edits: tuple[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def params() -> Params:
         "reports": {
             "first": {
                 "title": "First",
-                "tables": ["statistics"],
+                "exhibits": ["statistics"],
                 "statistics": [{"domains": ["shop"], "k_cores": [7, 5]}],
                 "experiments": [
                     {"domains": ["films", "shop"], "k_cores": [5], "variants": ["text", "pop"], "seeds": [0]},
@@ -45,7 +45,7 @@ def params() -> Params:
             },
             "second": {
                 "title": "Second",
-                "tables": ["comparison"],
+                "exhibits": ["comparison"],
                 "experiments": [{"domains": ["shop"], "k_cores": [5], "variants": ["both", "pop"], "seeds": [0]}],
             },
         },
