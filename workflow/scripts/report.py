@@ -1,5 +1,6 @@
-"""Makes a report's tables, charts and page from what was measured."""
+"""Makes a report's tables, figures and page from measured results."""
 
+import logging
 from argparse import Namespace
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from mmsrec.settings.plan import Core, Experiment
 
 
 def main(flags: Namespace) -> None:
+    # matplotlib tells at this level of its font cache.
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     inputs = Inputs(
         read_params(flags.params),
         flags.report,
         statistics_path=lambda core: _core_folder(flags.data, core) / "statistics.json",
         metrics_path=lambda experiment: _experiment_folder(flags.results, experiment) / "metrics.json",
         history_path=lambda experiment: _experiment_folder(flags.models, experiment) / "history.parquet",
+        ranks_path=lambda experiment: _experiment_folder(flags.results, experiment) / "ranks.parquet",
         retrieval_path=lambda row: flags.results / "retrieval" / row.pretraining / row.corpus / "metrics.json",
     )
     write_report(inputs, flags.output)

@@ -34,12 +34,12 @@ def params() -> Params:
     raw["reports"] = {
         "planted": {
             "title": TITLE,
-            "tables": ["retrieval", "statistics", "comparison", "learning"],
+            "exhibits": ["retrieval", "statistics", "comparison", "learning"],
             "retrievals": [{"pretrainings": ["small"], "corpora": ["msrvtt-test", "own-clips"]}],
             "statistics": [{"domains": ["sports", "beauty"], "k_cores": [7, 5]}],
             "experiments": [grid],
         },
-        "empty": {"title": "Nothing", "tables": ["retrieval", "statistics", "comparison", "learning"]},
+        "empty": {"title": "Nothing", "exhibits": ["retrieval", "statistics", "comparison", "learning"]},
     }
     return parse_params(raw)
 
@@ -51,6 +51,7 @@ def inputs_at(folder: Path, params: Params, report: str = "planted") -> Inputs:
         statistics_path=lambda core: folder / f"{core.name}.json",
         metrics_path=lambda experiment: folder / f"{experiment.name}.json",
         history_path=lambda experiment: folder / f"{experiment.name}.parquet",
+        ranks_path=lambda experiment: folder / f"{experiment.name}-ranks.parquet",
         retrieval_path=lambda retrieval: folder / f"retrieval-{retrieval.name}.json",
     )
 
