@@ -16,6 +16,7 @@ import matplotlib.style
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from mmsrec.report.charts import BarChart, Chart, Figure, LineChart, split
@@ -30,6 +31,14 @@ MARKERS = ("o", "s", "^", "D", "P")
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\")
 # Share of a category's place that its bars fill.
 GROUP = 0.8
+# The white edge keeps an interval visible on a dark bar.
+INTERVAL = {
+    "color": "#1d1f21",
+    "linewidth": 1,
+    "linestyle": "-",
+    "capsize": 2.5,
+    "path_effects": [withStroke(linewidth=2.5, foreground="white")],
+}
 # The axis goes on beyond the highest value.
 MARGIN = 1.05
 # A date or a version of matplotlib would make equal figures differ.
@@ -127,10 +136,11 @@ def _plot_bars(chart: BarChart, axes: Axes, styles: Styles) -> dict[str, Artist]
         samples[bars.label] = axes.barh(middles, ends, thickness, edgecolor="white", linewidth=0.5, **look)
         for middle, value, margin in zip(middles, bars.values, bars.margins, strict=True):
             if value is not None and margin is not None:
-                axes.errorbar(value, middle, xerr=margin, color="#1d1f21", linewidth=1, linestyle="-", capsize=2.5)
+                axes.errorbar(value, middle, xerr=margin, **INTERVAL)
     axes.set_yticks(range(len(chart.categories)), chart.categories)
     axes.set_ylim(len(chart.categories) - 0.5, -0.5)
     axes.set_xlim(right=MARGIN * max(chart.reach, chart.highest) or 1)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")

@@ -8,6 +8,7 @@ import polars as pl
 
 from mmsrec.artifacts import SCHEMAS, open_table, read_table
 from mmsrec.report.stored_results import (
+    RETRIEVED,
     MetricsResult,
     RetrievalResult,
     Row,
@@ -36,7 +37,6 @@ STATISTICS = _columns(Core) | {
     "sparsity": pl.Float64,
     "mean_length": pl.Float64,
 }
-RETRIEVED = ("recall@1", "recall@5", "recall@10", "median_rank")
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,10 @@ class Inputs:
             by_chance = dict.fromkeys(next(iter(read.metrics.values())), read.chance)
             for model, directions in {"chance": by_chance, **read.metrics}.items():
                 for direction, values in directions.items():
-                    measured = {name: values[name] for name in RETRIEVED}
-                    rows.append(keys | {"model": model, "direction": direction, "pairs": read.pairs} | measured)
-        named = dict.fromkeys(("corpus", "pretraining", "direction", "model"), pl.String) | {"pairs": pl.Int64}
-        return pl.DataFrame(rows, schema=named | dict.fromkeys(RETRIEVED, pl.Float64))
+                    named = {"model": model, "direction": direction, "pairs": read.pairs}
+                    rows.append(keys | named | values.model_dump())
+        names = dict.fromkeys(("corpus", "pretraining", "direction", "model"), pl.String) | {"pairs": pl.Int64}
+        return pl.DataFrame(rows, schema=names | dict.fromkeys(RETRIEVED, pl.Float64))
 
     def _metrics(self, experiment: Experiment, path: Path) -> MetricsResult:
         read = read_result(path, MetricsResult)

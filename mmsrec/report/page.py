@@ -64,7 +64,7 @@ def write_report(inputs: Inputs, output: Path) -> None:
 def section(name: str, exhibit: Table | Figure) -> Section:
     """Renders an exhibit for the page and as files."""
     files_of, html_of = RENDERERS[type(exhibit)]
-    return Section(name, exhibit.title, html_of(exhibit), exhibit.notes, files_of(exhibit, name))
+    return Section(name, exhibit.title, html_of(exhibit, name), exhibit.notes, files_of(exhibit, name))
 
 
 def facts(inputs: Inputs) -> list[tuple[str, str]]:

@@ -90,15 +90,15 @@ def table_tex(table: Table, name: str) -> str:
     return TEX.get_template("table.tex.j2").render(table=table, name=label, headed=bool(rules), rules=rules)
 
 
-def table_html(table: Table) -> str:
-    """The table in a box that scrolls by itself."""
-    return HTML.get_template("table.html.j2").render(table=table)
+def table_html(table: Table, name: str) -> str:
+    """The caption, and the table in a box that scrolls by itself; `name` is the section's anchor."""
+    return HTML.get_template("table.html.j2").render(table=table, name=name)
 
 
-def figure_html(figure: Figure) -> str:
-    """The charts as pictures in the page itself, as many side by side as there is room for."""
+def figure_html(figure: Figure, name: str) -> str:
+    """The caption, and the charts as pictures inside the page, as many side by side as there is room for."""
     charts = [(chart, f"data:image/svg+xml;base64,{b64encode(svg).decode()}") for chart, svg in draw_charts(figure)]
-    return HTML.get_template("figure.html.j2").render(figure=figure, charts=charts)
+    return HTML.get_template("figure.html.j2").render(figure=figure, name=name, charts=charts)
 
 
 def table_files(table: Table, name: str) -> dict[str, bytes]:

@@ -48,16 +48,20 @@ class _Scores(Result):
     chance: dict[str, Score]
 
 
-class _Recalls(Result):
+RETRIEVED = ("recall@1", "recall@5", "recall@10", "median_rank")
+_Recalls = create_model("_Recalls", __base__=Result, **dict.fromkeys(RETRIEVED, (float, ...)))
+
+
+class _Directions(Result):
     pairs: Count
-    metrics: dict[str, dict[str, dict[str, float]]]
-    chance: dict[str, float]
+    metrics: Annotated[dict[str, dict[str, _Recalls]], Field(min_length=1)]
+    chance: _Recalls
 
 
 # Each file repeats the fields of its row, so a further field of the row is read and checked without an edit here.
 StatisticsResult = create_model("StatisticsResult", __base__=_Sizes, **_named_by(Core))
 MetricsResult = create_model("MetricsResult", __base__=_Scores, **_named_by(Experiment))
-RetrievalResult = create_model("RetrievalResult", __base__=_Recalls, **_named_by(Retrieval))
+RetrievalResult = create_model("RetrievalResult", __base__=_Directions, **_named_by(Retrieval))
 
 
 def present(path_of: Callable[[Row], Path], rows: Iterable[Row], stage: str) -> dict[Row, Path]:

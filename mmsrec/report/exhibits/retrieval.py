@@ -2,8 +2,9 @@
 
 import polars as pl
 
-from mmsrec.report.inputs import RETRIEVED, Inputs
+from mmsrec.report.inputs import Inputs
 from mmsrec.report.published import published_retrieval
+from mmsrec.report.stored_results import RETRIEVED
 from mmsrec.report.table import Column, Table, fixed, signed
 from mmsrec.settings.params import Params
 

@@ -112,3 +112,11 @@ def plant_history(path: Path, recall: list[float]) -> None:
         pa.table([pa.array(columns[name], schema.field(name).type) for name in schema.names], schema=schema),
         schema,
     )
+
+
+def plant_ranks(path: Path, ranks: dict[str, float]) -> None:
+    """The ranks of users by name; every user has the same target and best items."""
+    schema, users = SCHEMAS["ranks"], len(ranks)
+    columns = {"user": list(ranks), "target": ["item"] * users, "rank": list(ranks.values())}
+    columns |= {"ties": [0] * users, "top": [[4, 0]] * users}
+    write_table(path, pa.table(columns, schema=schema), schema)

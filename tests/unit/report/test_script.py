@@ -44,7 +44,7 @@ def test_a_report_is_made_and_then_refused_without_an_input(command, tmp_path):
     made = run(command, ROOT)
     assert (made.returncode, made.stderr) == (0, "")
     assert made.stdout.strip() == str(tmp_path / "output" / "report.html")
-    assert (tmp_path / "output" / "table3.csv").is_file()
+    assert (tmp_path / "output" / "comparison.csv").is_file()
 
     (tmp_path / "results/own/k5/pop/seed2/metrics.json").unlink()
     refused = run(command, ROOT)
