@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 import pytest
 from matplotlib.colors import to_rgb
-from matplotlib.container import BarContainer
 from PIL import Image
 
 from mmsrec.report import figures
