@@ -40,6 +40,9 @@ def _escaping(escape: Callable[[str], str]) -> Callable[[Any], Any]:
     return lambda value: escape(value) if isinstance(value, str) else value
 
 
+# More notes than these are folded on the page, and stand outside the float in TeX.
+FEW_NOTES = 6
+
 _COMMON = {
     "loader": PackageLoader("mmsrec.report"),
     "undefined": StrictUndefined,
@@ -87,7 +90,9 @@ def table_tex(table: Table, name: str) -> str:
     ends = list(accumulate(len(span.columns) for span in table.spans))
     rules = [(end - len(span.columns) + 1, end) for span, end in zip(table.spans, ends, strict=True) if span.over]
     label = name.replace("_", "-")
-    return TEX.get_template("table.tex.j2").render(table=table, name=label, headed=bool(rules), rules=rules)
+    return TEX.get_template("table.tex.j2").render(
+        table=table, name=label, headed=bool(rules), rules=rules, few_notes=FEW_NOTES
+    )
 
 
 def table_html(table: Table, name: str) -> str:
@@ -115,4 +120,4 @@ def figure_files(figure: Figure, name: str) -> dict[str, bytes]:
 
 def page_html(**values: Any) -> str:
     """One HTML document from report.html.j2."""
-    return HTML.get_template("report.html.j2").render(**values)
+    return HTML.get_template("report.html.j2").render(few_notes=FEW_NOTES, **values)

@@ -108,6 +108,13 @@ def balanced(text: str) -> list[str]:
     return seen
 
 
+def test_many_notes_follow_the_float_in_tex():
+    text = table_tex(table({"a": ["r"]}, [Column("a", "A")], notes=["note"] * 7), "t")
+    assert balanced(text) == ["table", "tabular"]
+    assert text.index(r"\end{table}") < text.index("note")
+    assert text.count(r"note\par") == 7
+
+
 def test_an_unbalanced_text_is_seen():
     for text in ("\n\\begin{a}\\end{b}", "\n{", "\n}{", "\n$"):
         with pytest.raises(AssertionError):
@@ -118,7 +125,7 @@ def test_a_table_without_rows_has_its_header():
     empty = table({"a": pl.Series([], dtype=pl.String)}, [Column("a", "A")])
     assert table_markdown(empty).splitlines()[2:] == ["| A   |", "| --- |"]
     assert '<th scope="col" rowspan="2">A</th>' in table_html(empty, "t")
-    assert balanced(table_tex(empty, "t")) == ["table", "tabular"]
+    assert balanced(table_tex(empty, "t")) == ["table", "tabular", "minipage"]
 
 
 def test_the_csv_has_full_precision():
