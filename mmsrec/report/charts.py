@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-# More entries make a legend hard to match with its lines or bars.
+# With more labels, readers confuse lines or bars in the legend.
 MOST_LABELS = 10
 
 

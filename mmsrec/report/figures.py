@@ -21,15 +21,15 @@ from matplotlib.ticker import MaxNLocator
 
 from mmsrec.report.charts import BarChart, Chart, Figure, LineChart, split
 
-# Inches. A chart keeps its type size on a telephone of 390 pixels.
+# Inches: a chart is about as wide as a telephone of 390 pixels, so that its text stays readable there.
 WIDTH, LINE_CHART_HEIGHT, LEGEND_LINE, BAR, BAR_CHART_FRAME = 4.2, 2.9, 0.2, 0.17, 0.9
 COLUMNS = 2
-# A letter of the legend and its sample, in inches: how many entries stand side by side.
+# Inches: a letter and a sample of the legend. They give the number of entries in one line.
 LETTER, SAMPLE = 0.085, 0.65
 # Five markers and the six line styles of style.mplstyle repeat after thirty labels.
 MARKERS = ("o", "s", "^", "D", "P")
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\")
-# Share of a category's place that its bars fill.
+# Share of a category's height that its bars fill.
 GROUP = 0.8
 # The white edge keeps an interval visible on a dark bar.
 INTERVAL = {
@@ -39,7 +39,7 @@ INTERVAL = {
     "capsize": 2.5,
     "path_effects": [withStroke(linewidth=2.5, foreground="white")],
 }
-# The axis goes on beyond the highest value.
+# An axis ends 5 % above the highest value.
 MARGIN = 1.05
 # A date or a version of matplotlib would make equal figures differ.
 WITHOUT = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
@@ -75,8 +75,9 @@ def _draw(figure: Figure, charts: Sequence[Chart], kinds: Sequence[str], *, titl
         grid = canvas.add_gridspec(len(rows), columns, height_ratios=heights)
         samples: dict[str, Artist] = {}
         for place, chart in enumerate(charts):
-            axes = canvas.add_subplot(grid[divmod(place, columns)])
-            samples |= DRAWERS[type(chart)].plot(chart, axes, styles)
+            row, column = divmod(place, columns)
+            axes = canvas.add_subplot(grid[row, column])
+            samples |= DRAWERS[type(chart)].plot(chart, axes, styles, heights[row])
             axes.set(xlabel=figure.x_label, ylabel=figure.y_label, title=chart.title if titled else "")
         legend.add_to(canvas, samples)
         words = {"Title": figure.title, "Description": " ".join(chart.alternative for chart in charts)}
@@ -85,7 +86,7 @@ def _draw(figure: Figure, charts: Sequence[Chart], kinds: Sequence[str], *, titl
 
 @contextmanager
 def _style() -> Iterator[None]:
-    """matplotlib's defaults and the style sheet, whatever a matplotlibrc on this machine says."""
+    """matplotlib's defaults and the style sheet; a matplotlibrc of the user has no effect."""
     with matplotlib.style.context(["default", str(files("mmsrec.report") / "style.mplstyle")]):
         yield
 
@@ -116,7 +117,7 @@ class _Legend:
             canvas.legend(handles, self.labels, loc="outside lower center", ncols=self.columns)
 
 
-def _plot_lines(chart: LineChart, axes: Axes, styles: Styles) -> dict[str, Artist]:
+def _plot_lines(chart: LineChart, axes: Axes, styles: Styles, height: float) -> dict[str, Artist]:
     samples = {}
     for line in chart.series:
         look = {name: value for name, value in styles[line.label].items() if name != "hatch"}
@@ -126,12 +127,14 @@ def _plot_lines(chart: LineChart, axes: Axes, styles: Styles) -> dict[str, Artis
     return samples
 
 
-def _plot_bars(chart: BarChart, axes: Axes, styles: Styles) -> dict[str, Artist]:
-    thickness = GROUP / len(chart.series)
+def _plot_bars(chart: BarChart, axes: Axes, styles: Styles, height: float) -> dict[str, Artist]:
+    # Next to a taller chart, bars keep their thickness and the space between them grows.
+    group = GROUP * (_bar_chart_height(chart) - BAR_CHART_FRAME) / (height - BAR_CHART_FRAME)
+    thickness = group / len(chart.series)
     samples = {}
     for place, bars in enumerate(chart.series):
         look = {name: value for name, value in styles[bars.label].items() if name in {"color", "hatch"}}
-        middles = [row + (place + 0.5) * thickness - GROUP / 2 for row in range(len(chart.categories))]
+        middles = [row + (place + 0.5) * thickness - group / 2 for row in range(len(chart.categories))]
         ends = [math.nan if value is None else value for value in bars.values]
         samples[bars.label] = axes.barh(middles, ends, thickness, edgecolor="white", linewidth=0.5, **look)
         for middle, value, margin in zip(middles, bars.values, bars.margins, strict=True):
@@ -157,11 +160,11 @@ class _Drawer:
 
     Args:
         height: inches that the chart needs.
-        plot: draws the chart and returns a sample of each label for the legend.
+        plot: draws the chart at a height of so many inches and returns a sample of each label for the legend.
     """
 
     height: Callable[[Any], float]
-    plot: Callable[[Any, Axes, Styles], dict[str, Artist]]
+    plot: Callable[[Any, Axes, Styles, float], dict[str, Artist]]
 
 
 DRAWERS = {

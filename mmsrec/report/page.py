@@ -33,8 +33,8 @@ class Section:
     Args:
         name: the exhibit's name, the anchor of the section.
         title: heading.
-        html: what stands below the heading.
-        notes: remarks below that.
+        html: the exhibit below the heading.
+        notes: remarks below the exhibit.
         files: the exhibit's files by name.
     """
 

@@ -23,12 +23,12 @@ _TEX = str.maketrans(
 
 
 def plain_markdown(text: str) -> str:
-    """Text that Markdown, and the HTML within it, show as it is; on one line, because a table's row ends with it."""
+    """Escapes Markdown and HTML; line breaks become spaces, because a line break ends a table's row."""
     return _one_line(text).translate(_MARKDOWN)
 
 
 def plain_tex(text: str) -> str:
-    """Text that LaTeX shows as it is."""
+    """Escapes LaTeX's special characters; line breaks become spaces."""
     return _one_line(text).translate(_TEX)
 
 
@@ -40,7 +40,7 @@ def _escaping(escape: Callable[[str], str]) -> Callable[[Any], Any]:
     return lambda value: escape(value) if isinstance(value, str) else value
 
 
-# More notes than these are folded on the page, and stand outside the float in TeX.
+# A longer list of notes is folded on the page and follows the float in TeX.
 FEW_NOTES = 6
 
 _COMMON = {
@@ -50,7 +50,7 @@ _COMMON = {
     "lstrip_blocks": True,
     "keep_trailing_newline": True,
 }
-# TeX has braces of its own.
+# Jinja2's usual delimiters are braces, which TeX uses itself.
 _TEX_DELIMITERS = {
     "block_start_string": "<%",
     "block_end_string": "%>",

@@ -122,7 +122,7 @@ class Table:
         title: short heading.
         caption: what the rows and columns are.
         frame: the data.
-        columns: what is shown, the first one naming the row.
+        columns: the shown columns; the first one names the row.
         groups: columns whose equal values make one group of rows; empty for no groups.
         notes: remarks below the table.
     """

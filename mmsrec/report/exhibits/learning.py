@@ -3,7 +3,7 @@
 import polars as pl
 
 from mmsrec.report.charts import Figure, Line, LineChart
-from mmsrec.report.experiment_groups import GROUPS
+from mmsrec.report.experiment_groups import GROUPS, heading
 from mmsrec.report.inputs import Inputs
 
 METRIC = "recall@10"
@@ -30,7 +30,7 @@ def exhibit(inputs: Inputs) -> Figure:
 
 
 def _chart(rows: pl.DataFrame) -> LineChart:
-    title = ", ".join(group.text(rows.row(0, named=True)) for group in GROUPS)
+    title = heading(rows)
     best = "; ".join(_best(variant, epochs) for (variant,), epochs in rows.group_by("variant", maintain_order=True))
     return LineChart(
         title=title,

@@ -85,6 +85,17 @@ def test_bars_and_intervals_are_where_their_values_are(monkeypatch):
     assert [text.get_text() for text in drawn["svg"].legends[0].get_texts()] == ["r", "s"]
 
 
+def test_a_bar_beside_a_taller_chart_keeps_its_thickness(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(figures, "_bytes", lambda canvas, kind, words: drawn.setdefault(kind, canvas))
+    tall = BarChart("B", "", list("abcdefgh"), [Bars("r", [0.1] * 8, [None] * 8)])
+    short = BarChart("B", "", ["a"], [Bars("r", [0.1], [None])])
+    draw(figure(tall, short))
+    drawn["svg"].canvas.draw()
+    tall_bar, short_bar = (axes.patches[0].get_window_extent().height for axes in drawn["svg"].axes)
+    assert short_bar == pytest.approx(tall_bar, rel=0.5)
+
+
 def test_thirty_labels_differ_in_style_or_marker():
     with figures._style():
         looks = figures._styles([f"v{i}" for i in range(30)]).values()
