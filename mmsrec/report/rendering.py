@@ -17,7 +17,9 @@ _BORDER = re.compile(r"(?<!\\)\|")
 _TEX = str.maketrans(
     {mark: f"\\{mark}" for mark in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+    # After the end of a row, an asterisk or a bracket would be an argument.
+    | {"*": "{*}", "[": "{[}"}
     | {"−": "$-$", "±": r"$\pm$", "×": r"$\times$", "–": "--"}
 )
 

@@ -82,6 +82,7 @@ def test_hostile_text_is_text_in_tex():
     assert plain_tex(r"50% & \input{x}_^~") == (
         r"50\% \& \textbackslash{}input\{x\}\_\textasciicircum{}\textasciitilde{}"
     )
+    assert plain_tex("*[a]") == "{*}{[}a]"
     assert plain_tex("−1 ± 2") == r"$-$1 $\pm$ 2"
     shown = table({"a": TEXTS, "b": TEXTS}, [Column("a", HOSTILE), Column("b", HOSTILE, over=HOSTILE)], notes=TEXTS)
     text = table_tex(shown, "t")
