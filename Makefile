@@ -27,13 +27,13 @@ demo: $(READY) ## make a small world, run the whole pipeline on it and show its 
 	dvc commit --quiet --force --with-deps report@demo
 	snakemake --cores 1 --quiet all --touch --forceall demo
 	@printf '\n%s\n\n' '$(CURDIR)/results/reports/demo/report.html'
-	@cat results/reports/demo/table1.md results/reports/demo/table3.md
+	@cat results/reports/demo/retrieval.md results/reports/demo/comparison.md
 
 truth: $(READY) ## run the demo's models over three seeds and test that they show what its world holds
 	$(WORLD)
 	$(PIPELINE) demo-truth
 	pytest tests/truth
-	@cat results/reports/demo-truth/table1.md results/reports/demo-truth/table3.md
+	@cat results/reports/demo-truth/retrieval.md results/reports/demo-truth/comparison.md
 
 test: $(READY) ## run the tests
 	pytest -n auto

@@ -1,1 +1,1 @@
-"""Results become tables, charts and one page, the paper's numbers beside the measured ones."""
+"""Results become tables, figures and one page, with the paper's numbers next to the measured numbers."""

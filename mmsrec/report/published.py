@@ -19,24 +19,22 @@ def published_statistics() -> pl.DataFrame:
 
 
 def published_comparison() -> pl.DataFrame:
-    """Table 3: published (the data set), k_core, model, and a column a metric that the paper reports."""
-    reported = pl.read_csv(_data("published.csv"), schema_overrides={"table": pl.String})
-    return (
-        reported.filter(pl.col("table") == "3")
-        .rename({"dataset": "published"})
-        .with_columns(k_core=pl.lit(COMPARISON_K_CORE, pl.Int64))
-        .drop("table", "features", "source")
-    )
+    """Table 3: published (the data set), k_core, model, a column a metric, encoders and note.
+
+    `encoders` names the encoder of each modality; it is null where the paper's row leaves no choice of features.
+    `note` is a remark on the row's numbers.
+    """
+    return _published("3").with_columns(k_core=pl.lit(COMPARISON_K_CORE, pl.Int64)).drop("table", "features", "source")
 
 
 def published_retrieval() -> pl.DataFrame:
     """Table 1, text to video: published (the data set), model, recall@5, recall@10."""
-    reported = pl.read_csv(_data("published.csv"), schema_overrides={"table": pl.String})
-    return (
-        reported.filter(pl.col("table") == "1")
-        .rename({"dataset": "published"})
-        .select("published", "model", "recall@5", "recall@10")
-    )
+    return _published("1").select("published", "model", "recall@5", "recall@10")
+
+
+def _published(table: str) -> pl.DataFrame:
+    rows = pl.read_csv(_data("published.csv"), schema_overrides={"table": pl.String}, infer_schema_length=None)
+    return rows.filter(pl.col("table") == table).rename({"dataset": "published"})
 
 
 def _data(name: str) -> bytes:

@@ -1,18 +1,18 @@
-"""A table as data, and its csv, md and html."""
+"""A table as data: typed columns, groups of rows, and marks for the best and second best value of a group."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
-from mmsrec.report.markup import Html, element, joined
-
 ABSENT = "–"
-# Characters that Markdown or the HTML within it would take for markup.
-_MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\|*`["} | {"<": "&lt;", "&": "&amp;", "\n": " "})
+# With two values, the second best is the worst.
+FEWEST_FOR_SECOND = 3
+
+Mark = Literal["", "best", "second"]
 
 
 def integer(value: int) -> str:
@@ -46,11 +46,11 @@ class Column:
     Args:
         field: the frame's column.
         label: its heading.
-        over: a heading above those of neighbours that have the same.
-        show: a value as text.
+        over: a heading above neighbours that share it.
+        show: turns a value into text.
         interval: the frame's column with half the width of the value's interval.
-        remark: the frame's column that holds a text where the value needs a remark; the value then has an asterisk.
-        best: whether the highest value of a group of rows is in bold.
+        remarks: the frame's columns with remarks on the value; the value has an asterisk where one of them has text.
+        best: which value of a group of rows is the best; None marks none.
     """
 
     field: str
@@ -58,8 +58,8 @@ class Column:
     over: str = ""
     show: Callable[[Any], str] = str
     interval: str | None = None
-    remark: str | None = None
-    best: bool = False
+    remarks: Sequence[str] = ()
+    best: Literal["highest", "lowest"] | None = None
 
     @property
     def title(self) -> str:
@@ -68,60 +68,71 @@ class Column:
     def text(self, row: dict[str, Any]) -> str:
         if row[self.field] is None:
             return ABSENT
-        mark = "*" if self.remark and row[self.remark] else ""
+        asterisk = "*" if any(row[remark] for remark in self.remarks) else ""
         margin = row[self.interval] if self.interval else None
-        return mark + self.show(row[self.field]) + ("" if margin is None else f" ± {self.show(margin)}")
+        return asterisk + self.show(row[self.field]) + ("" if margin is None else f" ± {self.show(margin)}")
+
+    def marks(self, rows: Sequence[dict[str, Any]]) -> dict[Any, Mark]:
+        """The marks of a group's values; equal values share a mark."""
+        if self.best is None:
+            return {}
+        values = [row[self.field] for row in rows if row[self.field] is not None]
+        ranked = sorted(set(values), reverse=self.best == "highest")
+        marks: tuple[Mark, ...] = ("best", "second") if len(values) >= FEWEST_FOR_SECOND else ("best",)
+        return dict(zip(ranked, marks, strict=False))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value as text."""
+
+    text: str
+    mark: Mark
+    number: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows below one heading, which is empty in a table without groups.
+
+    Args:
+        heading: the texts of the table's group columns, joined.
+        names: the same texts, one a group column.
+        rows: the cells of each row, one a shown column.
+    """
+
+    heading: str
+    names: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Neighbouring columns below one heading, which may be empty."""
+
+    over: str
+    columns: Sequence[Column]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with a caption and notes; a column without any value is left out of md and html, never of the csv.
+    """Rows with a caption and notes; a column without any value is in the csv only.
 
     Args:
-        name: file name without a suffix.
         title: short heading.
         caption: what the rows and columns are.
         frame: the data.
-        columns: what is shown, the first one naming the row.
-        groups: columns whose equal neighbours make one group of rows; empty for no groups.
+        columns: the shown columns; the first one names the row.
+        groups: columns whose equal values make one group of rows; empty for no groups.
         notes: remarks below the table.
     """
 
-    name: str
     title: str
     caption: str
     frame: pl.DataFrame
     columns: Sequence[Column]
     groups: Sequence[Column] = ()
     notes: Sequence[str] = ()
-
-    def files(self) -> dict[str, str]:
-        """File names with their text."""
-        return {f"{self.name}.csv": self.frame.write_csv(), f"{self.name}.md": self.markdown()}
-
-    def markdown(self) -> str:
-        """A GitHub-flavoured table below its caption, with the notes as a list."""
-        columns = [*self.groups, *self.shown]
-        lines = [
-            _line(_plain(column.title) for column in columns),
-            _line("---:" if self._is_number(column) else "---" for column in columns),
-        ]
-        for rows in self._grouped().values():
-            best = self._best(rows)
-            for row in rows:
-                texts = ((_plain(column.text(row)), (column.field, row[column.field]) in best) for column in columns)
-                lines.append(_line(f"**{text}**" if bold else text for text, bold in texts))
-        notes = [f"- {_plain(note)}" for note in self.notes]
-        return "\n".join([f"**{_plain(self.caption)}**", "", *lines, "", *notes]).rstrip() + "\n"
-
-    def html(self) -> Html:
-        """The table in a container that scrolls by itself, with the notes below."""
-        bodies = (self._body(heading, rows) for heading, rows in self._grouped().items())
-        caption = element("caption", element("span", self.caption))
-        table = element("table", caption, self._head(), *bodies)
-        notes = element("ul", *(element("li", note) for note in self.notes), class_="notes") if self.notes else ""
-        scroll = element("div", table, class_="scroll", tabindex=0, role="region", aria_label=self.title)
-        return joined(scroll, notes)
 
     @cached_property
     def shown(self) -> list[Column]:
@@ -132,62 +143,34 @@ class Table:
             if self.frame.is_empty() or self.frame[column.field].null_count() < self.frame.height
         ]
 
-    def _grouped(self) -> dict[str, list[dict[str, Any]]]:
-        groups: dict[str, list[dict[str, Any]]] = {}
+    @property
+    def spans(self) -> list[Span]:
+        """The shown columns, with neighbours below a common heading together."""
+        return [Span(over, list(columns)) for over, columns in groupby(self.shown, lambda column: column.over)]
+
+    @property
+    def body(self) -> list[Group]:
+        """The groups in the order of their first row."""
+        rows_of: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for row in self.frame.to_dicts():
-            heading = ", ".join(column.text(row) for column in self.groups)
-            groups.setdefault(heading, []).append(row)
-        return groups
+            rows_of.setdefault(tuple(column.text(row) for column in self.groups), []).append(row)
+        return [Group(", ".join(names), names, self._cells(rows)) for names, rows in rows_of.items()]
 
-    def _best(self, rows: list[dict[str, Any]]) -> set[tuple[str, Any]]:
-        """The columns that mark their highest value, each with that value."""
-        fields = [column.field for column in self.shown if column.best]
-        present = {field: [row[field] for row in rows if row[field] is not None] for field in fields}
-        return {(field, max(values)) for field, values in present.items() if values}
+    @property
+    def marked(self) -> bool:
+        """Whether a column marks its best values."""
+        return any(column.best for column in self.shown)
 
-    def _is_number(self, column: Column) -> bool:
+    def is_number(self, column: Column) -> bool:
+        """Whether the column is aligned to the right."""
         return self.frame.schema[column.field].is_numeric()
 
-    def _align(self, column: Column) -> str | None:
-        return "number" if self._is_number(column) else None
-
-    def _head(self) -> Html:
-        spans, tops, labels = [], [], []
-        for over, group in groupby(self.shown, lambda column: column.over):
-            columns = list(group)
-            spans.append(element("colgroup", span=len(columns)))
-            if over:
-                tops.append(element("th", over, scope="colgroup", colspan=len(columns)))
-                labels += [element("th", column.label, scope="col", class_=self._align(column)) for column in columns]
-            else:
-                tops += [
-                    element("th", column.label, scope="col", rowspan=2, class_=self._align(column))
-                    for column in columns
-                ]
-        return joined(*spans, element("thead", element("tr", *tops), element("tr", *labels)))
-
-    def _body(self, heading: str, rows: list[dict[str, Any]]) -> Html:
-        best = self._best(rows)
-        top = element("th", element("span", heading), scope="rowgroup", colspan=len(self.shown))
-        return element(
-            "tbody",
-            element("tr", top, class_="group") if heading else "",
-            *(self._row(row, best) for row in rows),
-        )
-
-    def _row(self, row: dict[str, Any], best: set[tuple[str, Any]]) -> Html:
-        first, *rest = self.shown
-        cells = [element("th", first.text(row), scope="row")]
-        for column in rest:
-            text = column.text(row)
-            content = element("strong", text) if (column.field, row[column.field]) in best else text
-            cells.append(element("td", content, class_=self._align(column)))
-        return element("tr", *cells)
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    return text.translate(_MARKDOWN)
+    def _cells(self, rows: Sequence[dict[str, Any]]) -> list[list[Cell]]:
+        marks = {column.field: column.marks(rows) for column in self.shown}
+        return [
+            [
+                Cell(column.text(row), marks[column.field].get(row[column.field], ""), self.is_number(column))
+                for column in self.shown
+            ]
+            for row in rows
+        ]

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
+from mmsrec.report.exhibit_names import exhibit_names
 from mmsrec.settings.row import Frozen, Name, Positive
 
 Seed = Annotated[int, Field(ge=0)]
@@ -31,11 +32,24 @@ class Retrievals(Frozen):
     corpora: Annotated[list[Name], Field(min_length=1)]
 
 
+def _known_exhibit(name: str) -> str:
+    if name not in exhibit_names():
+        raise ValueError(f"unknown exhibit {name!r}; known: {', '.join(exhibit_names())}")
+    return name
+
+
+ExhibitName = Annotated[
+    Name, AfterValidator(_known_exhibit), WithJsonSchema({"type": "string", "enum": exhibit_names()})
+]
+
+
 class Report(Frozen):
     """A page of tables and figures over the rows that it names."""
 
     title: str
-    exhibits: Annotated[list[Name], Field(min_length=1)] = Field(description="files of mmsrec/report/exhibits")
+    exhibits: Annotated[list[ExhibitName], Field(min_length=1)] = Field(
+        description="files below mmsrec/report/exhibits, in the order of the page"
+    )
     retrievals: list[Retrievals] = Field([])
     statistics: list[Cores] = Field([], description="further rows of the statistics beside those of the experiments")
     experiments: list[Experiments] = Field([])

@@ -44,12 +44,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_report_shows_every_experiment(project):
     report = project / "results/reports/demo"
-    table = (report / "table3.md").read_text()
+    table = (report / "comparison.md").read_text()
     assert "demo-shop" in table
     assert "pop" in table
     assert "demo-both" in table
     assert "demo-pretrained" in table
-    assert "untrained" in (report / "table1.md").read_text()
+    assert "untrained" in (report / "retrieval.md").read_text()
     assert (report / "report.html").read_text().startswith("<!")
 
 

@@ -194,7 +194,9 @@ def train_settings(wildcards):
 
 def report_settings(wildcards):
     published = {core.domain: PARAMS.domains[core.domain].published for core in cores_of(PARAMS, wildcards.report)}
+    splits = {row.split: PARAMS.splits[row.split].model_dump() for row in experiments_of(PARAMS, wildcards.report)}
     return PARAMS.reports[wildcards.report].model_dump() | {
         "evaluation": PARAMS.evaluation.model_dump(),
         "published": published,
+        "splits": splits,
     }

@@ -1,6 +1,10 @@
-"""Makes a report's tables, figures and page from what was measured."""
+"""Makes a report's tables, figures and page from measured results."""
 
+import logging
 from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import stage
 from stage import layout
@@ -11,7 +15,10 @@ from mmsrec.settings.params import read_params
 
 
 def main(flags: Namespace) -> None:
-    def collected(pattern):
+    # matplotlib tells at this level of its font cache.
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+
+    def collected(pattern: str) -> Callable[[Any], Path]:
         return lambda row: flags.collected / layout.path(pattern, row)
 
     inputs = Inputs(
@@ -20,6 +27,7 @@ def main(flags: Namespace) -> None:
         statistics_path=collected(layout.STATISTICS),
         metrics_path=collected(layout.METRICS),
         history_path=collected(layout.HISTORY),
+        ranks_path=collected(layout.RANKS),
         retrieval_path=collected(layout.RETRIEVAL_METRICS),
     )
     write_report(inputs, flags.output)

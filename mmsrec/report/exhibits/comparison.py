@@ -1,60 +1,60 @@
-"""Table 3: the metrics of every variant, reported beside measured."""
+"""Table 3 of the paper: the metrics of every variant, reported and measured."""
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
 
 import polars as pl
 
-from mmsrec.report.inputs import Inputs, metric_names
+from mmsrec.report.experiment_groups import COMPARED, GROUPS
+from mmsrec.report.inputs import KEYS, Inputs, metric_names, tie_rule
 from mmsrec.report.published import published_comparison
 from mmsrec.report.seeds import over_seeds
 from mmsrec.report.table import Column, Table, fixed, signed
-from mmsrec.settings.experiments import Modality, Overrides
+from mmsrec.settings.data import Modality
 from mmsrec.settings.params import Params
+from mmsrec.settings.plan import Experiment
 
 FAMILIES = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR"}
-KEYS = ("domain", "k_core", "variant")
 CHANCE = "chance"
-GROUPS = (Column("domain", "Data set"), Column("k_core", "Core", show="{}-core".format))
-# Section 4.2: the features of the paper's own rows, of the models whose features a variant chooses.
-PAPER_FEATURES = {"mmsrec": dict.fromkeys(get_args(Modality), "open_clip ViT-B-32 openai")}
+DESCRIBED = ("published", "model", "features", "departures", "ties", "candidates")
+REMARKS = ("departures", "reported_note")
 
 
-def comparison_table(inputs: Inputs) -> Table:
-    """The test metrics of a report's variants beside those of the paper's Table 3."""
+def exhibit(inputs: Inputs) -> Table:
+    """The test metrics of a report's variants next to the paper's Table 3."""
     metrics = metric_names(inputs.params)
-    frame = comparison_frame(inputs.metrics(), inputs.params, metrics)
+    frame = comparison_frame(inputs, metrics)
     return Table(
-        name="table3",
         title="Comparison of models",
-        caption="Table 3: test metrics of every variant, reported by the paper beside measured.",
+        caption="Test metrics of every variant: the paper's Table 3 next to measured values.",
         frame=frame,
         columns=_columns(metrics),
         groups=GROUPS,
-        notes=[*_departure_notes(frame), f"The row {CHANCE} is what a random ranking is expected to score."],
+        notes=[
+            *_departure_notes(frame),
+            *_reported_notes(frame),
+            f"{CHANCE} is the expected score of a random ranking.",
+        ],
     )
 
 
-def comparison_frame(measured: pl.DataFrame, params: Params, metrics: Sequence[str]) -> pl.DataFrame:
-    """One row a domain, k and variant: means over its seeds beside the paper's row of the same model.
+def comparison_frame(inputs: Inputs, metrics: Sequence[str]) -> pl.DataFrame:
+    """One row a combination of `COMPARED`: means over its seeds, and the paper's row of the same data set and model.
 
     Args:
-        measured: rows as `Inputs.metrics` returns them.
-        params: describes the variants and names the domains in the paper.
+        inputs: the report's results and parameters.
         metrics: the metrics to show.
 
     Returns:
-        domain, k_core, variant, features, ties, candidates, seeds (how many), reported_for (the model of the paper's
-        row), departures (what makes it a different configuration), and for each metric METRIC_reported,
-        METRIC_measured, METRIC_interval (half the 95 % interval) and METRIC_difference (measured less reported). A
-        number that the paper does not give is null. One more row a core, `CHANCE`, is of a random ranking.
+        `COMPARED`, features, ties, candidates, seeds (their number), reported_for (the model of the paper's row),
+        departures (how the configuration differs from the paper's), reported_note (a remark on the paper's row), and
+        for each metric METRIC_reported, METRIC_measured, METRIC_interval (half the 95 % interval) and
+        METRIC_difference (measured minus reported). A number that the paper does not give is null. One more row a
+        group has the expected values of a random ranking.
     """
-    means = over_seeds(measured, KEYS, metrics)
-    described = pl.DataFrame(
-        [_describe(params, domain, variant) for domain, _, variant in means.select(KEYS).iter_rows()],
-        schema=dict.fromkeys(("published", "model", "features", "departures", "ties", "candidates"), pl.String),
-    )
-    rows = pl.concat([_by_chance(measured, metrics), pl.concat([means, described], how="horizontal")], how="diagonal")
+    measured = inputs.metrics()
+    described = _described(inputs.params, inputs.experiments)
+    means = over_seeds(measured, COMPARED, metrics).join(described, on=COMPARED, how="left", maintain_order="left")
+    rows = pl.concat([_by_chance(measured, metrics), means], how="diagonal")
     return (
         rows.join(_reported(metrics), on=["published", "k_core", "model"], how="left", maintain_order="left")
         .with_columns(pl.when(pl.col("reported_for").is_not_null()).then("departures").alias("departures"))
@@ -62,21 +62,24 @@ def comparison_frame(measured: pl.DataFrame, params: Params, metrics: Sequence[s
             (pl.col(f"{name}_measured") - pl.col(f"{name}_reported")).alias(f"{name}_difference") for name in metrics
         )
         .select(
-            *KEYS,
-            *("features", "ties", "candidates", "seeds", "reported_for", "departures"),
+            *COMPARED,
+            *("features", "ties", "candidates", "seeds", "reported_for", *REMARKS),
             *(f"{name}_{part}" for name in metrics for part in ("reported", "measured", "interval", "difference")),
         )
     )
 
 
-def departures(params: Params, domain: str, variant: str) -> list[str]:
-    """What a variant does otherwise than the paper: its features, and the settings that its row names."""
+def departures(params: Params, domain: str, variant: str, paper_encoders: str | None) -> list[str]:
+    """The ways in which a variant differs from the paper's: its features, and the settings that its row names.
+
+    Args:
+        paper_encoders: the paper's encoder of each modality, as published.csv writes them; None accepts any.
+    """
     row = params.variants[variant]
-    used = {modality: params.encoders[row.encoders[modality]].label for modality in row.modalities}
-    paper = PAPER_FEATURES.get(row.model, used)
-    layers = (row.training, row.by_domain.get(domain, Overrides()))
-    settings = {name: value for layer in layers for name, value in layer.model_dump(exclude_none=True).items()}
-    features = [f"features {_by(used)} instead of {_by(paper)}"] if used != paper else []
+    used = _by({modality: params.encoders[row.encoders[modality]].label for modality in row.modalities})
+    parts = [part for layer in row.layers(domain) for part in (layer.settings, layer.trainer)]
+    settings = {name: value for part in parts for name, value in part.model_dump(exclude_unset=True).items()}
+    features = [f"features {used} instead of {paper_encoders}"] if paper_encoders not in {None, used} else []
     return features + [f"{name} {value}" for name, value in settings.items()]
 
 
@@ -87,20 +90,28 @@ def _by(encoders: Mapping[Modality, str]) -> str:
     return ", ".join(f"{'+'.join(names)} by {encoder}" for encoder, names in modalities.items())
 
 
-def _describe(params: Params, domain: str, variant: str) -> dict[str, str | None]:
-    row = params.variants[variant]
-    return {
-        "published": params.domains[domain].published,
-        "model": row.model,
-        "features": _by({modality: row.encoders[modality] for modality in row.modalities}) or None,
-        "departures": "; ".join(departures(params, domain, variant)),
-        "ties": params.domains[domain].ties,
-        "candidates": params.evaluation.candidates,
-    }
+def _described(params: Params, experiments: Sequence[Experiment]) -> pl.DataFrame:
+    """One row a combination of `COMPARED`: that and `DESCRIBED`."""
+    paper = {(row["published"], row["model"]): row["encoders"] for row in published_comparison().to_dicts()}
+    rows = {}
+    for experiment in experiments:
+        variant, published = params.variants[experiment.variant], params.domains[experiment.domain].published
+        keys = {name: getattr(experiment, name) for name in COMPARED}
+        changes = departures(params, experiment.domain, experiment.variant, paper.get((published, variant.model)))
+        rows[tuple(keys.values())] = keys | {
+            "published": published,
+            "model": variant.model,
+            "features": _by({modality: variant.encoders[modality] for modality in variant.modalities}) or None,
+            "departures": "; ".join(changes),
+            "ties": tie_rule(params, experiment),
+            "candidates": params.evaluation.candidates,
+        }
+    types = {name: kind for name, kind in KEYS.items() if name in COMPARED} | dict.fromkeys(DESCRIBED, pl.String)
+    return pl.DataFrame(list(rows.values()), schema=types)
 
 
 def _by_chance(measured: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
-    return measured.group_by("domain", "k_core", maintain_order=True).agg(
+    return measured.group_by([group.field for group in GROUPS], maintain_order=True).agg(
         pl.lit(CHANCE).alias("variant"),
         *(pl.col(f"{name}_chance").first().alias(f"{name}_measured") for name in metrics),
     )
@@ -115,6 +126,7 @@ def _reported(metrics: Sequence[str]) -> pl.DataFrame:
         "k_core",
         "model",
         pl.col("model").alias("reported_for"),
+        pl.col("note").alias("reported_note"),
         *(values.alias(f"{name}_reported") for name, values in given.items()),
     )
 
@@ -124,9 +136,14 @@ def _columns(metrics: Sequence[str]) -> list[Column]:
         column
         for name in metrics
         for column in (
-            Column(f"{name}_reported", "reported", over=_title(name), show=fixed, remark="departures"),
+            Column(f"{name}_reported", "reported", over=_title(name), show=fixed, remarks=REMARKS),
             Column(
-                f"{name}_measured", "measured", over=_title(name), show=fixed, interval=f"{name}_interval", best=True
+                f"{name}_measured",
+                "measured",
+                over=_title(name),
+                show=fixed,
+                interval=f"{name}_interval",
+                best="highest",
             ),
             Column(f"{name}_difference", "difference", over=_title(name), show=signed),
         )
@@ -147,7 +164,13 @@ def _departure_notes(frame: pl.DataFrame) -> list[str]:
         .agg(pl.col("domain").unique(maintain_order=True))
     )
     return [
-        f"* {variant} in {', '.join(domains)}: a different configuration from the paper's {model}, whose numbers stand "
-        f"beside it ({changes})."
+        f"* {variant} on {', '.join(domains)} is another configuration than the paper's {model}: {changes}."
         for variant, model, changes, domains in rows.iter_rows()
+    ]
+
+
+def _reported_notes(frame: pl.DataFrame) -> list[str]:
+    rows = frame.filter(pl.col("reported_note").is_not_null()).select("reported_for", "domain", "reported_note")
+    return [
+        f"* {model} on {domain}: the paper {note}." for model, domain, note in rows.unique().sort("domain").iter_rows()
     ]

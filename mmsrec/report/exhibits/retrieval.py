@@ -1,32 +1,33 @@
-"""Table 1: zero-shot retrieval between captions and clips, reported beside measured."""
+"""Table 1 of the paper: zero-shot retrieval between captions and clips, reported and measured."""
 
 import polars as pl
 
-from mmsrec.report.inputs import RETRIEVED, Inputs
+from mmsrec.report.inputs import Inputs
 from mmsrec.report.published import published_retrieval
+from mmsrec.report.stored_results import RETRIEVED
 from mmsrec.report.table import Column, Table, fixed, signed
 from mmsrec.settings.params import Params
 
 REPORTED = ("recall@5", "recall@10")
 DIRECTIONS = {"text_to_video": "text to video", "video_to_text": "video to text"}
-# The paper's names of what is measured here; the paper reports one direction.
+# The paper's names of the measured models; the paper reports one direction.
 PAPER_MODELS = {"encoder": "clip", "pretrained": "mmsrec"}
 PAPER_DIRECTION = "text_to_video"
 
 
-def retrieval_table(inputs: Inputs) -> Table:
-    """The recalls of a report's pre-trained item encoders beside those of the paper's Table 1."""
+def exhibit(inputs: Inputs) -> Table:
+    """The recalls of a report's pre-trained item encoders next to the paper's Table 1."""
     frame = retrieval_frame(inputs.retrievals(), inputs.params)
     return Table(
-        name="table1",
         title="Zero-shot retrieval",
-        caption="Table 1: captions find their clips among all of a test corpus, and the reverse, without training.",
+        caption="Captions find their clips among all clips of a test corpus, and the reverse, without training on it: "
+        "the paper's Table 1 next to measured values.",
         frame=frame,
         columns=_columns(),
         notes=[
-            "The row encoder is the cosine of the frozen encoder's own vectors; untrained the item encoder before its "
-            "first step; pretrained the same after pre-training; chance a random ranking.",
-            "The paper reports text to video, by CLIP ViT-B/32 and pre-training on WebVid.",
+            "encoder ranks by the cosine of the frozen encoder's own vectors. untrained is the item encoder before "
+            "its first step, and pretrained the item encoder after pre-training. chance is a random ranking.",
+            "The paper reports text to video only, with CLIP ViT-B/32 and pre-training on WebVid.",
         ],
         groups=(Column("corpus", "Test corpus"), Column("pretraining", "Pre-training"), Column("direction", "From")),
     )
@@ -37,10 +38,10 @@ def retrieval_frame(measured: pl.DataFrame, params: Params) -> pl.DataFrame:
 
     Args:
         measured: rows as `Inputs.retrievals` returns them.
-        params: tells the name of a corpus in the paper.
+        params: has the name of a corpus in the paper.
 
     Returns:
-        corpus, pretraining, direction, model, pairs; each metric; METRIC_reported and METRIC_difference (measured less
+        corpus, pretraining, direction, model, pairs; each metric; METRIC_reported and METRIC_difference (measured minus
         reported) for each of `REPORTED`, null where the paper has no such row.
     """
     names = {name: getattr(corpus, "published", None) for name, corpus in params.corpora.items()}
@@ -64,12 +65,12 @@ def _columns() -> list[Column]:
     columns = [Column("model", "Model"), Column("pairs", "Clips")]
     for name in RETRIEVED:
         if name == "median_rank":
-            columns.append(Column(name, "Median rank", show="{:.1f}".format))
+            columns.append(Column(name, "Median rank", show="{:.1f}".format, best="lowest"))
             continue
         title = name.replace("recall", "Recall")
         if name in REPORTED:
             columns.append(Column(f"{name}_reported", "reported", over=title, show=fixed))
-        columns.append(Column(name, "measured", over=title, show=fixed, best=True))
+        columns.append(Column(name, "measured", over=title, show=fixed, best="highest"))
         if name in REPORTED:
             columns.append(Column(f"{name}_difference", "difference", over=title, show=signed))
     return columns

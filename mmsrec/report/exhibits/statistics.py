@@ -1,4 +1,4 @@
-"""Tables 2 and 4: the size of every k-core, reported beside measured."""
+"""Tables 2 and 4 of the paper: the size of every k-core, reported and measured."""
 
 import polars as pl
 
@@ -11,34 +11,33 @@ COUNTS = ("users", "items", "actions")
 COMPARED = (*COUNTS, "sparsity")
 
 
-def statistics_table(inputs: Inputs) -> Table:
-    """The measured statistics of a report beside those of the paper's Tables 2 and 4."""
+def exhibit(inputs: Inputs) -> Table:
+    """The measured statistics of a report's k-cores next to the paper's Tables 2 and 4."""
     frame = statistics_frame(inputs.statistics(), inputs.params)
     return Table(
-        name="table2",
         title="Data sets",
-        caption="Table 2: statistics of the data sets after k-core filtering, reported by the paper beside measured.",
+        caption="Size of the data sets after k-core filtering: the paper's Tables 2 and 4 next to measured values.",
         frame=frame,
         columns=_columns(),
         notes=[
             *_reported_notes(frame),
             "A k-core keeps the users and items that have at least k interactions each.",
             "Sparsity is the share of empty cells of the users × items matrix.",
-            "The paper gives the 5-cores in its Table 2 and the other k of Sports and Home in its Table 4.",
+            "Table 2 of the paper has the 5-cores. Table 4 has other values of k for Sports and Home.",
         ],
     )
 
 
 def statistics_frame(measured: pl.DataFrame, params: Params) -> pl.DataFrame:
-    """One row a k-core, those of a domain together.
+    """One row a k-core; the k-cores of a domain follow each other.
 
     Args:
         measured: rows as `Inputs.statistics` returns them.
-        params: tells the name of a domain in the paper.
+        params: has the name of a domain in the paper.
 
     Returns:
-        The columns of `measured`; STATISTIC_reported and STATISTIC_difference (measured less reported) for each of
-        `COMPARED`; reported_in, the paper's table; and note, a remark on the reported row.
+        The columns of `measured`; STATISTIC_reported and STATISTIC_difference (measured minus reported) for each of
+        `COMPARED`; reported_in, the paper's table; and note, a remark on the reported values.
     """
     reported = published_statistics().rename({name: f"{name}_reported" for name in COMPARED})
     names = {name: domain.published for name, domain in params.domains.items()}
@@ -63,7 +62,7 @@ def _columns() -> list[Column]:
         for name in COMPARED
         for show, show_signed in [(integer, signed_integer) if name in COUNTS else (fixed, signed)]
         for column in (
-            Column(f"{name}_reported", "reported", over=name.capitalize(), show=show, remark="note"),
+            Column(f"{name}_reported", "reported", over=name.capitalize(), show=show, remarks=("note",)),
             Column(name, "measured", over=name.capitalize(), show=show),
             Column(f"{name}_difference", "difference", over=name.capitalize(), show=show_signed),
         )

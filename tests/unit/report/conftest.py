@@ -1,5 +1,6 @@
 """A small report whose files are planted on disk."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,13 +20,20 @@ TITLE = "Planted <script>alert('1')</script> & numbers"
 def params() -> Params:
     """The project's parameters with a report of two real domains, one of our own, two variants and three seeds."""
     raw = read_params(ROOT / "params.yaml").model_dump(mode="json", exclude_none=True)
-    own = raw["domains"]["beauty"] | {"ties": "source"}
+    own = dict(raw["domains"]["beauty"])
     del own["published"]
-    grid = {"domains": ["sports", "own"], "k_cores": [5], "variants": ["pop", "mmsrec-text"], "seeds": [0, 1, 2]}
+    grid = {
+        "domains": ["sports", "own"],
+        "k_cores": [5],
+        "splits": ["source"],
+        "variants": ["pop", "mmsrec-text"],
+        "seeds": [0, 1, 2],
+    }
+    raw["models"] = {name: {"settings": row["settings"]} for name, row in raw["models"].items()}
     raw["domains"] = {"beauty": raw["domains"]["beauty"], "sports": raw["domains"]["sports"], "own": own}
     raw["variants"] = {
         "pop": {"model": "pop"},
-        "mmsrec-text": {"model": "mmsrec", "encoders": {"text": "lsa"}, "training": {"dim": 128}},
+        "mmsrec-text": {"model": "mmsrec", "encoders": {"text": "lsa"}, "settings": {"dim": 128}},
     }
     clips = raw["corpora"]["msrvtt-test"]
     own_clips = clips | {"published": None}
@@ -34,12 +42,12 @@ def params() -> Params:
     raw["reports"] = {
         "planted": {
             "title": TITLE,
-            "tables": ["retrieval", "statistics", "comparison", "learning"],
+            "exhibits": ["retrieval", "statistics", "comparison", "learning"],
             "retrievals": [{"pretrainings": ["small"], "corpora": ["msrvtt-test", "own-clips"]}],
             "statistics": [{"domains": ["sports", "beauty"], "k_cores": [7, 5]}],
             "experiments": [grid],
         },
-        "empty": {"title": "Nothing", "tables": ["retrieval", "statistics", "comparison", "learning"]},
+        "empty": {"title": "Nothing", "exhibits": ["retrieval", "statistics", "comparison", "learning"]},
     }
     return parse_params(raw)
 
@@ -51,6 +59,7 @@ def inputs_at(folder: Path, params: Params, report: str = "planted") -> Inputs:
         statistics_path=lambda core: folder / f"{core.name}.json",
         metrics_path=lambda experiment: folder / f"{experiment.name}.json",
         history_path=lambda experiment: folder / f"{experiment.name}.parquet",
+        ranks_path=lambda experiment: folder / f"{experiment.name}-ranks.parquet",
         retrieval_path=lambda retrieval: folder / f"retrieval-{retrieval.name}.json",
     )
 
@@ -60,7 +69,7 @@ def inputs(params: Params, tmp_path: Path) -> Inputs:
     """The report `planted`: recall@10 of mmsrec-text is 0.05, 0.06, 0.10 by seed, of pop 0.01; all others are 0.2."""
     planted = inputs_at(tmp_path / "planted", params)
     for core in cores_of(params, "planted"):
-        statistics = {"domain": core.domain, "k_core": core.k_core, "ties": params.domains[core.domain].ties}
+        statistics = {"domain": core.domain, "k_core": core.k_core}
         sizes = {"users": 8388, "items": 5134, "actions": 93449, "sparsity": 0.99783, "mean_length": 11.14}
         write_json(planted.statistics_path(core), statistics | sizes)
     for retrieval in retrievals_of(params, "planted"):
@@ -68,14 +77,10 @@ def inputs(params: Params, tmp_path: Path) -> Inputs:
     recall = {"pop": [0.01, 0.01, 0.01], "mmsrec-text": [0.05, 0.06, 0.10]}
     for experiment in experiments_of(params, "planted"):
         names = metric_names(params)
-        row = {
-            "domain": experiment.domain,
-            "k_core": experiment.k_core,
-            "variant": experiment.variant,
-            "seed": experiment.seed,
+        row = asdict(experiment) | {
             "users": 8388,
             "candidates": "all",
-            "ties": params.domains[experiment.domain].ties,
+            "ties": "source",
             "metrics": dict.fromkeys(names, 0.2) | {"recall@10": recall[experiment.variant][experiment.seed]},
             "chance": dict.fromkeys(names, 0.0008),
         }
@@ -111,3 +116,11 @@ def plant_history(path: Path, recall: list[float]) -> None:
         pa.table([pa.array(columns[name], schema.field(name).type) for name in schema.names], schema=schema),
         schema,
     )
+
+
+def plant_ranks(path: Path, ranks: dict[str, float]) -> None:
+    """The ranks of users by name; every user has the same target and best items."""
+    schema, users = SCHEMAS["ranks"], len(ranks)
+    columns = {"user": list(ranks), "target": ["item"] * users, "rank": list(ranks.values())}
+    columns |= {"ties": [0] * users, "top": [[4, 0]] * users}
+    write_table(path, pa.table(columns, schema=schema), schema)

@@ -1,14 +1,16 @@
-"""Reading what a report shows: what is missing, damaged or stale is an error that names the row and the stage."""
+"""A missing, damaged or stale result is an error that names its row and its stage."""
 
+import polars as pl
 import pytest
 
+from mmsrec.artifacts import SCHEMAS
 from mmsrec.errors import ArtifactError
 from mmsrec.files import read_json, write_json
-from mmsrec.report.inputs import metric_names
+from mmsrec.report.inputs import KEYS, metric_names
 from mmsrec.settings.plan import Core, Experiment
-from tests.unit.report.conftest import inputs_at
+from tests.unit.report.conftest import inputs_at, plant_history, plant_ranks
 
-EXPERIMENT = Experiment("sports", 5, "mmsrec-text", 1)
+EXPERIMENT = Experiment("sports", 5, "source", "mmsrec-text", 1)
 
 
 def change(path, **values):
@@ -28,7 +30,7 @@ def test_metrics_hold_a_row_an_experiment_in_the_order_of_the_report(inputs):
     assert frame["mrr_chance"].to_list() == [0.0008] * 12
 
 
-def test_metrics_are_those_that_the_parameters_ask_for(params):
+def test_the_parameters_decide_the_metrics(params):
     assert metric_names(params) == ["recall@10", "recall@50", "ndcg@10", "ndcg@50", "mrr"]
 
 
@@ -58,7 +60,7 @@ def test_a_missing_file_names_its_row_and_the_stage_to_run(inputs, path_of, row,
 def test_every_missing_file_is_named_at_once(params, tmp_path):
     with pytest.raises(ArtifactError, match="needs 12 files of the stage evaluate; 12 are missing") as caught:
         inputs_at(tmp_path, params).metrics()
-    assert "sports-k5-pop-seed0, sports-k5-pop-seed1" in caught.value.details["fix"]
+    assert "sports-k5-source-pop-seed0, sports-k5-source-pop-seed1" in caught.value.details["fix"]
 
 
 @pytest.mark.parametrize(
@@ -73,16 +75,47 @@ def test_every_missing_file_is_named_at_once(params, tmp_path):
 )
 def test_metrics_of_other_parameters_are_refused(inputs, values):
     change(inputs.metrics_path(EXPERIMENT), **values)
-    with pytest.raises(ArtifactError, match="of other parameters") as caught:
+    with pytest.raises(ArtifactError, match="with other parameters") as caught:
         inputs.metrics()
     assert set(caught.value.details["found"]) == set(values)
-    assert caught.value.details["fix"] == "Run the stage evaluate for sports-k5-mmsrec-text-seed1 again."
+    assert caught.value.details["fix"] == "Run the stage evaluate for sports-k5-source-mmsrec-text-seed1 again."
 
 
-def test_statistics_of_another_tie_rule_are_refused(inputs):
-    change(inputs.statistics_path(Core("own", 5)), ties="shuffle")
-    with pytest.raises(ArtifactError, match="of other parameters"):
+def test_statistics_of_another_core_are_refused(inputs):
+    change(inputs.statistics_path(Core("own", 5)), k_core=6)
+    with pytest.raises(ArtifactError, match="with other parameters"):
         inputs.statistics()
+
+
+def test_ranks_hold_a_row_a_user_of_each_experiment(inputs):
+    for experiment in inputs.experiments:
+        plant_ranks(inputs.ranks_path(experiment), {"ann": experiment.seed + 1.0, "bob": 7.5})
+    ranks = inputs.ranks()
+    assert isinstance(ranks, pl.LazyFrame)
+    frame = ranks.collect()
+    assert frame.columns == [*KEYS, *SCHEMAS["ranks"].names]
+    assert frame.height == 2 * 12
+    third = frame.filter(domain="own", variant="mmsrec-text", seed=2)
+    assert third.select("user", "target", "rank", "ties").rows() == [("ann", "item", 3.0, 0), ("bob", "item", 7.5, 0)]
+    assert third["top"].to_list() == [[4, 0]] * 2
+
+
+def test_a_damaged_or_missing_ranks_file_is_refused_before_any_is_read(inputs):
+    *others, last = inputs.experiments
+    for experiment in others:
+        plant_ranks(inputs.ranks_path(experiment), {"ann": 1.0})
+    with pytest.raises(ArtifactError, match="needs 12 files of the stage evaluate; 1 are missing"):
+        inputs.ranks()
+    inputs.ranks_path(last).write_bytes(inputs.ranks_path(others[0]).read_bytes()[:-9])
+    with pytest.raises(ArtifactError, match="not a readable Parquet file"):
+        inputs.ranks()
+    plant_history(inputs.ranks_path(last), [0.1])
+    with pytest.raises(ArtifactError, match="does not follow its schema"):
+        inputs.ranks()
+
+
+def test_a_report_without_experiments_has_no_ranks(params, tmp_path):
+    assert inputs_at(tmp_path, params, "empty").ranks().collect().columns == [*KEYS, *SCHEMAS["ranks"].names]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +127,7 @@ def test_statistics_of_another_tie_rule_are_refused(inputs):
         {"seed": "1"},
     ],
 )
-def test_values_that_no_evaluation_writes_are_refused(inputs, values):
+def test_values_of_a_wrong_type_or_range_are_refused(inputs, values):
     change(inputs.metrics_path(EXPERIMENT), **values)
     with pytest.raises(ArtifactError, match="keys and values of its artifact") as caught:
         inputs.metrics()

@@ -16,17 +16,17 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def command(inputs, tmp_path) -> list[str]:
     """The inputs laid out as the stages before leave them, and the command that reads them."""
-    params = inputs.params
+    params, collected = inputs.params, tmp_path / "collected"
     for core in cores_of(params, "planted"):
-        place(inputs.statistics_path(core), tmp_path / f"data/{core.domain}/k{core.k_core}/statistics.json")
+        place(inputs.statistics_path(core), collected / f"data/processed/{core.domain}/k{core.k_core}/statistics.json")
     for row in experiments_of(params, "planted"):
-        folder = f"{row.domain}/k{row.k_core}/{row.variant}/seed{row.seed}"
-        place(inputs.metrics_path(row), tmp_path / "results" / folder / "metrics.json")
-        place(inputs.history_path(row), tmp_path / "models" / folder / "history.parquet")
+        folder = f"{row.domain}/k{row.k_core}/{row.split}/{row.variant}/seed{row.seed}"
+        place(inputs.metrics_path(row), collected / "results" / folder / "metrics.json")
+        place(inputs.history_path(row), collected / "models" / folder / "history.parquet")
     for row in retrievals_of(params, "planted"):
-        place(inputs.retrieval_path(row), tmp_path / f"results/retrieval/{row.pretraining}/{row.corpus}/metrics.json")
+        place(inputs.retrieval_path(row), collected / f"results/retrieval/{row.pretraining}/{row.corpus}/metrics.json")
     (tmp_path / "params.yaml").write_text(json.dumps(params.model_dump(mode="json", exclude_none=True)))
-    folders = [f"--{name}={tmp_path / name}" for name in ("data", "models", "results", "output")]
+    folders = [f"--{name}={tmp_path / name}" for name in ("collected", "output")]
     script = ROOT / "workflow" / "scripts" / "report.py"
     return [sys.executable, str(script), f"--params={tmp_path / 'params.yaml'}", "--report=planted", *folders]
 
@@ -44,10 +44,10 @@ def test_a_report_is_made_and_then_refused_without_an_input(command, tmp_path):
     made = run(command, ROOT)
     assert (made.returncode, made.stderr) == (0, "")
     assert made.stdout.strip() == str(tmp_path / "output" / "report.html")
-    assert (tmp_path / "output" / "table3.csv").is_file()
+    assert (tmp_path / "output" / "comparison.csv").is_file()
 
-    (tmp_path / "results/own/k5/pop/seed2/metrics.json").unlink()
+    (tmp_path / "collected/results/own/k5/source/pop/seed2/metrics.json").unlink()
     refused = run(command, ROOT)
     assert refused.returncode == 1
-    assert "Run the stage evaluate for own-k5-pop-seed2." in refused.stderr
+    assert "Run the stage evaluate for own-k5-source-pop-seed2." in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -1,4 +1,4 @@
-"""A table's formats, from small frames."""
+"""A table's groups, texts and marks, from small frames."""
 
 import polars as pl
 import pytest
@@ -7,7 +7,7 @@ from mmsrec.report.table import Column, Table, fixed, integer, signed, signed_in
 
 
 def table(frame, columns, **options):
-    return Table(name="t", title="T", caption="C", frame=pl.DataFrame(frame), columns=columns, **options)
+    return Table(title="T", caption="C", frame=pl.DataFrame(frame), columns=columns, **options)
 
 
 @pytest.mark.parametrize(
@@ -27,39 +27,62 @@ def test_numbers_as_text(show, value, text):
     assert show(value) == text
 
 
-def test_markdown_escapes_what_would_be_markup():
-    shown = table({"a": ["x|y *z* <b>"]}, [Column("a", "A")], notes=["1 < 2\nand"]).markdown()
-    assert shown.splitlines() == ["**C**", "", "| A |", "| --- |", "| x\\|y \\*z\\* &lt;b> |", "", "- 1 &lt; 2 and"]
-
-
-def test_html_escapes_text():
-    assert "<td>&lt;b&gt;&amp;</td>" in table({"a": ["r"], "b": ["<b>&"]}, [Column("a", "A"), Column("b", "B")]).html()
+def marks(table):
+    return [[(cell.text, cell.mark) for row in group.rows for cell in row] for group in table.body]
 
 
 def test_a_column_without_values_is_in_the_csv_only():
-    shown = table(
-        {"a": ["x"], "b": pl.Series([None], dtype=pl.Float64)}, [Column("a", "A"), Column("b", "B", over="O")]
-    )
-    assert "B" not in shown.markdown().replace("**C**", "")
-    assert "<th" in shown.html()
-    assert ">O<" not in shown.html()
-    assert shown.files()["t.csv"] == "a,b\nx,\n"
+    nothing = pl.Series([None], dtype=pl.Float64)
+    shown = table({"a": ["x"], "b": nothing}, [Column("a", "A"), Column("b", "B", over="O")])
+    assert [column.label for column in shown.shown] == ["A"]
+    assert [span.over for span in shown.spans] == [""]
+    assert shown.frame.columns == ["a", "b"]
 
 
-def test_a_table_without_rows_has_its_header():
+def test_a_table_without_rows_shows_all_columns():
     empty = table({"a": pl.Series([], dtype=pl.String)}, [Column("a", "A")])
-    assert empty.markdown().splitlines()[2:] == ["| A |", "| --- |"]
-    assert '<th scope="col" rowspan="2">A</th>' in empty.html()
+    assert [column.label for column in empty.shown] == ["A"]
+    assert empty.body == []
 
 
-def test_rows_of_a_group_stand_together_below_its_heading():
-    frame = {"g": ["x", "y", "x"], "n": ["1", "2", "3"]}
-    html = table(frame, [Column("n", "N")], groups=[Column("g", "G")]).html()
-    assert html.count('scope="rowgroup"') == 2
-    assert html.index(">1<") < html.index(">3<") < html.index(">y<") < html.index(">2<")
+def test_rows_of_a_group_follow_each_other_below_its_heading():
+    frame = {"g": ["x", "y", "x"], "h": [5, 5, 5], "n": ["1", "2", "3"]}
+    groups = [Column("g", "G"), Column("h", "H", show="{}-core".format)]
+    body = table(frame, [Column("n", "N")], groups=groups).body
+    assert [(group.heading, group.names) for group in body] == [
+        ("x, 5-core", ("x", "5-core")),
+        ("y, 5-core", ("y", "5-core")),
+    ]
+    assert [[row[0].text for row in group.rows] for group in body] == [["1", "3"], ["2"]]
 
 
-def test_the_best_of_a_group_ignores_absent_values_and_marks_equals():
-    frame = {"g": ["x", "x", "x", "y"], "v": [0.1, 0.3, 0.3, None]}
-    shown = table(frame, [Column("v", "V", show=fixed, best=True)], groups=[Column("g", "G")]).markdown()
-    assert shown.splitlines()[4:] == ["| x | 0.1000 |", "| x | **0.3000** |", "| x | **0.3000** |", "| y | – |"]
+def test_neighbours_with_one_heading_are_one_span():
+    columns = [Column("a", "A"), Column("b", "B", over="O"), Column("c", "C", over="O")]
+    spans = table({"a": [1], "b": [2], "c": [3]}, columns).spans
+    assert [(span.over, len(span.columns)) for span in spans] == [("", 1), ("O", 2)]
+
+
+def test_the_best_and_the_second_best_of_a_group_ignore_absent_values_and_equals_share_a_mark():
+    frame = {"g": ["x"] * 5 + ["y"] * 2 + ["z"], "v": [0.1, 0.3, 0.2, 0.3, None, 0.4, 0.5, None]}
+    shown = table(frame, [Column("v", "V", show=fixed, best="highest")], groups=[Column("g", "G")])
+    assert marks(shown) == [
+        [("0.1000", ""), ("0.3000", "best"), ("0.2000", "second"), ("0.3000", "best"), ("–", "")],
+        # Of two values, the second best is the worst and has no mark.
+        [("0.4000", ""), ("0.5000", "best")],
+        [("–", "")],
+    ]
+
+
+def test_the_lowest_can_be_the_best():
+    shown = table({"v": [3, 1, 2]}, [Column("v", "V", best="lowest")])
+    assert marks(shown) == [[("3", ""), ("1", "best"), ("2", "second")]]
+
+
+def test_a_value_has_its_interval_and_an_asterisk_for_any_remark():
+    frame = {"v": [0.5, 0.5, 0.5], "i": [0.1, None, None], "r": ["", None, "why"], "s": ["why", None, None]}
+    column = Column("v", "V", show=fixed, interval="i", remarks=("r", "s"))
+    assert [cell.text for row in table(frame, [column]).body[0].rows for cell in row] == [
+        "*0.5000 ± 0.1000",
+        "0.5000",
+        "*0.5000",
+    ]

@@ -2,15 +2,15 @@
 
 import pytest
 
-from mmsrec.report.exhibits.statistics import statistics_table
+from mmsrec.report.exhibits.statistics import exhibit
 
 
 def rows_of(table):
     return {(row["domain"], row["k_core"]): row for row in table.frame.to_dicts()}
 
 
-def test_cores_of_a_domain_stand_together_by_k(inputs):
-    assert list(rows_of(statistics_table(inputs))) == [
+def test_the_k_cores_of_a_domain_follow_each_other(inputs):
+    assert list(rows_of(exhibit(inputs))) == [
         ("sports", 5),
         ("sports", 7),
         ("own", 5),
@@ -19,20 +19,17 @@ def test_cores_of_a_domain_stand_together_by_k(inputs):
     ]
 
 
-def test_measured_stands_beside_the_row_of_table_4_with_its_note(inputs):
-    row = rows_of(statistics_table(inputs))["sports", 7]
+def test_a_measured_row_has_the_values_of_table_4_and_its_note(inputs):
+    row = rows_of(exhibit(inputs))["sports", 7]
     assert (row["users_reported"], row["users"], row["users_difference"]) == (8389, 8388, -1)
     assert row["actions_difference"] == 0
     assert row["sparsity_difference"] == pytest.approx(0.99783 - 0.9978)
     assert row["reported_in"] == "Table 4"
-    assert (
-        "* sports, 7-core: Table 4 counts a padding user and item: 8388 and 5134 without."
-        in statistics_table(inputs).notes
-    )
+    assert "* sports, 7-core: Table 4 counts a padding user and item: 8388 and 5134 without." in exhibit(inputs).notes
 
 
 def test_a_core_that_the_paper_does_not_report_has_no_reported_numbers(inputs):
-    rows = rows_of(statistics_table(inputs))
+    rows = rows_of(exhibit(inputs))
     for core in [("own", 5), ("beauty", 7)]:
         assert rows[core]["users"] == 8388
         assert [rows[core][name] for name in ("users_reported", "users_difference", "reported_in", "note")] == [
