@@ -67,7 +67,7 @@ def rank(
         model: it is put into evaluation mode.
         sequences: of all users, each longer than `held_out`.
         held_out: 1 for the test item, 2 for the validation item.
-        candidates: `all` items, or those `unseen` in the user's history (the target is always a candidate).
+        candidates: `all` items, or the items `unseen` in the user's history and the target.
         top: best items to return for each user.
         group: users ranked together; None for the default of the device.
 
