@@ -1,8 +1,8 @@
 """Extraction: the inputs of a domain through an encoder into a feature file.
 
-Reading and decoding run in threads, ahead of an encoder on a GPU and by turns with one on the same processors. Parts
-are kept on the way, so that a killed extraction goes on; batches are the same however often it was interrupted, and so
-is the result.
+Threads read and decode. They run during the work of an encoder on a GPU. They run in turns with an encoder on the same
+processors. Partial results are saved, so that a killed extraction resumes. Batches do not depend on interruptions, and
+neither does the result.
 """
 
 import logging
@@ -20,7 +20,7 @@ from mmsrec.features.partial_results import Parts, parts_of
 from mmsrec.files import atomic_path
 from mmsrec.progress import progress
 from mmsrec.settings import encoding
-from mmsrec.workers import ahead, bursts, cores
+from mmsrec.workers import alternate, cores, prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def _parts_of(inputs: Inputs) -> list[range]:
 def _encode_parts(inputs: Inputs, tower: Tower, parts: Parts, description: str) -> None:
     chunks = _parts_of(inputs)
     jobs = [(number, batch) for number in parts.missing(len(chunks)) for batch in chunks[number]]
-    compute = bursts if tower.on_host else ahead
+    compute = alternate if tower.on_host else prefetch
 
     def prepared(job: tuple[int, int]) -> tuple[int, int, object]:
         number, batch = job

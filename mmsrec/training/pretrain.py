@@ -26,7 +26,7 @@ from mmsrec.training.distributed import World
 from mmsrec.training.encoder_folder import PretrainedConfig, untrained_encoder
 from mmsrec.training.pretrain_step import Totals, train_step
 from mmsrec.training.weights import write_weights
-from mmsrec.workers import ahead, cores
+from mmsrec.workers import cores, prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def pretrain(
 def corpus_digest(pairs: Pairs) -> str:
     """Sixteen hexadecimal digits that stand for the content of all shards."""
     names = sorted(read_index(pairs.folder))
-    sums = ahead(sha256, [pairs.folder / name for name in names], cores())
+    sums = prefetch(sha256, [pairs.folder / name for name in names], cores())
     return digest(dict(zip(names, sums, strict=True)))
 
 
