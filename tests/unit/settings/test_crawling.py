@@ -14,10 +14,10 @@ CRAWL = read_params(Path(__file__).parents[3] / "params.yaml").crawl
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"kind": "image", "pattern": "a/{item_id}.jpg"}, "pattern belongs to the kind poster"),
-        ({"kind": "poster"}, "pattern belongs to the kind poster"),
-        ({"kind": "poster", "pattern": "a/{item}.jpg"}, "must hold {item_id}"),
-        ({"kind": "image", "trailer_ids": "ml-1m/x.csv"}, "belongs to the kind trailer"),
+        ({"kind": "image", "pattern": "a/{item_id}.jpg"}, "pattern must be set for the kind poster"),
+        ({"kind": "poster"}, "pattern must be set for the kind poster"),
+        ({"kind": "poster", "pattern": "a/{item}.jpg"}, "must contain {item_id}"),
+        ({"kind": "image", "trailer_ids": "ml-1m/x.csv"}, "for the kind trailer only"),
         ({"kind": "trailer", "trailer_ids": "../x.csv"}, "should match pattern"),
         ({"kind": "trailer"}, "needs trailer_ids"),
     ],

@@ -148,7 +148,7 @@ def test_a_shard_that_is_cut_anywhere_is_an_error(tmp_path):
     for size in [0, 1, 511, 512, 513, *range(1024, end + 1, 700), end]:
         cut = tmp_path / "cut.tar"
         cut.write_bytes(whole[:size])
-        with pytest.raises(ParseError, match="damaged, cut short") as caught:
+        with pytest.raises(ParseError, match="damaged, truncated") as caught:
             list(read_clips(cut, WIDTH, Counter()))
         assert str(cut) in str(caught.value)
 

@@ -227,5 +227,5 @@ def test_https_may_not_lead_to_http(serve, tmp_path, tls, certificate, monkeypat
     plain = serve({"/file": Reply(BODY)})
     safe = serve({"/file": Reply(BODY), "/down": Reply(status=302, headers={"Location": plain.url("/file")})}, tls=tls)
     assert received(safe, partial_of(tmp_path)) == BODY
-    with pytest.raises(UnavailableError, match="https leads to http"):
+    with pytest.raises(UnavailableError, match="https redirects to http"):
         received(safe, partial_of(tmp_path, "other"), path="/down")
