@@ -47,8 +47,8 @@ def test_a_policy_without_a_bound(change: dict[str, object], message: str) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"url": "https://a.example/"}, "url must hold {id}"),
-        ({"search": "ytsearch3:trailer"}, "search must hold {hits}, {title}"),
+        ({"url": "https://a.example/"}, "url must contain {id}"),
+        ({"search": "ytsearch3:trailer"}, "search must contain {hits}, {title}"),
         ({"min_seconds": 600.0}, "min_seconds must be below max_seconds"),
         ({"extractors": []}, "extractors"),
     ],

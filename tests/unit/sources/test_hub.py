@@ -20,14 +20,14 @@ OTHERS = {f"{FOLDER}/readme.txt": b"no shard", f"{FOLDER}/deeper/9.tar": b"deepe
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
-    """No pauses between tries, and nothing of the user's own cache."""
+    """Removes the pauses between tries and the user's own cache."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
 def served(serve):
-    """Serves the files; further answers take the place of those for their path."""
+    """Serves the files. `answers` replaces the answers of its paths."""
 
     def start(answers=None, files=FILES | OTHERS, **options):
         server = serve({})
@@ -47,7 +47,7 @@ def shards_below(folder):
 
 
 @pytest.mark.parametrize("lfs", [True, False])
-def test_the_shards_of_a_pinned_commit_are_listed_and_fetched(served, tmp_path, lfs):
+def test_the_shards_of_a_pinned_commit_are_listed_and_downloaded(served, tmp_path, lfs):
     server = served(lfs=lfs)
     listing = download_shards(SELECTION, tmp_path / "webvid", endpoint=server.base)
 
@@ -61,7 +61,7 @@ def test_the_shards_of_a_pinned_commit_are_listed_and_fetched(served, tmp_path, 
     assert not server.asked(resolve(f"{FOLDER}/readme.txt"))
 
 
-def test_what_is_here_is_not_asked_for_again(served, tmp_path):
+def test_finished_files_are_not_requested_again(served, tmp_path):
     server = served()
     download_shards(SELECTION, tmp_path, endpoint=server.base)
     asked = len(server.requests)
@@ -77,7 +77,7 @@ def test_what_is_here_is_not_asked_for_again(served, tmp_path):
     assert shards_below(tmp_path) == FILES
 
 
-def test_a_download_goes_on_at_the_commit_that_it_began_with(served, tmp_path):
+def test_a_download_resumes_at_its_first_commit(served, tmp_path):
     broken = served({stored(f"{FOLDER}/00002.tar"): Reply(status=404)})
     with pytest.raises(DownloadError, match="cannot serve") as caught:
         download_shards(SELECTION, tmp_path, endpoint=broken.base, connections=1)
@@ -95,7 +95,7 @@ def test_a_download_goes_on_at_the_commit_that_it_began_with(served, tmp_path):
     assert not mended.asked(resolve(f"{FOLDER}/00000.tar"))
 
 
-def test_other_files_than_before_are_listed_anew(served, tmp_path):
+def test_another_selection_is_listed_again(served, tmp_path):
     server = served()
     download_shards(
         replace(SELECTION, files=f"{FOLDER}/0000[01].tar".replace("[01]", "?")), tmp_path, endpoint=server.base
@@ -109,7 +109,7 @@ def test_other_files_than_before_are_listed_anew(served, tmp_path):
     assert (tmp_path / f"{FOLDER}/00000.tar").read_bytes() == FILES[f"{FOLDER}/00000.tar"]
 
 
-def test_a_connection_that_breaks_is_taken_up_at_its_chunk(served, tmp_path, monkeypatch):
+def test_a_broken_download_resumes_at_its_last_chunk(served, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 500)
     name = f"{FOLDER}/00001.tar"
     body = FILES[name]
@@ -132,7 +132,7 @@ def test_a_connection_that_breaks_is_taken_up_at_its_chunk(served, tmp_path, mon
     ],
     ids=["another file", "short", "endless", "403", "500"],
 )
-def test_a_file_that_is_not_the_listed_one_is_not_kept(served, tmp_path, reply, error):
+def test_a_file_that_differs_from_the_listing_is_not_kept(served, tmp_path, reply, error):
     name = f"{FOLDER}/00001.tar"
     server = served({stored(name): reply})
     with pytest.raises(error, match=r"hub") as caught:
@@ -154,7 +154,7 @@ def test_a_file_that_is_not_the_listed_one_is_not_kept(served, tmp_path, reply, 
         ({tree(FOLDER): Reply(b"<html>")}, "Expecting value"),
     ],
 )
-def test_a_hub_that_cannot_list_is_named(served, tmp_path, answers, found):
+def test_a_hub_that_cannot_list_the_files_is_named(served, tmp_path, answers, found):
     server = served(answers)
     with pytest.raises(DownloadError, match="cannot serve") as caught:
         download_shards(SELECTION, tmp_path, endpoint=server.base)
@@ -164,14 +164,14 @@ def test_a_hub_that_cannot_list_is_named(served, tmp_path, answers, found):
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "a b", "a\\b", "a\x00b"])
-def test_an_unsafe_name_stops_everything(served, tmp_path, name):
+def test_an_unsafe_name_stops_the_download(served, tmp_path, name):
     server = served(files={f"{FOLDER}/{name}.tar": b"x"})
     with pytest.raises(DownloadError, match="no safe name"):
         download_shards(SELECTION, tmp_path, endpoint=server.base)
     assert files_below(tmp_path) == {}
 
 
-def test_nothing_that_matches_and_too_much_are_errors(served, tmp_path):
+def test_no_match_and_too_many_bytes_are_errors(served, tmp_path):
     server = served()
     with pytest.raises(DownloadError, match="No file"):
         download_shards(replace(SELECTION, files=f"{FOLDER}/*.zip"), tmp_path, endpoint=server.base)
@@ -179,7 +179,7 @@ def test_nothing_that_matches_and_too_much_are_errors(served, tmp_path):
         download_shards(SELECTION, tmp_path, endpoint=server.base, max_bytes=10_000)
 
 
-def test_a_hub_that_does_not_answer_is_given_up(served, tmp_path, monkeypatch):
+def test_a_silent_hub_is_an_error(served, tmp_path, monkeypatch):
     monkeypatch.setattr(hub_module, "WAIT_SECONDS", 0.1)
     server = served({tree(FOLDER): Reply(delay=0.6)})
     with pytest.raises(DownloadError, match="cannot serve"):
@@ -194,7 +194,7 @@ def mirror(root, files):
     return root
 
 
-def test_a_mirror_stands_for_the_hub(tmp_path):
+def test_a_mirror_replaces_the_hub(tmp_path):
     root = mirror(tmp_path / "mirror", FILES | OTHERS)
     listing = download_shards(SELECTION, tmp_path / "out", [tmp_path / "empty", root], endpoint="http://127.0.0.1:1")
 
@@ -214,13 +214,13 @@ def test_a_mirror_stands_for_the_hub(tmp_path):
         '{"selection": {"repository": "a/b", "files": "*"}, "commit": null, "shards": []}',
     ],
 )
-def test_a_listing_that_is_not_one_is_an_error(tmp_path, text):
+def test_an_invalid_listing_is_an_error(tmp_path, text):
     (tmp_path / LISTING).write_text(text)
     with pytest.raises(ArtifactError, match="not valid"):
         read_listing(tmp_path / LISTING)
 
 
-def test_a_listing_leads_to_no_other_folder(tmp_path):
+def test_a_listing_with_an_unsafe_path_is_an_error(tmp_path):
     shard = {"path": "../../x.tar", "bytes": 1, "sha256": None}
     selection = {"repository": "a/b", "revision": "main", "files": "*"}
     (tmp_path / LISTING).write_text(json.dumps({"selection": selection, "commit": None, "shards": [shard]}))
