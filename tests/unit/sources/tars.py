@@ -43,7 +43,7 @@ def write_clips(path: Path, clips: Sequence[tuple[str, np.ndarray, str]]) -> Pat
 
 
 def some_clips(count: int, width: int, seed: int = 0, prefix: str = "clip") -> list[tuple[str, np.ndarray, str]]:
-    """Clips with 1 to 13 frames. Their captions contain whitespace that the reader must fold."""
+    """Clips with 1 to 13 frames. Every third clip shares its caption with another clip."""
     rng = np.random.default_rng(seed)
     return [
         (
