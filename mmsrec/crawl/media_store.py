@@ -57,7 +57,7 @@ class Store:
         """Writes an item's video. The entry has no url, status and attempts yet.
 
         Raises:
-            Rejected: `undecodable`, because the first bytes are not those of a video.
+            Rejected: `undecodable`, because no video format has these first bytes.
         """
         suffix = video_formats.sniff(body[: picture_check.HEAD_BYTES])
         if suffix is None:

@@ -31,8 +31,8 @@ class Rule(NamedTuple):
     blocked: bool = False
 
 
-# The first pattern that is found counts. The texts are those of yt-dlp 2026.10 and YouTube. A text that no pattern
-# matches gives `failed`, so the next run tries again.
+# The first pattern that is found counts. The texts come from yt-dlp 2026.10 and YouTube. A text that no pattern
+# matches means `failed`, so the next run tries again.
 RULES = (
     Rule(r"confirm you.re not a bot", "failed", "YouTube requires a sign-in to exclude bots", True),
     Rule(r"captcha", "failed", "the site requires a captcha", True),

@@ -36,7 +36,7 @@ class Vision(Frozen):
     )
 
     @model_validator(mode="after")
-    def _fields_of_the_kind(self) -> "Vision":
+    def _check_fields_of_the_kind(self) -> "Vision":
         if (self.kind == "poster") != (self.pattern is not None):
             raise ValueError("pattern must be set for the kind poster, and for no other kind")
         if self.pattern is not None and ITEM_ID not in self.pattern:
@@ -67,7 +67,7 @@ class Trailers(Frozen):
     total_timeout: Seconds = Field(description="longest duration of one download")
 
     @model_validator(mode="after")
-    def _templates_hold_their_fields(self) -> "Trailers":
+    def _check_templates_and_bounds(self) -> "Trailers":
         for key, fields in {"url": ["{id}"], "search": ["{hits}", "{title}"]}.items():
             if missing := [field for field in fields if field not in getattr(self, key)]:
                 raise ValueError(f"{key} must contain {', '.join(missing)}")

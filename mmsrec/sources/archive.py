@@ -63,7 +63,7 @@ class Members:
 
 @contextmanager
 def open_members(archive: Path, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
-    """Opens an archive for reading many members. Arguments and errors are those of `open_member`."""
+    """Opens an archive for reading many members. It has the arguments and errors of `open_member`."""
     with _open(archive, max_bytes) as opened:
         yield Members(opened)
 

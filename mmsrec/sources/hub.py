@@ -31,7 +31,7 @@ CONNECTIONS = 4
 MAX_BYTES = 8 * 2**40
 WAIT_SECONDS = 60.0
 
-# The errors of huggingface_hub: its own are OSErrors or ValueErrors, those of its HTTP library come unchanged.
+# The errors of huggingface_hub: OSErrors, ValueErrors, and the unchanged errors of its HTTP library.
 _REFUSALS = (OSError, ValueError, httpx2.HTTPError)
 
 
