@@ -133,7 +133,7 @@ def test_another_status_is_final(serve, tmp_path, status):
 @pytest.mark.parametrize(
     "header", ["1", lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)], ids=["s", "date"]
 )
-def test_retry_after_is_honoured(serve, tmp_path, header):
+def test_retry_after_is_respected(serve, tmp_path, header):
     value = header if isinstance(header, str) else header()
     server = serve({"/file": [Reply(status=429, headers={"Retry-After": value}), Reply(BODY)]})
     assert received(server, partial_of(tmp_path)) == BODY
@@ -141,9 +141,18 @@ def test_retry_after_is_honoured(serve, tmp_path, header):
     assert 0.9 < second.time - first.time < 4
 
 
-def test_retry_after_is_capped(serve, tmp_path):
+def test_retry_after_is_bounded(serve, tmp_path):
     server = serve({"/file": [Reply(status=429, headers={"Retry-After": "3600"}), Reply(BODY)]})
     assert received(server, partial_of(tmp_path), Limits(max_pause_seconds=0.05)) == BODY
+
+
+def test_a_pause_beyond_the_total_time_is_not_made(serve, tmp_path):
+    server = serve({"/file": Reply(status=429, headers={"Retry-After": "30"})})
+    started = time.monotonic()
+    with pytest.raises(UnavailableError, match=re.escape("HTTP 429 Too Many Requests; no time left of 5 s")):
+        received(server, partial_of(tmp_path), Limits(total_seconds=5))
+    assert time.monotonic() - started < 3
+    assert len(server.requests) == 1
 
 
 def test_a_slow_server_is_abandoned_at_the_deadline(serve, tmp_path):
