@@ -1,15 +1,15 @@
-"""One tree of errors. A message says what went wrong, where, what was expected, what was found and how to mend it."""
+"""The errors of mmsrec. A message has the problem, its place, the expected and the found value, and the fix."""
 
 
 class MmsrecError(Exception):
-    """Base of every error that a user of mmsrec can cause.
+    """Base class of every error that a user of mmsrec can cause.
 
     Args:
         what: one sentence that names the problem.
-        where: the path, key or item concerned.
-        expected: what should have been there.
-        found: what was there instead.
-        fix: what the reader can do about it.
+        where: the path, key or item.
+        expected: the expected value.
+        found: the value that was found instead.
+        fix: an action that resolves the problem.
     """
 
     def __init__(
@@ -31,35 +31,35 @@ class MmsrecError(Exception):
 
 
 class ParamsError(MmsrecError):
-    """params.yaml holds an unknown key, a wrong type or an impossible value."""
+    """params.yaml has an unknown key, a wrong type or an invalid value."""
 
 
 class RegistryError(MmsrecError):
-    """The registry of source files holds an impossible row, or none for the file that is asked for."""
+    """The registry of source files has an invalid row, or no row for the requested file."""
 
 
 class ArtifactError(MmsrecError):
-    """A file that a stage reads or writes is missing or does not follow its schema."""
+    """A file that a stage reads or writes is missing or violates its schema."""
 
 
 class DownloadError(MmsrecError):
-    """A source file could not be fetched from its mirror or any of its URLs."""
+    """No mirror and no URL could serve a source file."""
 
 
 class ChecksumError(DownloadError):
-    """A fetched file is not the file that the registry describes."""
+    """A downloaded file differs from its entry in the registry or the listing."""
 
 
 class ArchiveError(MmsrecError):
-    """An archive is damaged, or one of its members would leave the target folder."""
+    """An archive is missing, damaged, unsafe or too large."""
 
 
 class CrawlError(MmsrecError):
-    """A crawl cannot go on for now; what it has is kept."""
+    """A crawl must stop for now. Its results so far are kept."""
 
 
 class ParseError(MmsrecError):
-    """A raw file does not follow its source's format."""
+    """A raw file violates the format of its source."""
 
 
 class DataError(MmsrecError):
@@ -67,15 +67,15 @@ class DataError(MmsrecError):
 
 
 class FeatureError(MmsrecError):
-    """Features are missing, stale or do not fit the items they are asked for."""
+    """Features are missing, outdated or do not match the requested items."""
 
 
 class CheckpointError(MmsrecError):
-    """A checkpoint or a weights file does not fit the model it is loaded into."""
+    """A checkpoint or a weights file does not match the model that loads it."""
 
 
 class TrainingError(MmsrecError):
-    """A training cannot go on, or there is none of what is asked for."""
+    """A training cannot continue, or the requested training does not exist."""
 
 
 class DemoError(MmsrecError):

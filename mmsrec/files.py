@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: atomic writes, digests, locks."""
+"""Atomic writes, digests and locks of files. An atomic file is either whole or absent."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ from mmsrec.errors import ArtifactError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, renamed onto it when the block ends without an error.
+    """Yields a temporary path beside `path`, and renames it to `path` if the block ends without an error.
 
-    A reader sees the old file or the new one, never a part. The temporary file is removed after an error.
+    A reader sees either the old file or the new file. The temporary file is removed after an error.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes the file private; a published artifact has the permissions that the umask asks for.
+        # mkstemp makes the file private. The final file gets the usual permissions, from the umask.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -40,7 +40,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields a temporary folder that takes the place of `path` when the block ends without an error."""
+    """Yields a temporary folder, and replaces `path` by it if the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
@@ -89,9 +89,9 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Holds an inter-process lock for `path`; a second holder waits. The lock file lives in the system's temp folder.
+    """Holds a lock for `path` between processes. A second process waits.
 
-    It is kept out of the folder of the artifact, so that no engine takes it for an output.
+    The lock file lies in the system's temporary folder, so that no workflow engine takes it for an output.
     """
     digest = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:24]
     folder = Path(tempfile.gettempdir()) / f"mmsrec-locks-{os.getuid()}"

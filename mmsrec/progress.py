@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with items/s and ETA on a terminal, a log line now and then elsewhere."""
+"""Progress of long work: a bar with items/s and ETA on a terminal, log lines elsewhere."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 class _LogStream(StringIO):
-    """Takes tqdm's bar and logs it as a line."""
+    """Logs tqdm's bar as a line."""
 
     def write(self, text: str) -> int:
         if line := text.strip("\r\n "):
@@ -20,9 +20,9 @@ class _LogStream(StringIO):
 
 
 def progress(description: str, total: int | None, unit: str = "it", **options: Any) -> tqdm:
-    """A progress bar to be used as a context manager; call its `update(n)`.
+    """Returns a progress bar. Use it as a context manager and call its `update(n)`.
 
-    Without a terminal a line is logged every 10 seconds, and none for work that is done sooner.
+    Without a terminal, a line is logged every 10 seconds. Work that takes less time logs no line.
     """
     if sys.stderr.isatty():
         return tqdm(desc=description, total=total, unit=unit, dynamic_ncols=True, leave=False, **options)

@@ -1,4 +1,4 @@
-"""Work that runs ahead of its consumer, in threads or in processes that may die."""
+"""Threads that compute results before they are needed, and processes whose crash costs one call."""
 
 import multiprocessing
 import os
@@ -15,11 +15,11 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """The processors that this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ahead(
+def prefetch(
     function: Callable[[Item], Result],
     items: Iterable[Item],
     threads: int,
@@ -27,14 +27,14 @@ def ahead(
     most: int | None = None,
     start: Callable[[], object] | None = None,
 ) -> Iterator[Result]:
-    """Yields `function(item)` in the order of the items, computed in threads a few items ahead of the consumer.
+    """Yields `function(item)` in the order of the items; threads compute the next results while the consumer works.
 
     Args:
-        function: called in one of the threads.
-        items: its arguments.
-        threads: how many.
-        most: results that are under way or wait for the consumer; None for twice the threads.
-        start: called first in each thread.
+        function: is called in one of the threads.
+        items: the arguments of the calls.
+        threads: number of threads.
+        most: largest number of results that are being computed or wait for the consumer; None means 2 * threads.
+        start: is called once in each thread, before any item.
     """
     pending: deque[Future[Result]] = deque()
     most = most or 2 * threads
@@ -51,34 +51,34 @@ def ahead(
                 future.cancel()
 
 
-def bursts(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Yields as `ahead`, but computes a few items at a time while the consumer waits.
+def alternate(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Yields the same results as `prefetch`, but computes 2 * threads items at a time while the consumer waits.
 
-    For a consumer that keeps the same processors busy: threads of both at once slow each other down, because those of
-    a matrix product wait for the slowest.
+    Use it for a consumer that needs all processors itself. If both ran at once, its matrix products would be slower:
+    a matrix product waits for its slowest thread.
     """
     source = iter(items)
     with ThreadPoolExecutor(threads) as pool:
-        while some := list(islice(source, 2 * threads)):
-            yield from list(pool.map(function, some))
+        while chunk := list(islice(source, 2 * threads)):
+            yield from list(pool.map(function, chunk))
 
 
 class WorkerLost(Exception):
-    """The process of a call died or did not answer in time; the next call gets a new one."""
+    """The process of a call died or did not answer in time; the next call starts a new process."""
 
 
 class Worker(Generic[Item, Result]):
-    """Calls a function in a process of its own, so that a crash or a hang of native code costs one call."""
+    """Calls a function in a separate process, so that a crash or a hang of native code costs one call."""
 
     def __init__(self, function: Callable[[Item], Result], timeout: float) -> None:
-        """`function` can be imported by name; `timeout` bounds a call, in seconds."""
+        """`function` must be importable by name; `timeout` is the longest duration of a call, in seconds."""
         self._function = function
         self._timeout = timeout
         self._process: multiprocessing.Process | None = None
         self._connection: Connection | None = None
 
     def __call__(self, item: Item) -> Result:
-        """The function's result.
+        """Returns the function's result.
 
         Raises:
             WorkerLost: the process died, the function raised, or the timeout passed.
@@ -106,7 +106,7 @@ class Worker(Generic[Item, Result]):
             self._process = None
 
     def _start(self) -> None:
-        # A forked copy of a process with threads may hang; a spawned one starts clean.
+        # A forked copy of a process with threads may hang. A spawned process starts clean.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(self._function, theirs), daemon=True)
@@ -124,7 +124,7 @@ def _serve(function: Callable[[Item], Result], connection: Connection) -> None:
 
 
 class Workers(Generic[Item, Result]):
-    """A number of `Worker` processes behind one call, for use from as many threads."""
+    """Several `Worker` processes behind one call, which as many threads may use at once."""
 
     def __init__(self, function: Callable[[Item], Result], count: int, timeout: float) -> None:
         self._all = [Worker(function, timeout) for _ in range(count)]
@@ -144,7 +144,7 @@ class Workers(Generic[Item, Result]):
             worker.stop()
 
     def __call__(self, item: Item) -> Result:
-        """The function's result; errors as in `Worker`."""
+        """Returns the function's result; raises the errors of `Worker`."""
         worker = self._idle.get()
         try:
             return worker(item)

@@ -1,4 +1,4 @@
-"""A web server on loopback whose every answer, right or faulty, is a row of data; it remembers what it was asked."""
+"""A web server on loopback. Each answer is data and may be faulty. The server records its requests."""
 
 import re
 import socket
@@ -19,16 +19,16 @@ class Reply:
     """One answer.
 
     Attributes:
-        body: what is sent; with `status` 200 a Range request gets its part of it, unless `ranges` is off.
+        body: the bytes of the answer. If `status` is 200 and `ranges` is true, a Range request gets its part of them.
         status: HTTP status.
-        headers: sent as they are, in place of the default ones of the same name.
-        length: Content-Length, where it is to differ from that of the body.
-        no_length: sends no Content-Length; the end of the connection ends the body.
-        drop_after: bytes of the answer's body after which the connection is torn down.
-        chunk, pause: bytes sent at a time, and seconds between them.
+        headers: these replace the default headers of the same name.
+        length: a false Content-Length; None means the true one.
+        no_length: sends no Content-Length. The end of the connection ends the body.
+        drop_after: number of bytes of the body after which the connection is closed.
+        chunk, pause: size of a chunk in bytes, and seconds between two chunks.
         delay: seconds before the status line.
-        ranges: whether Range requests are understood.
-        raw: whether the body is the whole answer, status line and headers included.
+        ranges: whether the server supports Range requests.
+        raw: whether the body is the whole answer, with status line and headers.
     """
 
     body: bytes = b""
@@ -46,7 +46,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asked, and the status that it got."""
+    """A request of a client, and the status of its answer."""
 
     method: str
     path: str
@@ -57,13 +57,16 @@ class Request:
 
 class _Http(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Keeps the test's output quiet about clients that hang up."""
+        """Logs nothing about clients that close the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class Server:
-    """A context manager. `routes` maps a path to its answers in turn; the last one repeats. Other paths get 404."""
+    """A server as a context manager. `routes` maps a path to its answers in order.
+
+    The last answer of a path repeats. Other paths get 404.
+    """
 
     def __init__(self, routes: Mapping[str, Reply | Sequence[Reply]], tls: SSLContext | None = None) -> None:
         self.routes = {path: [replies] if isinstance(replies, Reply) else replies for path, replies in routes.items()}
@@ -78,16 +81,16 @@ class Server:
         self._thread = Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     def url(self, path: str) -> str:
-        """The address of a path."""
+        """The URL of a path."""
         return self.base + path
 
     def asked(self, path: str) -> list[Request]:
-        """The requests of a path so far, in order."""
+        """The requests for a path so far, in order."""
         with self._lock:
             return [request for request in self.requests if request.path == path]
 
     def next_reply(self, path: str) -> Reply:
-        """The answer whose turn it is."""
+        """Returns the next answer for a path."""
         with self._lock:
             replies = self.routes.get(path, [Reply(b"not here", status=404)])
             turn = min(self._served[path], len(replies) - 1)
@@ -95,7 +98,7 @@ class Server:
         return replies[turn]
 
     def remember(self, request: Request) -> None:
-        """Adds to `requests`."""
+        """Appends to `requests`."""
         with self._lock:
             self.requests.append(request)
 
@@ -174,6 +177,6 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Keeps the test's output quiet."""
+            """Logs nothing."""
 
     return Handler

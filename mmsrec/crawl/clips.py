@@ -1,4 +1,4 @@
-"""The videos of a corpus of clips: from a folder, an archive or the web, under one ledger."""
+"""The videos of a corpus of clips, from a folder, an archive or the web, with one ledger."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mmsrec.crawl.crawl_run import settle_all
-from mmsrec.crawl.images import CONNECTIONS, wanted_urls
+from mmsrec.crawl.crawl_run import run_crawl
+from mmsrec.crawl.entry import Entry
+from mmsrec.crawl.images import CONNECTIONS, urls_by_item
 from mmsrec.crawl.local_media import collect, file_reader, member_reader
 from mmsrec.crawl.media_kinds import VIDEOS
 from mmsrec.crawl.media_store import Store
-from mmsrec.crawl.outcome import Entry
 from mmsrec.crawl.worker import MediaCrawl
 from mmsrec.settings.corpora import ClipCorpus, split_archive
 from mmsrec.settings.crawling import PICTURE_RULES, Crawl
@@ -21,17 +21,18 @@ from mmsrec.sources.archive import open_members
 def collect_clips(
     items: pa.Table, folder: Path, corpus: ClipCorpus, policy: Crawl, root: Path, *, connections: int = CONNECTIONS
 ) -> Counter[str]:
-    """Fetches or copies every clip's video and seals the ledger.
+    """Fetches or copies every clip's video, then writes the ledger of all clips.
 
-    Videos of the web that are there already are not asked for again; those of a folder or an archive are read anew.
+    A second call does not fetch finished videos from the web again. It reads all videos of a folder or an archive
+    again.
 
     Args:
-        items: columns item_id and media_url, as `sources.clips.ingest_clips` writes them.
-        folder: gets ledger.parquet, the log it is sealed from, and the videos below files/.
-        corpus: the corpus' row.
-        policy: what is asked for, how fast, and what is respected; the bound of a video's size is the corpus' own.
-        root: folder that paths are below.
-        connections: requests at a time, over all hosts.
+        items: columns item_id and media_url, as `sources.captions.ingest_clips` writes them.
+        folder: receives ledger.parquet, its log, and the videos below files/.
+        corpus: the settings of the corpus.
+        policy: the rules, bounds and rates of the crawl. `corpus` gives the largest size of a video.
+        root: folder of the corpus' paths.
+        connections: largest number of simultaneous requests, over all hosts.
 
     Returns:
         The number of clips in each state.
@@ -42,7 +43,7 @@ def collect_clips(
         ArtifactError: the folder's log is damaged.
     """
     policy = policy.model_copy(update={"max_bytes": corpus.max_bytes})
-    wanted = wanted_urls(items.select(["item_id", "media_url"]).rename_columns(["item_id", "url"]))
+    requests = urls_by_item(items.select(["item_id", "media_url"]).rename_columns(["item_id", "url"]))
     archive, member = split_archive(corpus.videos)
 
     def from_web(urls: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
@@ -57,5 +58,6 @@ def collect_clips(
         return collect(paths, file_reader(root, policy.max_bytes), policy, store, VIDEOS)
 
     local = from_archive if member else from_folder
-    settle = from_web if corpus.is_web else local
-    return settle_all(wanted, folder, policy.model_dump_json(include=PICTURE_RULES), settle, anew=not corpus.is_web)
+    crawler = from_web if corpus.is_web else local
+    rules = policy.model_dump_json(include=PICTURE_RULES)
+    return run_crawl(requests, folder, rules, crawler, repeat_all=not corpus.is_web)

@@ -1,4 +1,4 @@
-"""What every crawl does around its requests: go on from the log, show progress, seal the ledger."""
+"""The common part of all crawls: resume from the log, show progress, write the ledger."""
 
 import logging
 from collections import Counter
@@ -6,31 +6,32 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from mmsrec.crawl.entry import Entry
 from mmsrec.crawl.ledger import Ledger
 from mmsrec.crawl.media_store import Store
-from mmsrec.crawl.outcome import Entry
 from mmsrec.files import lock
 from mmsrec.progress import progress
 
 logger = logging.getLogger(__name__)
 
 LOG = "ledger.jsonl"
-SEALED = "ledger.parquet"
+TABLE = "ledger.parquet"
 
-Settle = Callable[[Mapping[str, str | None], Store], Iterator[Entry]]
+# Fetches or copies the media of the given items and yields an entry for each item.
+Crawler = Callable[[Mapping[str, str | None], Store], Iterator[Entry]]
 
 
-def settle_all(
-    wanted: Mapping[str, str | None], folder: Path, rules: str, settle: Settle, *, anew: bool = False
+def run_crawl(
+    requests: Mapping[str, str | None], folder: Path, rules: str, crawler: Crawler, *, repeat_all: bool = False
 ) -> Counter[str]:
-    """Settles the items that the log does not know as settled, and seals the ledger of all.
+    """Crawls the items that have no final state in the log, then writes the ledger of all items.
 
     Args:
-        wanted: what each item asks for: a URL, a path, a search; None where nothing is known of its media.
-        folder: gets ledger.parquet, the log it is sealed from, and the media below files/.
-        rules: the settings that decide in which state an item ends; final states hold under the same rules only.
-        settle: yields an entry for each item that it is given.
-        anew: settle every item, whatever the log says.
+        requests: the request of each item: a URL, a path or a search. None means that nothing is known of its media.
+        folder: receives ledger.parquet, its log, and the media below files/.
+        rules: the settings that determine an item's state. A final state is valid under the same rules only.
+        crawler: yields an entry for each item that it receives.
+        repeat_all: ignores the log and crawls every item.
 
     Returns:
         The number of items in each state.
@@ -40,12 +41,12 @@ def settle_all(
     """
     digest = sha256(rules.encode()).hexdigest()[:8]
     with lock(folder), Ledger(folder / LOG, digest) as ledger:
-        todo = {item: asked for item, asked in wanted.items() if anew or not ledger.settled(item, asked)}
-        logger.info("%s: %d of %d items are settled", folder, len(wanted) - len(todo), len(wanted))
+        todo = {item: request for item, request in requests.items() if repeat_all or not ledger.is_final(item, request)}
+        logger.info("%s: %d of %d items are finished", folder, len(requests) - len(todo), len(requests))
         with Store(folder) as store, progress("crawl", len(todo), "item") as bar:
-            for entry in settle(todo, store):
+            for entry in crawler(todo, store):
                 ledger.record(entry, todo[entry.item_id])
                 bar.update()
-        counts = ledger.seal(folder / SEALED, wanted)
+        counts = ledger.finalise(folder / TABLE, requests)
     logger.info("%s: %s", folder, ", ".join(f"{number} {state}" for state, number in counts.most_common()))
     return counts

@@ -1,7 +1,7 @@
-"""HTTP connections that go to allowed addresses only and end at a deadline.
+"""HTTP sessions that connect to allowed addresses only and stop at a deadline.
 
-The address is checked where the connection is made, so every redirect passes the check and a name cannot resolve to
-one address for the check and to another for the connection.
+The address guard runs at each connection. Therefore every redirect is checked, and a host name cannot resolve to one
+address for the check and to another address for the connection.
 """
 
 import io
@@ -21,8 +21,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 
-from mmsrec.crawl.outcome import Rejected
-from mmsrec.crawl.policy import is_public
+from mmsrec.crawl.address_guard import allowed_addresses
+from mmsrec.crawl.entry import Rejected
 from mmsrec.settings.crawling import Crawl
 
 
@@ -45,7 +45,7 @@ _limits: ContextVar[_Limits] = ContextVar("limits of the request that this threa
 
 @contextmanager
 def limited(policy: Crawl) -> Iterator[None]:
-    """Puts the requests of this thread under the policy's timeouts and address rule; the clock starts here."""
+    """Applies the policy's timeouts and address rule to this thread's requests. The total time starts here."""
     deadline = time.monotonic() + policy.total_timeout
     token = _limits.set(_Limits(deadline, policy.connect_timeout, policy.read_timeout, policy.allow_private))
     try:
@@ -55,7 +55,7 @@ def limited(policy: Crawl) -> Iterator[None]:
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's bytes; each read waits no longer than the limits allow, so no trickle outlives the deadline."""
+    """Reads from a socket. Each read waits only as long as the limits allow, so a slow answer ends at the deadline."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -77,7 +77,7 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _DeadlineSocket:
-    """Gives http.client the reader that it parses an answer from."""
+    """Stands for a socket in http.client, which reads an answer through `makefile`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -95,15 +95,7 @@ class _Guarded:
 
     def _new_conn(self) -> socket.socket:
         limits = _limits.get()
-        try:
-            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as error:
-            raise Rejected("failed", "the host's name does not resolve", of_host=True) from error
-        addresses = list(dict.fromkeys(str(row[4][0]) for row in found))
-        allowed = [address for address in addresses if limits.allow_private or is_public(address)]
-        if not allowed:
-            raise Rejected("refused", "the host has a private address")
-        for address in allowed:
+        for address in allowed_addresses(self._dns_host, self.port, allow_private=limits.allow_private):
             try:
                 timeout = limits.remaining(limits.connect_timeout)
                 return create_connection((address, self.port), timeout, socket_options=self.socket_options)
@@ -131,7 +123,7 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """An adapter of one host: its pool, once made, is not looked up again."""
+    """An adapter for one host. It keeps its connection pool, because a look-up for each request costs time."""
 
     _pool: HTTPConnectionPool | None = None
 
@@ -145,9 +137,10 @@ class _GuardedAdapter(HTTPAdapter):
 
 
 def new_session(policy: Crawl) -> requests.Session:
-    """A session for one host whose requests must run inside `limited`.
+    """Creates a session for one host. Its requests must run inside `limited`.
 
-    It reads no proxy, credential or certificate settings from the environment: a proxy would resolve the names itself.
+    The session ignores proxies, credentials and certificates from the environment. A proxy would resolve host names
+    itself and so avoid the address guard.
     """
     session = requests.Session()
     session.trust_env = False

@@ -1,4 +1,4 @@
-"""The crawl of pictures: items with URLs in, a ledger and a folder of verified pictures out."""
+"""The crawl of pictures: it reads items with URLs and writes a ledger and a folder of verified pictures."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,11 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mmsrec.crawl.crawl_run import settle_all
+from mmsrec.crawl.crawl_run import run_crawl
+from mmsrec.crawl.entry import Entry
 from mmsrec.crawl.local_media import collect, file_reader
 from mmsrec.crawl.media_kinds import PICTURES
 from mmsrec.crawl.media_store import Store
-from mmsrec.crawl.outcome import Entry
 from mmsrec.crawl.worker import MediaCrawl
 from mmsrec.errors import DataError
 from mmsrec.settings.crawling import ITEM_ID, PICTURE_RULES, Crawl, Vision
@@ -21,11 +21,11 @@ CONNECTIONS = 32
 
 
 def media_urls(items: pa.Table, vision: Vision) -> pa.Table:
-    """Where each item's picture is: columns item_id and url, the latter null for none.
+    """Returns the place of each item's picture: columns item_id and url. A null url means that there is no picture.
 
     Args:
         items: columns item_id and media_url.
-        vision: the domain's row; its pattern may be a URL or a path below the raw folder.
+        vision: the domain's settings. The pattern may be a URL or a path below the raw folder.
     """
     if vision.pattern is None:
         return items.select(["item_id", "media_url"]).rename_columns(["item_id", "url"])
@@ -40,13 +40,13 @@ def is_web(vision: Vision) -> bool:
 
 
 def crawl_images(items: pa.Table, folder: Path, policy: Crawl, *, connections: int = CONNECTIONS) -> Counter[str]:
-    """Fetches every item's picture that is not there yet and seals the ledger.
+    """Fetches the pictures that are not in the folder yet, then writes the ledger of all items.
 
     Args:
-        items: columns item_id and url; an item without a URL is `missing`.
-        folder: gets ledger.parquet, the log it is sealed from, and the pictures below files/.
-        policy: what is asked for, how fast, and what is respected.
-        connections: requests at a time, over all hosts.
+        items: columns item_id and url. An item without a URL is `missing`.
+        folder: receives ledger.parquet, its log, and the pictures below files/.
+        policy: the rules, bounds and rates of the crawl.
+        connections: largest number of simultaneous requests, over all hosts.
 
     Returns:
         The number of items in each state.
@@ -56,23 +56,35 @@ def crawl_images(items: pa.Table, folder: Path, policy: Crawl, *, connections: i
         ArtifactError: the folder's log is damaged.
     """
 
-    def settle(urls: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
+    def crawler(urls: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
         return MediaCrawl(policy, store).run(urls, connections)
 
-    return settle_all(wanted_urls(items), folder, policy.model_dump_json(include=PICTURE_RULES), settle)
+    return run_crawl(urls_by_item(items), folder, policy.model_dump_json(include=PICTURE_RULES), crawler)
 
 
 def collect_images(items: pa.Table, folder: Path, policy: Crawl, root: Path) -> Counter[str]:
-    """Does as `crawl_images` with pictures in a folder: `url` is a path below `root`. All are read anew each time."""
+    """Copies pictures from a folder; otherwise like `crawl_images`. Each call reads all pictures again.
 
-    def settle(paths: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
+    Args:
+        items: columns item_id and url, which is a path below `root`.
+        folder: as in `crawl_images`.
+        policy: as in `crawl_images`.
+        root: folder of the pictures.
+    """
+
+    def crawler(paths: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
         return collect(paths, file_reader(root, policy.max_bytes), policy, store, PICTURES)
 
-    return settle_all(wanted_urls(items), folder, policy.model_dump_json(include=PICTURE_RULES), settle, anew=True)
+    rules = policy.model_dump_json(include=PICTURE_RULES)
+    return run_crawl(urls_by_item(items), folder, rules, crawler, repeat_all=True)
 
 
-def wanted_urls(items: pa.Table) -> dict[str, str | None]:
-    """The url of each item; None where it is null or blank. Errors as in `crawl_images`."""
+def urls_by_item(items: pa.Table) -> dict[str, str | None]:
+    """The url of each item, or None if it is null or blank.
+
+    Raises:
+        DataError: two items have the same id.
+    """
     ids = items.column("item_id")
     if repeated := len(ids) - len(pc.unique(ids)):
         raise DataError("Items share an id.", where="item_id", found=f"{repeated} repeated ids")

@@ -1,7 +1,7 @@
-"""The ledger: every item in exactly one state, kept through kills in a log, sealed as a table at the end.
+"""The ledger: one state for each item. A log keeps the entries of a killed crawl; the final table is written last.
 
-The log is JSON lines, appended as items are settled: a line that was written outlives the process, and a torn last
-line is dropped. It works on network file systems, where SQLite's write-ahead log does not.
+The log has one JSON object a line. Each finished item appends a line, so a written line survives the process. An
+incomplete last line is dropped. The format works on network file systems; SQLite's write-ahead log does not.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import NamedTuple, Self, get_args
 import pyarrow as pa
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.crawl.outcome import Entry, State
+from mmsrec.crawl.entry import Entry, State
 from mmsrec.errors import ArtifactError
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ SYNC_SECONDS = 1.0
 
 
 class _Terms(NamedTuple):
-    """What an item asked for, and the digest of the rules that it was settled under."""
+    """The request of an item, and the digest of the rules under which the item was finished."""
 
     asked: str | None
     rules: str
@@ -37,14 +37,15 @@ COLUMNS = tuple(field.name for field in fields(Entry))
 
 
 class Ledger:
-    """The log of one crawl; one thread of one process may write to it.
+    """The log of one crawl. Only one thread of one process may write to it.
 
     Args:
-        path: the log; media paths are relative to its folder.
-        rules: digest of the rules that settle an item; an entry without media counts only under the same rules.
+        path: the log. Paths of media are relative to its folder.
+        rules: digest of the rules that determine an item's state. An entry without media is valid under the same
+            rules only.
 
     Raises:
-        ArtifactError: the log is damaged before its last line.
+        ArtifactError: a line before the last one is damaged.
     """
 
     def __init__(self, path: Path, rules: str) -> None:
@@ -64,51 +65,53 @@ class Ledger:
         self._sync()
         self._log.close()
 
-    def settled(self, item_id: str, asked: str | None) -> bool:
-        """Whether an item needs no further try: it reached a final state when it asked for the same thing.
+    def is_final(self, item_id: str, request: str | None) -> bool:
+        """Whether an item needs no further try, because an equal request reached a final state.
 
-        A file counts while it has the size that the ledger says, any other state while the rules are the same.
+        The state `ok` is final while the file has its recorded size. Other states are final under the same rules.
+        The state `failed` is never final.
         """
         entry = self._entries.get(item_id)
         if entry is None or entry.state == "failed":
             return False
         terms = self._terms[item_id]
         if entry.state == "ok":
-            return terms.asked == asked and _size(self._path.parent / str(entry.path)) == entry.bytes
-        return terms == _Terms(asked, self._rules)
+            return terms.asked == request and _size(self._path.parent / str(entry.path)) == entry.bytes
+        return terms == _Terms(request, self._rules)
 
-    def record(self, entry: Entry, asked: str | None) -> None:
-        """Settles an item that asked for `asked`; an earlier entry of the item no longer counts."""
-        terms = _Terms(asked, self._rules)
-        row = {name: value for name in COLUMNS if (value := getattr(entry, name)) is not None}
-        self._log.write(json.dumps(row | terms._asdict(), ensure_ascii=False).encode() + b"\n")
+    def record(self, entry: Entry, request: str | None) -> None:
+        """Appends an item's entry and request. The entry replaces an earlier entry of the same item."""
+        terms = _Terms(request, self._rules)
+        line = {name: value for name in COLUMNS if (value := getattr(entry, name)) is not None}
+        self._log.write(json.dumps(line | terms._asdict(), ensure_ascii=False).encode() + b"\n")
         self._log.flush()
-        self._keep(entry, terms)
+        self._remember(entry, terms)
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self._sync()
 
-    def seal(self, path: Path, item_ids: Iterable[str]) -> Counter[str]:
-        """Writes the table of these items, sorted by item, and gives the number of items in each state.
+    def finalise(self, path: Path, item_ids: Iterable[str]) -> Counter[str]:
+        """Writes the table of these items, sorted by item. Equal entries give equal files.
 
-        Equal outcomes give equal files.
+        Returns:
+            The number of items in each state.
 
         Raises:
             ArtifactError: an item has no entry.
         """
-        wanted = sorted(item_ids)
-        if missing := [item for item in wanted if item not in self._entries]:
+        items = sorted(item_ids)
+        if missing := [item for item in items if item not in self._entries]:
             raise ArtifactError(
-                "The crawl has not settled every item.",
+                "The crawl has not finished every item.",
                 where=self._path,
                 found=f"{len(missing):,} items without an entry, the first {missing[0]}",
-                fix="Run the crawl again: it goes on where it ended.",
+                fix="Run the crawl again: it resumes.",
             )
-        entries = [self._entries[item] for item in wanted]
+        entries = [self._entries[item] for item in items]
         columns = {name: [getattr(entry, name) for entry in entries] for name in COLUMNS}
         write_table(path, pa.table(columns, schema=SCHEMAS["ledger"]), SCHEMAS["ledger"])
         return Counter(columns["state"])
 
-    def _keep(self, entry: Entry, terms: _Terms) -> None:
+    def _remember(self, entry: Entry, terms: _Terms) -> None:
         self._entries[entry.item_id] = entry
         self._terms[entry.item_id] = terms
 
@@ -122,24 +125,28 @@ class Ledger:
         content = self._path.read_bytes()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
-            logger.info("%s: the last line was cut short and is dropped", self._path)
+            logger.info("%s: the last line is incomplete and is dropped", self._path)
             os.truncate(self._path, whole)
         for number, line in enumerate(content[:whole].splitlines(), 1):
-            try:
-                row = json.loads(line)
-                terms = _Terms(row.pop("asked"), row.pop("rules"))
-                entry = Entry(**row)
-                if entry.state not in STATES:
-                    raise ValueError(f"unknown state {entry.state!r}")
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise ArtifactError(
-                    "The log of a crawl is damaged.",
-                    where=f"{self._path}, line {number}",
-                    expected="a JSON object with the columns of the ledger",
-                    found=error,
-                    fix="Delete the line: its item is then fetched again.",
-                ) from error
-            self._keep(entry, terms)
+            self._remember(*_parse(line, f"{self._path}, line {number}"))
+
+
+def _parse(line: bytes, where: str) -> tuple[Entry, _Terms]:
+    try:
+        fields_of_line = json.loads(line)
+        terms = _Terms(fields_of_line.pop("asked"), fields_of_line.pop("rules"))
+        entry = Entry(**fields_of_line)
+        if entry.state not in STATES:
+            raise ValueError(f"unknown state {entry.state!r}")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ArtifactError(
+            "The log of a crawl is damaged.",
+            where=where,
+            expected="a JSON object with the columns of the ledger",
+            found=error,
+            fix="Delete the line. The next crawl fetches its item again.",
+        ) from error
+    return entry, terms
 
 
 def _size(path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Media that are already in a folder or an archive: the same checks and the same ledger as for those from the web."""
+"""Media from a folder or an archive. They pass the same checks as media from the web and get the same ledger."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -7,33 +7,33 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
+from mmsrec.crawl.entry import Entry, Rejected
 from mmsrec.crawl.media_kinds import Kind
 from mmsrec.crawl.media_store import Store
-from mmsrec.crawl.outcome import Entry, Rejected
 from mmsrec.settings.crawling import Crawl
 from mmsrec.sources.archive import Members
 
-# Gives the content of a path, or raises Rejected.
+# Returns the content of a path, or raises Rejected.
 Reader = Callable[[str], bytes]
 
 
 def collect(paths: Mapping[str, str | None], read: Reader, policy: Crawl, store: Store, kind: Kind) -> Iterator[Entry]:
-    """Copies each item's media and yields its entry; a path without a file is `missing`."""
+    """Copies the media of each item and yields its entry. An item without a path or a file is `missing`."""
 
-    def settle(item_id: str, path: str | None) -> Entry:
+    def copy(item_id: str, path: str | None) -> Entry:
         if path is None:
             return Entry(item_id, "missing")
         try:
-            return replace(kind.keep(store, item_id, read(path), policy.max_pixels), url=path, attempts=1)
+            return replace(kind.save(store, item_id, read(path), policy.max_pixels), url=path, attempts=1)
         except Rejected as rejected:
             return Entry(item_id, rejected.state, path, attempts=1, error=rejected.reason)
 
     with ThreadPoolExecutor(os.cpu_count()) as workers:
-        yield from workers.map(settle, paths, paths.values())
+        yield from workers.map(copy, paths, paths.values())
 
 
 def file_reader(root: Path, max_bytes: int) -> Reader:
-    """Reads files below a folder, of a bounded size."""
+    """Returns a reader of files below `root` that have at most `max_bytes`."""
 
     def read(path: str) -> bytes:
         relative = Path(os.path.normpath(path))
@@ -50,7 +50,7 @@ def file_reader(root: Path, max_bytes: int) -> Reader:
 
 
 def member_reader(members: Members, max_bytes: int) -> Reader:
-    """Reads members of an archive, of a bounded size."""
+    """Returns a reader of an archive's members that have at most `max_bytes`."""
     one_at_a_time = Lock()
 
     def read(path: str) -> bytes:

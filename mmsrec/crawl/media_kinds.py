@@ -1,4 +1,4 @@
-"""The kinds of media that a crawl keeps: how each is told from its first bytes, and how it is stored."""
+"""The two kinds of media, pictures and videos: how to recognise them by their first bytes and how to store them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from functools import partial
 from typing import Self
 
 from mmsrec.crawl import picture_check, video_formats
+from mmsrec.crawl.entry import Entry, Rejected
 from mmsrec.crawl.media_store import Store
-from mmsrec.crawl.outcome import Entry, Rejected
 from mmsrec.workers import WorkerLost, Workers, cores
 
-KEEP_TIMEOUT_S = 60.0
+SAVE_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -18,35 +18,38 @@ class Kind:
     """One kind of media.
 
     Attributes:
-        name: in messages, after "a".
-        sniff: the format that a file starts as, from its first 16 bytes, or None.
-        keep: verifies and stores an item's media, of at most so many pixels; raises `Rejected` with the ledger's state.
+        name: the noun for messages, after "a".
+        sniff: returns the format of a file from its first 16 bytes, or None if the file is of another kind.
+        save: verifies and stores an item's media. The last argument is the largest number of pixels. It raises
+            `Rejected` with the ledger's state.
     """
 
     name: str
     sniff: Callable[[bytes], str | None]
-    keep: Callable[[Store, str, bytes, int], Entry]
+    save: Callable[[Store, str, bytes, int], Entry]
 
 
-def _keep_video(store: Store, item_id: str, body: bytes, _: int) -> Entry:
-    return store.keep_video(item_id, body)
+def _save_video(store: Store, item_id: str, body: bytes, _: int) -> Entry:
+    return store.save_video(item_id, body)
 
 
-PICTURES = Kind("picture", picture_check.sniff, Store.keep_picture)
-VIDEOS = Kind("video", video_formats.sniff, _keep_video)
+PICTURES = Kind("picture", picture_check.sniff, Store.save_picture)
+VIDEOS = Kind("video", video_formats.sniff, _save_video)
 
 
-class Keepers:
-    """Processes that keep media: the decoders of pictures may crash on hostile input, and threads wait for each other.
+class MediaSavers:
+    """Processes that verify and store media.
+
+    A picture decoder may crash on hostile input, and threads would wait for each other's interpreter lock.
 
     Args:
-        kind: of the media.
-        store: where they go.
-        max_pixels: of a picture.
+        kind: the kind of the media.
+        store: receives the media.
+        max_pixels: largest number of pixels of a picture.
     """
 
     def __init__(self, kind: Kind, store: Store, max_pixels: int) -> None:
-        self._workers = Workers(partial(_keep_or_reject, kind.keep, store, max_pixels), cores(), KEEP_TIMEOUT_S)
+        self._workers = Workers(partial(_save_or_reject, kind.save, store, max_pixels), cores(), SAVE_TIMEOUT_S)
 
     def __enter__(self) -> Self:
         return self
@@ -55,24 +58,24 @@ class Keepers:
         self._workers.stop()
 
     def __call__(self, item_id: str, body: bytes) -> Entry:
-        """Keeps an item's media in one of the processes; safe in many threads.
+        """Stores an item's media in one of the processes. Many threads may call this at once.
 
         Raises:
-            Rejected: as `Kind.keep`, and undecodable where the process died or did not answer.
+            Rejected: the error of `Kind.save`, or `undecodable` if the process died or did not answer in time.
         """
         try:
-            kept = self._workers((item_id, body))
+            saved = self._workers((item_id, body))
         except WorkerLost as error:
             raise Rejected("undecodable", f"the decoder failed: {error}") from error
-        if isinstance(kept, Rejected):
-            raise kept
-        return kept
+        if isinstance(saved, Rejected):
+            raise saved
+        return saved
 
 
-def _keep_or_reject(
-    keep: Callable[[Store, str, bytes, int], Entry], store: Store, max_pixels: int, media: tuple[str, bytes]
+def _save_or_reject(
+    save: Callable[[Store, str, bytes, int], Entry], store: Store, max_pixels: int, media: tuple[str, bytes]
 ) -> Entry | Rejected:
     try:
-        return keep(store, *media, max_pixels)
+        return save(store, *media, max_pixels)
     except Rejected as rejected:
         return rejected

@@ -1,4 +1,4 @@
-"""Whether bytes are a whole picture: told by their first bytes, then by decoding them."""
+"""Check that bytes are a whole picture: first by the file signature, then by decoding."""
 
 import io
 import struct
@@ -6,15 +6,15 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from mmsrec.crawl.outcome import Rejected
+from mmsrec.crawl.entry import Rejected
 
 HEAD_BYTES = 16
 TOO_MANY_PIXELS = "the picture has more pixels than allowed"
 
-# Pillow's name of a format, and the file suffix.
+# Pillow's name of each format, and its file suffix.
 FORMATS = MappingProxyType({"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "WEBP": ".webp", "AVIF": ".avif"})
 
-# What Pillow's parsers raise on damaged or hostile input.
+# The errors that Pillow's parsers raise on damaged or hostile input.
 DAMAGED = (
     OSError,
     SyntaxError,
@@ -31,7 +31,7 @@ BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def sniff(head: bytes) -> str | None:
-    """Pillow's name of the picture format that a file starts as (its first 16 bytes), or None."""
+    """Pillow's name of the picture format, from the first 16 bytes of a file; None if it is no known picture format."""
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -46,10 +46,10 @@ def sniff(head: bytes) -> str | None:
 
 
 def verify(body: bytes, max_pixels: int) -> str:
-    """Decodes a picture (of an animation the first frame) and gives the suffix for its file.
+    """Decodes a picture, or the first frame of an animation, and returns the suffix for its file.
 
     Raises:
-        Rejected: undecodable, because it is no picture, is damaged or cut short, or has more than `max_pixels`.
+        Rejected: `undecodable`, because it is no picture, is damaged, is truncated or has more than `max_pixels`.
     """
     kind = sniff(body[:HEAD_BYTES])
     if kind is None:
@@ -59,7 +59,7 @@ def verify(body: bytes, max_pixels: int) -> str:
             width, height = image.size
             if width * height > max_pixels:
                 raise Rejected("undecodable", TOO_MANY_PIXELS)
-            # A JPEG is decoded at an eighth of its size: every coded block is still read, at half the time.
+            # A JPEG is decoded at an eighth of its size. Pillow still reads every coded block, in half the time.
             image.draft(None, (1, 1))
             image.load()
     except BOMBS as error:

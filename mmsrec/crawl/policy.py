@@ -1,38 +1,36 @@
-"""What a crawl may ask for: URLs, addresses and opt-outs. Nothing here touches the network."""
+"""The rules for URLs and opt-out headers. This module makes no requests."""
 
 import re
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 
-from mmsrec.crawl.outcome import Rejected
+from mmsrec.crawl.entry import Rejected
 
 OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
-NAT64 = IPv6Network("64:ff9b::/96")
-# `agent: directive`, but not `unavailable_after: date` and the like, whose colon belongs to the directive.
+# Matches `agent: directive`. In `unavailable_after: date` and in `max-...`, the colon belongs to the directive.
 AGENT = re.compile(r"\s*(?!unavailable_after|max-)([A-Za-z][\w-]*)\s*:(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class Origin(NamedTuple):
-    """What concurrency, rate and robots.txt are kept for."""
+    """A web server. Each origin has its own concurrency, rate and robots.txt."""
 
     scheme: str
     host: str
     port: int
 
     def url(self, path: str) -> str:
-        """The URL of an absolute path at this origin."""
+        """The URL of an absolute path on this origin."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}{path}"
 
 
 class Target(NamedTuple):
-    """A URL as it goes over the wire, and the request for it, still without headers."""
+    """A normalised URL, its request (without headers yet), its origin, and its path with the query."""
 
     url: str
     request: requests.PreparedRequest
@@ -44,7 +42,7 @@ def target(url: str) -> Target:
     """Normalises a URL (percent-encoding, IDNA) and checks its form.
 
     Raises:
-        Rejected: refused, because it is not an http(s) URL or carries credentials.
+        Rejected: `refused`, because it is not an http(s) URL or contains credentials.
     """
     try:
         if urlsplit(url.strip()).scheme.lower() not in DEFAULT_PORTS:
@@ -58,13 +56,13 @@ def target(url: str) -> Target:
     if not parts.hostname or "\\" in parts.netloc:
         raise Rejected("refused", "not a well-formed URL")
     if "@" in parts.netloc:
-        raise Rejected("refused", "the URL carries credentials")
+        raise Rejected("refused", "the URL contains credentials")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(wire, request, Origin(parts.scheme, parts.hostname.lower(), port), path)
 
 
 def candidates(url: str, rewrites: Mapping[str, Iterable[str]]) -> list[str]:
-    """The URLs to try for `url`: the same path at the origins that replace its own, then itself."""
+    """The URLs to try in order: the same path on each replacement origin, then `url` itself."""
     for old, replacements in rewrites.items():
         rest = url.removeprefix(old.rstrip("/"))
         if rest != url and rest.startswith("/"):
@@ -72,29 +70,16 @@ def candidates(url: str, rewrites: Mapping[str, Iterable[str]]) -> list[str]:
     return [url]
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address is globally reachable unicast, the IPv4 address inside an IPv6 one included."""
-    ip = ip_address(address.partition("%")[0])
-    return ip.is_global and not ip.is_multicast and all(is_public(str(inner)) for inner in _embedded(ip))
-
-
-def _embedded(ip: IPv4Address | IPv6Address) -> list[IPv4Address]:
-    if isinstance(ip, IPv4Address):
-        return []
-    translated = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None
-    tunnelled = ip.teredo or ()
-    return [inner for inner in (ip.ipv4_mapped, ip.sixtofour, translated, *tunnelled) if inner]
-
-
 def agent_name(user_agent: str) -> str:
-    """The product token of a user agent, which robots.txt and X-Robots-Tag address, in lower case."""
+    """The product token of a user agent, in lower case. robots.txt and X-Robots-Tag name crawlers by it."""
     return re.split(r"[/ ]", user_agent, maxsplit=1)[0].lower()
 
 
 def opted_out(tags: Iterable[str], agent: str) -> str | None:
-    """The directive of X-Robots-Tag headers that forbids the use of a picture, if there is one.
+    """The directive in X-Robots-Tag headers that forbids the use of a file, or None.
 
-    A directive may be for one agent (`mmsrec: noai`); it and those after it in its header then concern that agent.
+    A directive may name an agent (`mmsrec: noai`). It and the later directives of its header then apply to that agent
+    only.
     """
     for tag in tags:
         addressed = True

@@ -1,10 +1,9 @@
-"""One request under a policy: its status judged, its body read within the bounds."""
+"""One request under a policy: check its status and read its body within the bounds."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urljoin
 
@@ -12,18 +11,18 @@ import requests
 import urllib3
 
 from mmsrec.crawl import robots
+from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.http import limited, new_session
 from mmsrec.crawl.media_kinds import PICTURES, Kind
-from mmsrec.crawl.outcome import Rejected
 from mmsrec.crawl.picture_check import HEAD_BYTES
 from mmsrec.crawl.policy import Origin, Target, agent_name, opted_out, target
 from mmsrec.settings.crawling import Crawl
-from mmsrec.sources.backoff import retry_after
+from mmsrec.sources.retry_pause import requested_pause
 
 OK = 200
 TOO_MANY_REQUESTS = 429
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Statuses of the client-error class that ask for another try: timeout, too early, too many requests.
+# Client errors that another try may resolve: request timeout, too early, too many requests.
 TRANSIENT = frozenset({408, 425, TOO_MANY_REQUESTS})
 OPEN_HOSTS = 256
 CHUNK = 65536
@@ -31,19 +30,19 @@ ROBOTS_REDIRECTS = 5
 
 
 class Redirect(NamedTuple):
-    """Where an answer sends the client."""
+    """The target of a redirect."""
 
     url: str
     status: int
 
 
 class Fetcher:
-    """Requests to any number of hosts, one session for each; safe to use from many threads."""
+    """Makes requests to many hosts, with one session for each host. Many threads may use it at once."""
 
     def __init__(self, policy: Crawl, kind: Kind = PICTURES) -> None:
         self._policy = policy
         self._kind = kind
-        # Given in full, so that requests does not work them out anew for each request.
+        # All options are given, because requests otherwise computes the missing ones for each request.
         self._options = {
             "stream": True,
             "allow_redirects": False,
@@ -57,19 +56,19 @@ class Fetcher:
         self._lock = threading.Lock()
         self._robots = robots.Robots(self._agent, self._robots_text)
 
-    def media(self, wanted: Target) -> bytes | Redirect:
-        """The body that `wanted` answers with, if it starts as media of the kind do.
+    def media(self, requested: Target) -> bytes | Redirect:
+        """Requests media and returns the body, or the redirect.
 
         Raises:
-            Rejected: with the ledger's state for what came instead.
+            Rejected: with the ledger's state, if the answer is anything else.
         """
         if self._policy.respect_robots:
-            self._robots.check(wanted)
-        with self._answer(wanted) as answer:
-            if redirect := _redirect(answer, wanted):
+            self._robots.check(requested)
+        with self._answer(requested) as answer:
+            if redirect := _redirect(answer, requested):
                 return redirect
             if answer.status_code != OK:
-                raise _judged(answer)
+                raise _status_rejection(answer, self._policy.max_pause)
             tags = answer.raw.headers.getlist("X-Robots-Tag")
             if self._policy.respect_opt_out and (directive := opted_out(tags, self._agent)):
                 raise Rejected("refused", f"X-Robots-Tag: {directive}", status=OK)
@@ -81,7 +80,7 @@ class Fetcher:
             session.close()
 
     def _robots_text(self, origin: Origin) -> str:
-        """As RFC 9309, 2.3.1 has it: no such file allows all, a server that fails allows nothing for now."""
+        """Follows RFC 9309, section 2.3.1: a missing file allows everything, a failing server nothing for now."""
         try:
             return self._published_robots(target(origin.url(robots.PATH)))
         except Rejected as rejected:
@@ -90,26 +89,26 @@ class Fetcher:
                 rejected.of_host = True
             raise
 
-    def _published_robots(self, wanted: Target) -> str:
+    def _published_robots(self, requested: Target) -> str:
         for _ in range(ROBOTS_REDIRECTS + 1):
-            with self._answer(wanted) as answer:
-                if redirect := _redirect(answer, wanted):
-                    wanted = target(redirect.url)
+            with self._answer(requested) as answer:
+                if redirect := _redirect(answer, requested):
+                    requested = target(redirect.url)
                     continue
                 if answer.status_code == OK:
                     return b"".join(_chunks(answer, robots.MAX_BYTES)).decode("utf-8", errors="replace")
                 if answer.status_code == TOO_MANY_REQUESTS or answer.status_code >= 500:
-                    raise _judged(answer)
+                    raise _status_rejection(answer, self._policy.max_pause)
                 return ""
         return ""
 
     @contextmanager
-    def _answer(self, wanted: Target) -> Iterator[requests.Response]:
+    def _answer(self, requested: Target) -> Iterator[requests.Response]:
         with limited(self._policy):
             try:
-                session = self._session(wanted.origin)
-                wanted.request.headers = session.headers
-                with session.send(wanted.request, **self._options) as answer:
+                session = self._session(requested.origin)
+                requested.request.headers = session.headers
+                with session.send(requested.request, **self._options) as answer:
                     yield answer
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise Rejected("failed", _reason(error)) from error
@@ -125,26 +124,23 @@ class Fetcher:
         return session
 
 
-def _redirect(answer: requests.Response, wanted: Target) -> Redirect | None:
+def _redirect(answer: requests.Response, requested: Target) -> Redirect | None:
     location = answer.headers.get("Location")
     if answer.status_code not in REDIRECTS or not location:
         return None
-    # http.client reads headers as Latin-1; servers that send a bare path in UTF-8 are common.
+    # http.client decodes headers as Latin-1, but many servers send the path in UTF-8.
     location = location.encode("latin-1").decode("utf-8", errors="replace")
     try:
-        return Redirect(urljoin(wanted.url, location), answer.status_code)
+        return Redirect(urljoin(requested.url, location), answer.status_code)
     except ValueError as error:
         raise Rejected("dead", "the redirect's target is no URL", status=answer.status_code) from error
 
 
-def _judged(answer: requests.Response) -> Rejected:
+def _status_rejection(answer: requests.Response, max_pause: float) -> Rejected:
     status = answer.status_code
-    again = status in TRANSIENT or status >= 500
-    return Rejected("failed" if again else "dead", f"HTTP status {status}", status=status, pause=_pause(answer))
-
-
-def _pause(answer: requests.Response) -> float | None:
-    return retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+    state = "failed" if status in TRANSIENT or status >= 500 else "dead"
+    pause = requested_pause(answer.headers.get("Retry-After"), max_pause)
+    return Rejected(state, f"HTTP status {status}", status=status, pause=pause)
 
 
 def _body(answer: requests.Response, max_bytes: int, kind: Kind) -> bytes:
@@ -153,9 +149,9 @@ def _body(answer: requests.Response, max_bytes: int, kind: Kind) -> bytes:
         raise Rejected("oversize", f"more than {max_bytes} bytes announced", status=OK)
     body = bytearray()
     for chunk in _chunks(answer, max_bytes + 1):
-        known = len(body) >= HEAD_BYTES
+        checked = len(body) >= HEAD_BYTES
         body += chunk
-        if not known and len(body) >= HEAD_BYTES and kind.sniff(body[:HEAD_BYTES]) is None:
+        if not checked and len(body) >= HEAD_BYTES and kind.sniff(body[:HEAD_BYTES]) is None:
             raise Rejected("undecodable", f"the answer is not a {kind.name}", status=OK)
     if len(body) > max_bytes:
         raise Rejected("oversize", f"more than {max_bytes} bytes sent", status=OK)
@@ -163,7 +159,7 @@ def _body(answer: requests.Response, max_bytes: int, kind: Kind) -> bytes:
 
 
 def _chunks(answer: requests.Response, limit: int) -> Iterator[bytes]:
-    """The body as it arrives, up to `limit` bytes."""
+    """Yields the body as it arrives, up to `limit` bytes."""
     left = limit
     while left and (chunk := answer.raw.read1(min(CHUNK, left), decode_content=True)):
         left -= len(chunk)
@@ -171,16 +167,16 @@ def _chunks(answer: requests.Response, limit: int) -> Iterator[bytes]:
 
 
 def _reason(error: BaseException) -> str:
-    """A sentence for a failed exchange; the libraries' own texts hold ports and addresses of objects."""
+    """A fixed sentence for a failed request. The libraries' own messages contain ports and object addresses."""
     for kinds, reason in REASONS:
         if isinstance(error, kinds):
             return reason
-    return f"the exchange failed: {type(error).__name__}"
+    return f"the request failed: {type(error).__name__}"
 
 
 REASONS = (
     (requests.exceptions.SSLError, "the TLS certificate or handshake failed"),
     ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "the server did not send in time"),
     ((urllib3.exceptions.DecodeError,), "the content encoding is damaged"),
-    ((requests.ConnectionError, urllib3.exceptions.ProtocolError, OSError), "the connection broke off"),
+    ((requests.ConnectionError, urllib3.exceptions.ProtocolError, OSError), "the connection was lost"),
 )

@@ -1,93 +1,54 @@
-"""robots.txt as RFC 9309 defines it: groups by agent, the longest matching rule, wildcards, error statuses."""
+"""Rules of robots.txt (RFC 9309), read by protego. Each origin's file is fetched once."""
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from urllib.parse import quote, unquote_to_bytes
+from collections.abc import Callable
 
-from mmsrec.crawl.outcome import Rejected
+from protego import Protego
+
+from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.policy import Origin, Target, agent_name
 
 PATH = "/robots.txt"
-# RFC 9309, 2.5: a crawler must read at least 500 KiB.
+# RFC 9309, section 2.5: a crawler must read at least 500 KiB.
 MAX_BYTES = 512_000
-# Characters that stand for themselves in a path and a query; all others are compared percent-encoded.
-_PLAIN = "/?#[]@!$&'()*+,;=:-._~"
+
+_AGENT = re.compile(r"\s*user[- ]?agent\s*[:\s]\s*([^\s#][^#]*)", re.IGNORECASE)
+# Stands for every other crawler. The name of an agent has letters, so no agent has this name.
+_OTHER = "0"
 
 
-def _encoded(path: str) -> str:
-    """One spelling for a path: RFC 9309, 2.2.2 compares octets, whether percent-encoded or not."""
-    parts = re.split("(%(?:2[46AaFf]|3[Ff]))", path)
-    return "".join(
-        part.upper() if index % 2 else quote(unquote_to_bytes(part), safe=_PLAIN) for index, part in enumerate(parts)
-    )
+def parse(text: str, agent: str) -> Protego:
+    """Parses the rules of one robots.txt.
 
-
-def _matches(pattern: str, path: str) -> bool:
-    """Whether a rule's pattern, with `*` for any text and a last `$` for the end, matches from the path's start."""
-    anchored = pattern.endswith("$")
-    head, *pieces = pattern.removesuffix("$").split("*")
-    if not path.startswith(head):
-        return False
-    if anchored and not pieces:
-        return path == head
-    start = len(head)
-    last = pieces.pop() if anchored else ""
-    for piece in pieces:
-        found = path.find(piece, start)
-        if found < 0:
-            return False
-        start = found + len(piece)
-    return len(path) - len(last) >= start and path.endswith(last)
-
-
-def _records(text: str) -> Iterator[tuple[str, str]]:
-    for line in re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff")):
-        key, colon, value = line.partition("#")[0].partition(":")
-        if colon:
-            yield key.strip().lower(), value.strip()
-
-
-class Rules:
-    """The rules of one robots.txt for one agent.
+    Before protego reads the file, each `User-agent` line gets one of three names: `agent`, `*` or a common name for
+    all other crawlers. This has three effects. A version (`mmsrec/2.0`) does not hide a group from its crawler. The
+    name `mm` does not match the crawler `mmsrec`. A hostile file of many agents and many rules needs no memory for
+    each pair of them.
 
     Args:
-        text: the file.
+        text: content of the file.
         agent: the crawler's product token, in lower case.
     """
+    lines = text.removeprefix("\ufeff").splitlines()
+    return Protego.parse("\n".join(_with_known_agent(line, agent) for line in lines))
 
-    def __init__(self, text: str, agent: str) -> None:
-        groups: dict[str, list[tuple[str, bool]]] = {}
-        names: list[str] = []
-        rules_seen = False
-        for key, value in _records(text):
-            if key == "user-agent":
-                if rules_seen:
-                    names, rules_seen = [], False
-                names.append("*" if value.startswith("*") else agent_name(value))
-                groups.setdefault(names[-1], [])
-            elif key in ("allow", "disallow"):
-                rules_seen = True
-                if value:
-                    for name in names:
-                        groups[name].append((_encoded(value), key == "allow"))
-        rules = groups.get(agent, groups.get("*", []))
-        # Longest pattern first; of two as long, the one that allows.
-        self._rules = sorted(rules, key=lambda rule: (len(rule[0]), rule[1]), reverse=True)
 
-    def allow(self, path: str) -> bool:
-        """Whether the agent may fetch a path (with its query)."""
-        path = _encoded(path)
-        return path == PATH or next((allowed for rule, allowed in self._rules if _matches(rule, path)), True)
+def _with_known_agent(line: str, agent: str) -> str:
+    match = _AGENT.match(line)
+    if match is None:
+        return line
+    name = "*" if match[1].startswith("*") else agent_name(match[1].strip())
+    return f"User-agent: {name if name in ('*', agent) else _OTHER}"
 
 
 class Robots:
-    """The robots.txt of every origin met, each fetched once.
+    """The robots.txt of each origin.
 
     Args:
         agent: the crawler's product token, in lower case.
-        fetch: gives the text of an origin's robots.txt, "" where none is published; raises Rejected where the server
-            does not say, and is then asked again at the next check.
+        fetch: returns the text of an origin's robots.txt, or "" if the origin has none. It raises Rejected if the
+            server gives no usable answer; the next check then fetches the file again.
     """
 
     def __init__(self, agent: str, fetch: Callable[[Origin], str]) -> None:
@@ -97,21 +58,21 @@ class Robots:
         self._lock = threading.Lock()
 
     def check(self, target: Target) -> None:
-        """Lets an allowed target pass.
+        """Returns if the rules allow the target.
 
         Raises:
-            Rejected: refused by a rule, or what `fetch` raises.
+            Rejected: `refused` if a rule disallows the target, or the error that `fetch` raises.
         """
         with self._lock:
             file = self._files.setdefault(target.origin, _File())
         with file.lock:
             if file.rules is None:
-                file.rules = Rules(self._fetch(target.origin), self._agent)
-        if not file.rules.allow(target.path):
+                file.rules = parse(self._fetch(target.origin), self._agent)
+        if not file.rules.can_fetch(target.url, self._agent):
             raise Rejected("refused", "robots.txt disallows it")
 
 
 class _File:
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.rules: Rules | None = None
+        self.rules: Protego | None = None

@@ -1,17 +1,17 @@
-"""Whether a file is a video that can be decoded, and how long it lasts."""
+"""Check that a file is a decodable video of an allowed duration."""
 
 from pathlib import Path
 
 from mmsrec import video_decoder
-from mmsrec.crawl.outcome import Rejected
+from mmsrec.crawl.entry import Rejected
 from mmsrec.settings.crawling import Trailers
 
 
 def check_seconds(seconds: float | None, trailers: Trailers) -> None:
-    """Lets a duration within the bounds pass, and one that is not known.
+    """Returns if a duration is unknown or within the bounds.
 
     Raises:
-        Rejected: oversize above the bounds, dead below: there is no trailer at this place.
+        Rejected: `oversize` above the bounds, `dead` below them, because the page then has no trailer.
     """
     if seconds is None:
         return
@@ -22,10 +22,10 @@ def check_seconds(seconds: float | None, trailers: Trailers) -> None:
 
 
 def verify_video(file: Path, trailers: Trailers) -> None:
-    """Decodes a video's first frame and reads its duration.
+    """Decodes a video's first frame and checks its duration.
 
     Raises:
-        Rejected: undecodable, or with the state for a duration out of bounds.
+        Rejected: `undecodable`, or the error of `check_seconds`.
     """
     try:
         video = video_decoder.VideoReader(str(file), num_threads=1)

@@ -1,6 +1,6 @@
-"""Whether bytes start as a video does. Whether it can be decoded shows when its frames are sampled."""
+"""File signatures of video formats. The frame sampler decodes the videos later."""
 
-# Where the signature stands, the signature, and the file suffix. An MP4 begins with the size of its first box.
+# Offset of the signature, signature, file suffix. An MP4 starts with the size of its first box.
 _SIGNATURES = (
     (4, b"ftyp", ".mp4"),
     (4, b"moov", ".mov"),
@@ -14,12 +14,12 @@ _SIGNATURES = (
     (0, b"\x00\x00\x01\xb3", ".mpg"),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ".wmv"),
 )
-# Pictures in the container of MP4.
+# Picture formats that use the container of MP4.
 _PICTURES = (b"ftypavif", b"ftypavis", b"ftypheic", b"ftypmif1")
 
 
 def sniff(head: bytes) -> str | None:
-    """The file suffix of the video format that a file starts as (its first 16 bytes), or None."""
+    """The file suffix of the video format, from the first 16 bytes of a file; None if it is no known video format."""
     if head[4:12] in _PICTURES:
         return None
-    return next((suffix for place, mark, suffix in _SIGNATURES if head[place:].startswith(mark)), None)
+    return next((suffix for offset, signature, suffix in _SIGNATURES if head[offset:].startswith(signature)), None)

@@ -1,4 +1,4 @@
-"""Video pages through yt-dlp: a search, a download, and what the sites' messages mean for the ledger."""
+"""Video pages through yt-dlp: search, download, and the ledger's state for each error message."""
 
 import logging
 import math
@@ -11,72 +11,71 @@ import yt_dlp
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import DownloadCancelled, YoutubeDLError
 
-from mmsrec.crawl.outcome import Rejected, State
+from mmsrec.crawl.entry import Rejected, State
 from mmsrec.crawl.video_check import check_seconds, verify_video
 from mmsrec.settings.crawling import Trailers
 
 logger = logging.getLogger(__name__)
 
 
-class Throttled(Rejected):
-    """The site sends crawlers away for now: it asks to sign in, or limits the rate."""
+class Blocked(Rejected):
+    """The site blocks the crawler for now: it requires a sign-in or limits the rate."""
 
 
-class Meaning(NamedTuple):
-    """What a message of yt-dlp stands for."""
+class Rule(NamedTuple):
+    """The ledger's state and reason for an error message of yt-dlp."""
 
     pattern: str
     state: State
     reason: str
-    throttled: bool = False
+    blocked: bool = False
 
 
-# The first pattern found counts. Texts as yt-dlp 2026.10 and YouTube word them; one that no row knows is transient.
-MEANINGS = (
-    Meaning(r"confirm you.re not a bot", "failed", "YouTube asks to sign in to confirm that this is no bot", True),
-    Meaning(r"captcha", "failed", "the site asks to solve a captcha", True),
-    Meaning(r"rate-limited|try again later|HTTP Error 429", "failed", "the site limits the rate of requests", True),
-    Meaning(r"HTTP Error 403", "failed", "the site refuses the download for now", True),
-    Meaning(r"confirm your age|age.restricted|inappropriate for some users", "refused", "it asks for an age"),
-    Meaning(
-        r"Private video|members.only|Join this channel|requires payment|Sign in", "refused", "it asks for an account"
-    ),
-    Meaning(r"DRM protected", "refused", "it is protected by DRM"),
-    # Also what a missing JavaScript runtime looks like, and so not final.
-    Meaning(r"[Ff]ormat is not available|No video formats", "failed", "no single file within the bounds is offered"),
-    Meaning(r"HTTP Error 4(0[0-79]|1\d|51)", "dead", "there is no such page"),
-    Meaning(
+# The first pattern that is found counts. The texts come from yt-dlp 2026.10 and YouTube. A text that no pattern
+# matches means `failed`, so the next run tries again.
+RULES = (
+    Rule(r"confirm you.re not a bot", "failed", "YouTube requires a sign-in to exclude bots", True),
+    Rule(r"captcha", "failed", "the site requires a captcha", True),
+    Rule(r"rate-limited|try again later|HTTP Error 429", "failed", "the site limits the rate of requests", True),
+    Rule(r"HTTP Error 403", "failed", "the site refuses the download for now", True),
+    Rule(r"confirm your age|age.restricted|inappropriate for some users", "refused", "it requires a proof of age"),
+    Rule(r"Private video|members.only|Join this channel|requires payment|Sign in", "refused", "it requires an account"),
+    Rule(r"DRM protected", "refused", "it is protected by DRM"),
+    # A missing JavaScript runtime gives the same message, so the state is not final.
+    Rule(r"[Ff]ormat is not available|No video formats", "failed", "no single file within the bounds is offered"),
+    Rule(r"HTTP Error 4(0[0-79]|1\d|51)", "dead", "there is no such page"),
+    Rule(
         r"[Vv]ideo (is )?(unavailable|not available)|has been removed|been terminated|does not exist"
         r"|[Ii]ncomplete YouTube ID|not a valid URL|Unsupported URL|No suitable extractor",
         "dead",
         "there is no such video",
     ),
-    Meaning(r"in your country|geo.?restrict|blocked it", "dead", "the video is not shown here"),
-    Meaning(r"live event|Premieres in|is upcoming", "dead", "the video is not shown yet"),
+    Rule(r"in your country|geo.?restrict|blocked it", "dead", "the video is not available in this country"),
+    Rule(r"live event|Premieres in|is upcoming", "dead", "the video is not published yet"),
 )
 
 
 class _Log:
-    """What yt-dlp says. Its errors come as exceptions too, and end in the ledger."""
+    """Receives the messages of yt-dlp. Errors also arrive as exceptions, which the ledger records."""
 
     debug = error = staticmethod(logger.debug)
     warning = staticmethod(logger.warning)
 
 
-class Pages:
-    """Pages of one site, asked for one after another; yt-dlp itself pauses before each of its requests but the first.
+class VideoSite:
+    """The pages of one site, requested one after another. yt-dlp pauses before each of its requests except the first.
 
     Args:
         trailers: bounds, extractors and pauses.
-        folder: gets the videos.
-        cookies: a cookies.txt of a signed-in session.
+        folder: receives the videos.
+        cookies: a cookies.txt from a signed-in session.
     """
 
     def __init__(self, trailers: Trailers, folder: Path, cookies: Path | None = None) -> None:
         height = trailers.max_height
         self._trailers = trailers
         self._deadline = math.inf
-        # One for all pages: to read the certificates for its connections takes longer than to download a short video.
+        # One object for all pages: loading its TLS certificates takes longer than a download of a short video.
         self._site = yt_dlp.YoutubeDL(
             {
                 "allowed_extractors": trailers.extractors,
@@ -85,11 +84,11 @@ class Pages:
                 "cookiefile": str(cookies) if cookies else None,
                 "extractor_retries": 1,
                 "fixup": "never",
-                # The frames alone are wanted, and a single file needs no ffmpeg to merge it.
+                # Only frames are used, and a single file needs no ffmpeg to merge picture and sound.
                 "format": f"bv[height<=?{height}]/b[height<=?{height}]/bv*[height<=?{height}]",
                 "format_sort": [f"res:{height}", "vcodec:h264"],
                 "fragment_retries": 1,
-                # Else a page that is not shown here is asked for from a made-up address, and all that follow, too.
+                # Otherwise yt-dlp sends a false client address for this page and all later pages.
                 "geo_bypass": False,
                 "logger": _Log(),
                 "noplaylist": True,
@@ -106,24 +105,24 @@ class Pages:
         self._fetching = {"extract_flat": False, "match_filter": self._match, "playlist_items": "1"}
 
     def close(self) -> None:
-        """Ends the connections and saves the cookies."""
+        """Closes the connections and saves the cookies."""
         self._site.close()
 
     def search(self, query: str) -> list[str]:
-        """The addresses of a search's first hits whose duration is within the bounds or not known.
+        """Returns the URLs of a search's first hits whose duration is unknown or within the bounds.
 
         Raises:
-            Rejected: as `fetch`.
+            Rejected: the errors of `fetch`.
         """
         found = self._ask(query, self._searching, download=False)
         return [hit["url"] for hit in found.get("entries") or [] if hit.get("url") and self._fits(hit)]
 
     def fetch(self, url: str) -> Path:
-        """Downloads a page's video in its largest format within the bounds, a single file, and verifies it.
+        """Downloads a page's video as a single file, in the largest format within the bounds, and verifies it.
 
         Raises:
-            Rejected: with the ledger's state for what came instead.
-            Throttled: if the site sends crawlers away.
+            Rejected: with the ledger's state, if there is no such video.
+            Blocked: the site blocks the crawler.
         """
         self._deadline = time.monotonic() + self._trailers.total_timeout
         found = self._ask(url, self._fetching, download=True)
@@ -143,7 +142,7 @@ class Pages:
                 raise error.__cause__ from None
             raise
         except YoutubeDLError as error:
-            raise meaning_of(error) from error
+            raise rejection_of(error) from error
 
     def _fits(self, hit: dict[str, Any]) -> bool:
         try:
@@ -158,21 +157,21 @@ class Pages:
         except Rejected as rejected:
             raise DownloadCancelled from rejected
 
-    def _check_progress(self, now: dict[str, Any]) -> None:
+    def _check_progress(self, state: dict[str, Any]) -> None:
         most = self._trailers.max_bytes
-        if max(now.get("downloaded_bytes") or 0, now.get("total_bytes") or 0) > most:
+        if max(state.get("downloaded_bytes") or 0, state.get("total_bytes") or 0) > most:
             raise DownloadCancelled from Rejected("oversize", f"more than {most} bytes")
         if time.monotonic() > self._deadline:
             raise DownloadCancelled from Rejected("failed", "the download took too long")
 
 
-def meaning_of(error: YoutubeDLError) -> Rejected:
-    """What an error of yt-dlp stands for in the ledger."""
+def rejection_of(error: YoutubeDLError) -> Rejected:
+    """The ledger's state and reason for an error of yt-dlp."""
     cause = _cause(error)
     status = cause.status if isinstance(cause, HTTPError) else None
-    for row in MEANINGS:
-        if re.search(row.pattern, str(error)):
-            return (Throttled if row.throttled else Rejected)(row.state, row.reason, status=status)
+    for rule in RULES:
+        if re.search(rule.pattern, str(error)):
+            return (Blocked if rule.blocked else Rejected)(rule.state, rule.reason, status=status)
     if isinstance(cause, TransportError):
         return Rejected("failed", "the connection failed")
     return Rejected("failed", f"HTTP status {status}" if status else "the download failed", status=status)

@@ -1,4 +1,7 @@
-"""The threads of a crawl over HTTP: redirects, retries and other URLs of an item are steps back into the schedule."""
+"""The threads of a crawl over HTTP.
+
+Each redirect, retry or further URL of an item goes back into the schedule as a separate step.
+"""
 
 import threading
 import time
@@ -9,16 +12,16 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
-from mmsrec.crawl.media_kinds import PICTURES, Keepers, Kind
+from mmsrec.crawl.entry import Entry, Rejected
+from mmsrec.crawl.media_kinds import PICTURES, Kind, MediaSavers
 from mmsrec.crawl.media_store import Store
-from mmsrec.crawl.outcome import Entry, Rejected
 from mmsrec.crawl.policy import Origin, Target, candidates, target
 from mmsrec.crawl.request import OK, TOO_MANY_REQUESTS, Fetcher, Redirect
 from mmsrec.crawl.schedule import Schedule
 from mmsrec.settings.crawling import Crawl
-from mmsrec.sources.backoff import exponential
+from mmsrec.sources.retry_pause import doubled_pause
 
-BURST_SECONDS = 0.05
+POLL_SECONDS = 0.05
 GIVEN_UP = "the host failed too often in a row and was given up"
 
 
@@ -35,37 +38,37 @@ class _Task:
 
 
 class MediaCrawl:
-    """One run over some items.
+    """One crawl of some items.
 
     Args:
-        policy: what is asked for, how fast, and what is respected.
-        store: where verified media go.
-        kind: what is accepted.
+        policy: the rules, bounds and rates of the crawl.
+        store: receives the verified media.
+        kind: the kind of media that is accepted.
     """
 
     def __init__(self, policy: Crawl, store: Store, kind: Kind = PICTURES) -> None:
         self._policy = policy
-        self._keepers = Keepers(kind, store, policy.max_pixels)
+        self._savers = MediaSavers(kind, store, policy.max_pixels)
         self._fetcher = Fetcher(policy, kind)
         self._schedule: Schedule[_Task] = Schedule(policy.host_concurrency, policy.host_rate)
-        self._settled: SimpleQueue[Entry | Future[None]] = SimpleQueue()
+        self._finished: SimpleQueue[Entry | Future[None]] = SimpleQueue()
         self._host_failures: Counter[Origin] = Counter()
         self._lock = threading.Lock()
 
     def run(self, urls: Mapping[str, str | None], connections: int) -> Iterator[Entry]:
-        """Settles every item and yields its entry, in the order in which they are settled."""
+        """Crawls every item and yields its entry, in the order in which the items finish."""
         for item_id, url in urls.items():
             self._begin(item_id, url)
-        with self._keepers, closing(self._fetcher), ThreadPoolExecutor(connections, "crawl") as workers:
+        with self._savers, closing(self._fetcher), ThreadPoolExecutor(connections, "crawl") as workers:
             for _ in range(min(connections, len(urls))):
-                # Before the schedule is closed a worker ends by an error only, which its future then brings here.
-                workers.submit(self._work).add_done_callback(self._settled.put)
+                # While the schedule is open, only an error ends a worker. Its future brings the error to this thread.
+                workers.submit(self._work).add_done_callback(self._finished.put)
             try:
                 for _ in urls:
-                    # Entries are taken in bursts: to wake for each would cost the workers their turns.
-                    if self._settled.empty():
-                        time.sleep(BURST_SECONDS)
-                    entry = self._settled.get()
+                    # This thread sleeps while there are no entries. A wake-up for each entry would slow the workers.
+                    if self._finished.empty():
+                        time.sleep(POLL_SECONDS)
+                    entry = self._finished.get()
                     if isinstance(entry, Future):
                         entry.result()
                     yield entry
@@ -79,18 +82,18 @@ class MediaCrawl:
                 if isinstance(answer, Redirect):
                     self._follow(task, answer)
                 else:
-                    self._keep(task, answer)
+                    self._save(task, answer)
             except Rejected as rejected:
-                self._after(task, rejected)
+                self._retry_or_finish(task, rejected)
 
     def _begin(self, item_id: str, url: str | None) -> None:
         if url is None:
-            self._settled.put(Entry(item_id, "missing"))
+            self._finished.put(Entry(item_id, "missing"))
         else:
             self._try_next(_Task(item_id, url, candidates(url, self._policy.host_rewrites)))
 
     def _try_next(self, task: _Task, rejected: Rejected | None = None) -> None:
-        """Queues the item's next URL; without one, settles it. A URL that may work later outweighs the others."""
+        """Queues the item's next URL. Without a next URL it finishes the item; a `failed` URL then counts first."""
         while task.candidates:
             task.tries = task.hops = 0
             try:
@@ -100,7 +103,7 @@ class MediaCrawl:
                 task.candidates.pop(0)
             else:
                 return
-        self._settle(task, task.failure or rejected)
+        self._finish(task, task.failure or rejected)
 
     def _queue(self, task: _Task, url: str, delay: float = 0.0) -> None:
         task.target = target(url)
@@ -117,7 +120,7 @@ class MediaCrawl:
             self._host_failures.pop(origin, None)
             return answer
         except Rejected as rejected:
-            self._note(origin, rejected, task.tries)
+            self._note_rejection(origin, rejected, task.tries)
             raise
         finally:
             self._schedule.release(origin)
@@ -128,30 +131,30 @@ class MediaCrawl:
             raise Rejected("dead", f"more than {self._policy.max_redirects} redirects", status=redirect.status)
         self._queue(task, redirect.url)
 
-    def _keep(self, task: _Task, body: bytes) -> None:
+    def _save(self, task: _Task, body: bytes) -> None:
         try:
-            kept = self._keepers(task.item_id, body)
+            saved = self._savers(task.item_id, body)
         except Rejected as rejected:
             rejected.status = OK
             raise
-        self._settled.put(replace(kept, url=task.url, status=OK, attempts=task.attempts))
+        self._finished.put(replace(saved, url=task.url, status=OK, attempts=task.attempts))
 
-    def _after(self, task: _Task, rejected: Rejected) -> None:
-        """Tries again after a failure that may pass, goes to the next URL after one that will not."""
+    def _retry_or_finish(self, task: _Task, rejected: Rejected) -> None:
+        """Retries the URL after `failed`, tries the next URL after `dead`, and finishes the item otherwise."""
         if rejected.state not in ("failed", "dead"):
-            self._settle(task, rejected)
+            self._finish(task, rejected)
             return
         if rejected.state == "failed":
             if task.tries < self._policy.attempts and not self._given_up(task.target.origin):
                 task.hops = 0
-                self._queue(task, task.candidates[0], self._backoff(task.tries))
+                self._queue(task, task.candidates[0], self._pause(task.tries))
                 return
             task.failure = rejected
         task.candidates.pop(0)
         self._try_next(task, rejected)
 
-    def _settle(self, task: _Task, rejected: Rejected) -> None:
-        self._settled.put(
+    def _finish(self, task: _Task, rejected: Rejected) -> None:
+        self._finished.put(
             Entry(
                 task.item_id,
                 rejected.state,
@@ -162,13 +165,13 @@ class MediaCrawl:
             )
         )
 
-    def _note(self, origin: Origin, rejected: Rejected, tries: int) -> None:
-        """Draws from a rejection what it says about its host: that it fails, or asks for a pause."""
+    def _note_rejection(self, origin: Origin, rejected: Rejected, tries: int) -> None:
+        """Pauses the host if the server requests it. Counts failures of the host and gives it up after too many."""
         pause = rejected.pause
         if pause is None and rejected.status == TOO_MANY_REQUESTS:
-            pause = self._backoff(tries)
+            pause = self._pause(tries)
         if pause:
-            self._schedule.pause(origin, min(pause, self._policy.max_pause))
+            self._schedule.pause(origin, pause)
         if not rejected.of_host:
             self._host_failures.pop(origin, None)
             return
@@ -176,7 +179,7 @@ class MediaCrawl:
             self._host_failures[origin] += 1
         if self._given_up(origin):
             for task in self._schedule.drain(origin):
-                self._after(task, Rejected("failed", GIVEN_UP, of_host=True))
+                self._retry_or_finish(task, Rejected("failed", GIVEN_UP, of_host=True))
 
     def _check_host(self, origin: Origin) -> None:
         if self._given_up(origin):
@@ -185,5 +188,5 @@ class MediaCrawl:
     def _given_up(self, origin: Origin) -> bool:
         return self._host_failures[origin] >= self._policy.host_failures
 
-    def _backoff(self, tries: int) -> float:
-        return exponential(tries, self._policy.backoff, self._policy.max_pause)
+    def _pause(self, tries: int) -> float:
+        return doubled_pause(tries, self._policy.backoff, self._policy.max_pause)

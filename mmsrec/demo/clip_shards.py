@@ -13,7 +13,7 @@ from mmsrec.demo.clip_world import Clip, Corpus, clip_frames
 from mmsrec.demo.media_files import digest_of
 from mmsrec.files import atomic_path, read_json, write_json
 from mmsrec.progress import progress
-from mmsrec.workers import ahead
+from mmsrec.workers import prefetch
 
 REPOSITORY = "demo/CLIP-demo"
 STAMP = "made.json"  # the digest of the shards' inputs
@@ -54,7 +54,7 @@ def _write_shard(path: Path, corpus: Corpus, clips: Sequence[Clip], encode: Enco
     def render(some: Sequence[Clip]) -> list[Image.Image]:
         return [Image.fromarray(frame) for clip in some for frame in clip_frames(corpus, clip)]
 
-    rendered = ahead(render, (clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)), 1)
+    rendered = prefetch(render, (clips[start : start + CHUNK] for start in range(0, len(clips), CHUNK)), 1)
     features = np.concatenate(
         [encode(images[start : start + batch]) for images in rendered for start in range(0, len(images), batch)]
     )

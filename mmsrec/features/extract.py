@@ -20,7 +20,7 @@ from mmsrec.features.partial_results import Parts, parts_of
 from mmsrec.files import atomic_path
 from mmsrec.progress import progress
 from mmsrec.settings import encoding
-from mmsrec.workers import ahead, bursts, cores
+from mmsrec.workers import alternate, cores, prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def _parts_of(inputs: ItemInputs) -> list[range]:
 def _encode_parts(inputs: ItemInputs, tower: Tower, parts: Parts, description: str) -> None:
     chunks = _parts_of(inputs)
     jobs = [(number, batch) for number in parts.missing(len(chunks)) for batch in chunks[number]]
-    compute = bursts if tower.on_host else ahead
+    compute = alternate if tower.on_host else prefetch
 
     def prepared(job: tuple[int, int]) -> tuple[int, int, object]:
         number, batch = job

@@ -17,7 +17,7 @@ from mmsrec.features.partial_results import Parts, parts_of
 from mmsrec.features.pictures_on_disk import MediaFile, ledger_files
 from mmsrec.progress import progress
 from mmsrec.settings.encoding import Frames
-from mmsrec.workers import WorkerLost, Workers, ahead, cores
+from mmsrec.workers import WorkerLost, Workers, cores, prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _sample_parts(chunks: Sequence[Sequence[MediaFile]], settings: Frames, parts
             except WorkerLost as error:
                 return number, file.item_id, f"the decoder failed: {error}"
 
-        for number, results in groupby(ahead(outcome, jobs, cores()), key=itemgetter(0)):
+        for number, results in groupby(prefetch(outcome, jobs, cores()), key=itemgetter(0)):
             sampled = {item: frames for _, item, frames in results}
             _write_part(parts.path(number), sampled)
             bar.update(len(sampled))

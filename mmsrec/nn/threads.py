@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import torch
 
-from mmsrec.workers import ahead
+from mmsrec.workers import prefetch
 
 Group, Result = TypeVar("Group"), TypeVar("Result")
 
@@ -32,6 +32,6 @@ def in_threads(compute: Callable[[Group], Result], groups: Sequence[Group], devi
     computed = torch.set_grad_enabled(torch.is_grad_enabled())(compute)
     share = partial(torch.set_num_threads, available // threads)
     try:
-        yield from ahead(computed, groups, threads, most=threads, start=share)
+        yield from prefetch(computed, groups, threads, most=threads, start=share)
     finally:
         torch.set_num_threads(available)

@@ -23,7 +23,7 @@ from mmsrec.settings import encoding
 from mmsrec.settings.corpora import ShardCorpus
 from mmsrec.sources.listing import LISTING, Shard, read_listing
 from mmsrec.sources.shards import Clip, read_clips
-from mmsrec.workers import ahead, bursts, cores
+from mmsrec.workers import alternate, cores, prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def encode_shard(corpus: ShardCorpus, clips: Path, encoder: Encoder, output: Pat
 
     def tables() -> Iterator[pa.Table]:
         read = _chunks(read_clips(clips, encoder.dim, left_out), corpus, left_out)
-        for chunk in takewhile(bool, ahead(lambda _: next(read, None), count(), 1)):
+        for chunk in takewhile(bool, prefetch(lambda _: next(read, None), count(), 1)):
             yield _table(chunk, captions.encode(chunk.captions), corpus)
 
     def notes() -> dict[str, str]:
@@ -125,7 +125,7 @@ class _Captions:
             {caption for caption in captions if caption not in self._known}, key=lambda text: (len(text), text)
         )
         batches = [new[start : start + size] for start in range(0, len(new), size)]
-        prepared = (bursts if self._tower.on_host else ahead)(self._tower.prepare, batches, cores())
+        prepared = (alternate if self._tower.on_host else prefetch)(self._tower.prepare, batches, cores())
         for batch, ready in zip(batches, prepared, strict=True):
             self._known.update(zip(batch, self._tower.encode(ready), strict=True))
         return np.stack([self._known[caption] for caption in captions])

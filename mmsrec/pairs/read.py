@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.pairs.shard_files import INDEX, Footer, damaged, read_footer, read_group, read_ids, read_index
-from mmsrec.workers import ahead, cores
+from mmsrec.workers import cores, prefetch
 
 WINDOW_BYTES = 2**27
 # Threads that decode row groups.
@@ -90,7 +90,7 @@ class Pairs:
         self.folder = Path(folder)
         listed = read_index(self.folder)
         self._shards = [self.folder / name for name in sorted(listed)]
-        footers = list(ahead(read_footer, self._shards, cores()))
+        footers = list(prefetch(read_footer, self._shards, cores()))
         self._schema, self.digest = footers[0].schema, footers[0].digest
         for path, footer in zip(self._shards, footers, strict=True):
             self._check(path, footer, listed[path.name], expected_digest)
@@ -128,7 +128,7 @@ class Pairs:
         """
         rank, processes = share
         windows = [window for window in self._windows(seed, epoch) if window.end > first * batch_size]
-        stream = _Stream(ahead(self._read_window, windows, 1), windows[0].start if windows else 0, self.widths)
+        stream = _Stream(prefetch(self._read_window, windows, 1), windows[0].start if windows else 0, self.widths)
         for number in range(first, self.steps(batch_size)):
             start = number * batch_size
             size = min(batch_size, self.rows - start)

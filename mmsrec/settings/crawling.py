@@ -1,4 +1,4 @@
-"""The rows of params.yaml that say where an item's media are and how they are fetched."""
+"""Settings for the places of an item's media and for the crawls that fetch them."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from mmsrec.settings.row import Frozen, Positive, RawPath, Seconds, overrides
 
 ITEM_ID = "{item_id}"
 
-# The settings that decide in which state an item ends; the others decide only how fast it gets there.
+# The settings that determine an item's state. The other settings affect only the speed of a crawl.
 PICTURE_RULES = {
     "user_agent",
     "max_bytes",
@@ -23,80 +23,84 @@ TRAILER_RULES = {"url", "search", "hits", "extractors", "min_seconds", "max_seco
 
 
 class Vision(Frozen):
-    """Where the pictures or videos of a domain's items are."""
+    """The place of the pictures or videos of a domain's items."""
 
     kind: Literal["image", "poster", "trailer"] = Field(
-        description="image: the items' own media_url; poster: one picture an item at `pattern`; trailer: a video"
+        description="image: each item's own media_url; poster: a picture per item at `pattern`; trailer: a video"
     )
     pattern: str | None = Field(
-        None, description="of posters: an http(s) URL, or a path below the raw folder, that holds {item_id}"
+        None, description="posters only: an http(s) URL or a path below the raw folder; it contains {item_id}"
     )
-    trailer_ids: RawPath | None = Field(None, description="GroupLens' ml-20m-youtube.zip, or its table ml-youtube.csv")
+    trailer_ids: RawPath | None = Field(
+        None, description="trailers only: GroupLens' ml-20m-youtube.zip or its table ml-youtube.csv"
+    )
 
     @model_validator(mode="after")
-    def _fields_of_the_kind(self) -> "Vision":
+    def _check_fields_of_the_kind(self) -> "Vision":
         if (self.kind == "poster") != (self.pattern is not None):
-            raise ValueError("pattern belongs to the kind poster, and that kind needs it")
+            raise ValueError("pattern must be set for the kind poster, and for no other kind")
         if self.pattern is not None and ITEM_ID not in self.pattern:
-            raise ValueError(f"pattern must hold {ITEM_ID}")
+            raise ValueError(f"pattern must contain {ITEM_ID}")
         if self.trailer_ids and self.kind != "trailer":
-            raise ValueError("trailer_ids belongs to the kind trailer")
+            raise ValueError("trailer_ids may be set for the kind trailer only")
         if self.kind == "trailer" and self.trailer_ids is None:
             raise ValueError("the kind trailer needs trailer_ids")
         return self
 
 
 class Trailers(Frozen):
-    """How trailers are found and fetched with yt-dlp."""
+    """Settings for the search and the download of trailers with yt-dlp."""
 
-    url: str = Field(description="page of a known trailer; {id} is its id")
-    search: str = Field(description="query for a film without a known trailer; {hits} and {title} are filled in")
-    hits: Positive = Field(description="search results that are tried")
-    extractors: Annotated[list[str], Field(min_length=1)] = Field(description="yt-dlp extractors that may run")
+    url: str = Field(description="page of a known trailer; {id} stands for its id")
+    search: str = Field(description="query for a film without a known trailer; contains {hits} and {title}")
+    hits: Positive = Field(description="number of search results that are tried")
+    extractors: Annotated[list[str], Field(min_length=1)] = Field(description="the allowed yt-dlp extractors")
     min_seconds: Seconds = Field(description="shorter videos are not trailers")
     max_seconds: Seconds = Field(description="longer videos are not trailers")
-    max_height: Positive = Field(description="lines of the largest format that is fetched")
+    max_height: Positive = Field(description="height of the largest format that is fetched, in pixels")
     max_bytes: Positive
-    attempts: Positive = Field(description="tries of one page before its item counts as failed")
-    pause: Seconds = Field(description="between two requests; doubled after each throttled one")
+    attempts: Positive = Field(description="number of tries of one page before its item counts as failed")
+    pause: Seconds = Field(description="pause between two requests; doubled after each consecutive block")
     max_pause: Seconds
-    walls: Positive = Field(description="throttled or sign-in answers in a row that end the run")
+    max_blocks: Positive = Field(description="consecutive blocks after which the crawl stops")
     read_timeout: Seconds
-    total_timeout: Seconds = Field(description="of one download")
+    total_timeout: Seconds = Field(description="longest duration of one download")
 
     @model_validator(mode="after")
-    def _templates_hold_their_fields(self) -> "Trailers":
+    def _check_templates_and_bounds(self) -> "Trailers":
         for key, fields in {"url": ["{id}"], "search": ["{hits}", "{title}"]}.items():
             if missing := [field for field in fields if field not in getattr(self, key)]:
-                raise ValueError(f"{key} must hold {', '.join(missing)}")
+                raise ValueError(f"{key} must contain {', '.join(missing)}")
         if self.min_seconds >= self.max_seconds:
             raise ValueError("min_seconds must be below max_seconds")
         return self
 
 
 class Crawl(Frozen):
-    """How pictures are fetched: under which name, how fast, how much, and what is respected."""
+    """Settings for all crawls over HTTP: user agent, rates, bounds, and the rules that a crawl respects."""
 
     user_agent: Annotated[str, Field(pattern=r"^[A-Za-z_-]+(/[!-~]+)?( [ -~]+)?$")] = Field(
-        description="names the crawler; its first word is the name that robots.txt and X-Robots-Tag may address"
+        description="name of the crawler; robots.txt and X-Robots-Tag refer to its first word"
     )
-    host_concurrency: Positive = Field(description="requests to one host at a time")
-    host_rate: Annotated[float, Field(gt=0)] = Field(description="requests to one host a second")
-    host_failures: Positive = Field(description="connections in a row that fail before a host is given up for this run")
+    host_concurrency: Positive = Field(description="number of simultaneous requests to one host")
+    host_rate: Annotated[float, Field(gt=0)] = Field(description="number of requests to one host per second")
+    host_failures: Positive = Field(description="consecutive failures after which this run gives a host up")
     connect_timeout: Seconds
-    read_timeout: Seconds = Field(description="longest silence of a server")
-    total_timeout: Seconds = Field(description="of one request, headers and body together")
-    max_bytes: Positive = Field(description="larger answers are oversize")
-    max_pixels: Positive = Field(description="pictures with more are not decoded")
+    read_timeout: Seconds = Field(description="longest wait for the next bytes of an answer")
+    total_timeout: Seconds = Field(description="longest duration of one request, with headers and body")
+    max_bytes: Positive = Field(description="size above which an answer is oversize")
+    max_pixels: Positive = Field(description="number of pixels above which a picture is not decoded")
     max_redirects: Annotated[int, Field(ge=0)]
-    attempts: Positive = Field(description="tries of one URL before its item counts as failed")
-    backoff: Seconds = Field(description="pause after the first failed try; doubled each time, with jitter")
-    max_pause: Seconds = Field(description="longest pause, a server's Retry-After included")
+    attempts: Positive = Field(description="number of tries of one URL before its item counts as failed")
+    backoff: Seconds = Field(
+        description="pause after the first failure; doubled after each further failure, with jitter"
+    )
+    max_pause: Seconds = Field(description="longest pause; it also bounds a server's Retry-After")
     respect_robots: bool = Field(description="obey robots.txt (RFC 9309)")
     respect_opt_out: bool = Field(description="obey X-Robots-Tag: noai, noimageai, noindex, noimageindex, none")
-    allow_private: bool = Field(description="fetch from private and loopback addresses too")
+    allow_private: bool = Field(description="also fetch from private and loopback addresses")
     host_rewrites: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
-        description="origins that moved: the same path is asked for at these first, then at the original"
+        description="moved origins: the same path is tried at each replacement, then at the original"
     )
     trailers: Trailers
 
@@ -105,13 +109,13 @@ TrailerOverrides = overrides("TrailerOverrides", Trailers)
 
 
 class CrawlOverrides(overrides("_CrawlOverrides", Crawl)):
-    """What one crawl does otherwise; of the trailers too it names only what it changes."""
+    """The changes of one domain or corpus to the common crawl settings."""
 
     trailers: TrailerOverrides = TrailerOverrides()
 
 
 def crawl_policy(common: Crawl, own: CrawlOverrides) -> Crawl:
-    """The common policy with what one crawl does otherwise."""
+    """The common crawl settings with the changes of one domain or corpus."""
     changes = own.model_dump(exclude_none=True)
     trailers = common.trailers.model_dump() | changes.pop("trailers")
     return Crawl(**common.model_dump() | changes | {"trailers": trailers})

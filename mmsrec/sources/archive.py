@@ -1,9 +1,11 @@
-"""Zip archives from elsewhere: no member leaves its folder, outgrows its bound or is read past damage."""
+"""Zip archives from the web: member names are safe, sizes are bounded, and damage is an error.
+
+The code is our own because zipfile alone checks neither links, repeated paths nor the total size.
+"""
 
 import io
 import lzma
 import re
-import shutil
 import stat
 import zipfile
 import zlib
@@ -14,25 +16,26 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from mmsrec.errors import ArchiveError
-from mmsrec.files import atomic_folder
 
 MAX_BYTES = 64 * 2**30
 
-# What zipfile raises on damage; NotImplementedError stands for a compression or a zip version that it does not know.
+# The errors that zipfile raises on damage. NotImplementedError means an unknown compression or zip version.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, NotImplementedError)
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
 @contextmanager
 def open_member(archive: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[BinaryIO]:
-    """Opens one member for reading, without unpacking the rest.
+    """Opens one member for reading and does not unpack the others.
 
     Args:
-        max_bytes: bound of all members together, once unpacked.
+        archive: the zip file.
+        name: path of the member.
+        max_bytes: largest unpacked size of all members together.
 
     Raises:
-        ArchiveError: the archive is damaged, unsafe or too large, or has no such member; also while reading, where
-            the member is damaged.
+        ArchiveError: the archive is damaged, unsafe or too large, or has no such member. A read of a damaged member
+            raises it, too.
     """
     with _open(archive, max_bytes) as opened:
         if name not in opened.namelist():
@@ -44,7 +47,7 @@ def open_member(archive: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterato
 
 
 class Members:
-    """The members of an open archive, to be read by name."""
+    """The members of an open archive, by name."""
 
     def __init__(self, opened: zipfile.ZipFile) -> None:
         self._opened = opened
@@ -54,35 +57,15 @@ class Members:
         return name in self._names
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Opens a member that is there; raises ArchiveError, also while it is read, where it is damaged."""
+        """Opens an existing member. If the member is damaged, this or a later read raises ArchiveError."""
         return _read(self._opened, self._opened.getinfo(name))
 
 
 @contextmanager
 def open_members(archive: Path, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
-    """Opens an archive for reading many of its members; arguments and errors as in `open_member`."""
+    """Opens an archive for reading many members. It has the arguments and errors of `open_member`."""
     with _open(archive, max_bytes) as opened:
         yield Members(opened)
-
-
-def extract(archive: Path, folder: Path, max_bytes: int = MAX_BYTES) -> None:
-    """Unpacks a whole archive into `folder`, which takes the place of what was there, or is left as it was on error.
-
-    Args:
-        max_bytes: bound of all members together, once unpacked.
-
-    Raises:
-        ArchiveError: the archive is damaged, would write outside `folder`, or holds more than `max_bytes`.
-    """
-    with _open(archive, max_bytes) as opened, atomic_folder(folder) as temporary:
-        for info in opened.infolist():
-            target = temporary / info.filename
-            if info.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with _read(opened, info) as member, target.open("xb") as file:
-                shutil.copyfileobj(member, file, 1 << 20)
 
 
 @contextmanager
@@ -93,7 +76,10 @@ def _open(archive: Path, max_bytes: int) -> Iterator[zipfile.ZipFile]:
         raise ArchiveError("An archive is missing.", where=archive, fix="Run the stage that downloads it.") from error
     except _DAMAGE as error:
         raise ArchiveError(
-            "An archive is damaged or no zip archive.", where=archive, found=error, fix="Delete it and download again."
+            "A file is damaged or no zip archive.",
+            where=archive,
+            found=error,
+            fix="Delete it and run the stage that downloads it.",
         ) from error
     with opened:
         _check_members(archive, opened.infolist(), max_bytes)
@@ -104,21 +90,21 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo], max_bytes: int
     for info in members:
         if reason := _unsafe(info):
             raise ArchiveError(
-                "A member of an archive is not safe to unpack.",
+                "A member of an archive is not safe.",
                 where=f"{archive}: {info.filename!r}",
-                expected="files and folders below the target folder",
+                expected="files and folders with relative paths",
                 found=reason,
-                fix="Do not trust this archive; fetch it from its own source.",
+                fix="Do not use this archive. Download it from its original source.",
             )
     counts = Counter(PurePosixPath(info.filename) for info in members)
     files = {PurePosixPath(info.filename) for info in members if not info.is_dir()}
     for name, count in counts.items():
         if count > 1 or not files.isdisjoint(name.parents):
             raise ArchiveError("Two members of an archive share a path.", where=f"{archive}: {str(name)!r}")
-    # A member that is longer than its entry says cannot pass: zipfile stops there and finds the checksum wrong.
+    # zipfile reads no more than this size, so a member that is longer fails its checksum.
     if (total := sum(info.file_size for info in members)) > max_bytes:
         raise ArchiveError(
-            "An archive is too large to unpack.",
+            "An archive is too large.",
             where=archive,
             expected=f"at most {max_bytes:,} bytes",
             found=f"{total:,} bytes",
@@ -152,7 +138,7 @@ def _read(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[BinaryIO]:
 
 
 class _Member(io.RawIOBase):
-    """A member that names itself when it is damaged."""
+    """A member whose errors name it."""
 
     def __init__(self, member: BinaryIO, where: str) -> None:
         self._member = member

@@ -1,7 +1,7 @@
-"""Videos with captions: MSR-VTT's JSON (`sentences` of video_id and caption), or any table of ids and captions.
+"""Videos with captions: MSR-VTT's JSON (`sentences` with video_id and caption), or a table of ids and captions.
 
-A table is CSV or Parquet. Its ids are in the column item_id or video_id, its captions in caption or sentence, as in the
-CSV of the JSFusion 1k-A split.
+A table is CSV or Parquet. Its ids are in the column item_id or video_id. Its captions are in the column caption or
+sentence, as in the CSV of the JSFusion 1k-A split.
 """
 
 import json
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 ITEMS = "items.parquet"
 CAPTIONS = "captions.parquet"
-# Between a clip's id and the number of one of its captions.
+# Separates a clip's id and the number of its caption.
 NUMBER = "#"
 MAX_TABLE_BYTES = 2**30
 
@@ -35,28 +35,28 @@ _CAPTIONS = ("caption", "sentence")
 
 
 def ingest_clips(corpus: ClipCorpus, raw: Path, output: Path) -> None:
-    """Writes the clips and the captions of a corpus, both as tables of `items`, which later stages read.
+    """Writes the clips and the captions of a corpus as two tables with the schema `items`.
 
-    items.parquet has a row a clip: item_id, its first caption as text, and where its video is as media_url.
-    captions.parquet has a row a caption: its item_id is CLIP#N for caption N of a clip, from 0, its text the caption.
-    Both are in the order of the file of captions.
+    items.parquet has one row for each clip: its item_id, its first caption as text, and the place of its video as
+    media_url. captions.parquet has one row for each caption: its item_id is CLIP#N for the caption N of the clip, from
+    0, and its text is the caption. Both tables keep the order of the captions file.
 
     Args:
-        corpus: the corpus' row.
-        raw: folder that its paths are below.
+        corpus: the settings of the corpus.
+        raw: folder of the corpus' paths.
         output: folder of the two tables.
 
     Raises:
         ArtifactError, ArchiveError: a raw file is missing, or an archive is damaged.
         ParseError: a raw file does not follow its format, or more than 1 % of its rows lack an id or a caption.
-        DataError: the split leaves no clip.
+        DataError: the split has no clips.
     """
     captions = _split(_read(raw, corpus.captions, (_IDS, _CAPTIONS)), corpus, raw)
     if captions.is_empty():
         raise DataError(
             "A corpus has no clips.",
             where=raw / corpus.captions,
-            found=f"none that {corpus.split} leaves",
+            found=f"no clip is left by {corpus.split}",
             fix="Correct the corpus' captions or split in params.yaml.",
         )
     clips = captions.unique("item_id", keep="first", maintain_order=True)
@@ -69,7 +69,7 @@ def ingest_clips(corpus: ClipCorpus, raw: Path, output: Path) -> None:
 
 
 def media_url(item_id: str, videos: str) -> str:
-    """Where a clip's video is, by the corpus' pattern."""
+    """The URL or path of a clip's video, from the corpus' pattern."""
     return videos.replace(ITEM_ID, quote(item_id, safe="") if "://" in videos else item_id)
 
 
@@ -89,7 +89,7 @@ def _write(table: pl.DataFrame, path: Path) -> None:
 
 
 def _read(raw: Path, path: str, fields: tuple[tuple[str, ...], ...]) -> pl.DataFrame:
-    """Columns of a raw file, each under the first of its names, as folded strings that are not empty."""
+    """Reads columns of a raw file under the first of their names, with whitespace folded; empty values are dropped."""
     with _raw_file(raw, path) as file:
         reader = _READERS.get(file.suffix)
         if reader is None:
@@ -144,7 +144,7 @@ _READERS: dict[str, Callable[..., Iterator[pl.DataFrame]]] = {".json": _sentence
 
 @contextmanager
 def _raw_file(raw: Path, path: str) -> Iterator[Path]:
-    """The file of a path below `raw`; a member of an archive is unpacked for as long."""
+    """Yields the file of a path below `raw`. A member of an archive is unpacked into a temporary file."""
     file, member = split_archive(path)
     if member is None:
         if not (raw / file).is_file():

@@ -1,4 +1,4 @@
-"""A source file, from the first place that has it: mirrors, then the registry's URLs; checked, and whole or absent."""
+"""Download of a source file from the first mirror or URL that serves it. The file is verified, and whole or absent."""
 
 import logging
 import shutil
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mmsrec.errors import ArtifactError, ChecksumError, DownloadError
 from mmsrec.files import lock, read_json, sha256, write_json
+from mmsrec.sources.file_registry import SourceFile
 from mmsrec.sources.partial import Partial
-from mmsrec.sources.registry import SourceFile
 from mmsrec.sources.transfer import DEFAULT_LIMITS, Limits, UnavailableError, download
 
 logger = logging.getLogger(__name__)
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the JSON file beside a source file says of it.
+    """The content of the JSON file beside a source file.
 
     Attributes:
-        url: where it came from; `mirror:DATASET/FILE` for a mirror, None for a file that was put there by hand.
+        url: its source; `mirror:DATASET/FILE` for a mirror, None for a file that the user put there.
         sha256: its digest, 64 hexadecimal digits.
         bytes: its size.
-        date: when it was fetched, UTC, ISO 8601.
+        date: time of the download, UTC, ISO 8601.
     """
 
     url: str | None
@@ -45,20 +45,20 @@ def record_path(destination: Path) -> Path:
 
 
 def fetch(file: SourceFile, destination: Path, mirrors: Sequence[str] = (), limits: Limits = DEFAULT_LIMITS) -> Record:
-    """Puts `file` at `destination`, with a JSON record beside it; a file that is there and right is left alone.
+    """Downloads `file` to `destination`, with a JSON record beside it. A verified file is not downloaded again.
 
-    An interrupted download leaves its bytes beside the destination, and the next call goes on from them. A second
-    process that wants the same file waits for the first.
+    An interrupted download keeps its bytes beside the destination, and the next call resumes. A second process that
+    downloads the same file waits for the first.
 
     Args:
         file: the registry's entry.
-        destination: where the file is wanted.
-        mirrors: folders or base URLs that hold DATASET/FILE, tried in order before the file's own URLs.
-        limits: bounds of size, time and tries for each place.
+        destination: path of the downloaded file.
+        mirrors: folders or base URLs that contain DATASET/FILE. They are tried in order, before the file's URLs.
+        limits: bounds of size, time and tries for each mirror or URL.
 
     Raises:
-        DownloadError: no place could serve the file; every place is named with its reason.
-        ChecksumError: the same, and at least one place served a file that is not the registry's.
+        DownloadError: no mirror or URL could serve the file. The error names each with its reason.
+        ChecksumError: no mirror or URL could serve the file, and at least one served a wrong file.
     """
     destination = Path(destination)
     with lock(destination):
@@ -74,7 +74,7 @@ def _accept_existing(file: SourceFile, destination: Path) -> Record | None:
     except (ArtifactError, TypeError):
         recorded = None
     if recorded and (recorded.sha256, recorded.bytes) != (found.sha256, found.bytes):
-        logger.warning("%s is not the file that was fetched: fetching it again", destination)
+        logger.warning("%s has changed since its download and is downloaded again", destination)
         return None
     _verify(file, found, destination)
     if recorded is None:
@@ -97,7 +97,7 @@ def _fetch(file: SourceFile, partial: Partial, mirrors: Sequence[str], limits: L
             kind = ChecksumError
             reasons.append(f"{place.address}: expected {error.details['expected']}, found {error.details['found']}")
         else:
-            # The record goes first: a file without one counts as put there by hand.
+            # The record is written first: a file without a record counts as put there by the user.
             write_json(record_path(partial.destination), asdict(record))
             partial.publish()
             logger.info("%s: %s bytes from %s", partial.destination, f"{record.bytes:,}", place.address)
@@ -108,7 +108,7 @@ def _fetch(file: SourceFile, partial: Partial, mirrors: Sequence[str], limits: L
         where=file.path,
         expected=_expected(file),
         found="".join(f"\n    {reason}" for reason in reasons) or "no mirror is set and the registry has no URL for it",
-        fix=f"Set MMSREC_MIRROR to a folder or URL that holds {file.path}, edit its rows in workflow/sources.csv, "
+        fix=f"Set MMSREC_MIRROR to a folder or URL that contains {file.path}, edit its rows in workflow/sources.csv, "
         f"or put the file at {partial.destination}.",
     )
 
@@ -146,7 +146,7 @@ def _record(path: Path, url: str | None) -> Record:
 def _verify(file: SourceFile, record: Record, where: object) -> None:
     if record.sha256 != (file.sha256 or record.sha256) or record.bytes != (file.bytes or record.bytes):
         raise ChecksumError(
-            "A file is not the one that the registry describes.",
+            "A file differs from its entry in the registry.",
             where=where,
             expected=_expected(file),
             found=f"sha256 {record.sha256}, {record.bytes:,} bytes",
@@ -156,4 +156,4 @@ def _verify(file: SourceFile, record: Record, where: object) -> None:
 
 def _expected(file: SourceFile) -> str:
     facts = [f"sha256 {file.sha256}" if file.sha256 else "", f"{file.bytes:,} bytes" if file.bytes else ""]
-    return ", ".join(fact for fact in facts if fact) or "a file at one of its places (its digest is not known)"
+    return ", ".join(fact for fact in facts if fact) or "a file from any mirror or URL (its digest is unknown)"

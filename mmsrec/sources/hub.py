@@ -1,6 +1,6 @@
-"""The shards of a dataset on the hub: listed at a pinned commit, downloaded by huggingface_hub, checked one by one.
+"""Download of a dataset's shards from the hub: list them at a pinned commit, download and verify each file.
 
-The endpoint and the token are huggingface_hub's own settings: HF_ENDPOINT, HF_TOKEN. A mirror is a folder that holds
+The endpoint and the token are huggingface_hub's settings HF_ENDPOINT and HF_TOKEN. A mirror is a folder that contains
 hub/OWNER/NAME with the files of the repository.
 """
 
@@ -20,23 +20,23 @@ from tqdm import tqdm
 from mmsrec.errors import ChecksumError, DownloadError
 from mmsrec.files import lock, sha256, write_json
 from mmsrec.progress import progress
-from mmsrec.sources.listing import LISTING, Listing, Shard, Wanted, check, read_listing, select
+from mmsrec.sources.listing import LISTING, Listing, Selection, Shard, check, read_listing, select
 
 logger = logging.getLogger(__name__)
 
-# The listing of a download that is not finished, and where its bytes arrive.
+# The listing of an unfinished download, and the folder of its unfinished files.
 PENDING = ".shards.json"
 PARTIAL = ".partial"
 CONNECTIONS = 4
 MAX_BYTES = 8 * 2**40
 WAIT_SECONDS = 60.0
 
-# What huggingface_hub raises: its own errors are OSErrors or ValueErrors, the transport's are passed on.
+# The errors of huggingface_hub: OSErrors, ValueErrors, and the unchanged errors of its HTTP library.
 _REFUSALS = (OSError, ValueError, httpx2.HTTPError)
 
 
 def download_shards(
-    wanted: Wanted,
+    selection: Selection,
     folder: Path,
     mirrors: Sequence[Path] = (),
     *,
@@ -44,33 +44,33 @@ def download_shards(
     endpoint: str | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Listing:
-    """Puts the files into `folder` under their paths, and then shards.json beside them.
+    """Downloads the files into `folder` under their paths, and then writes shards.json.
 
-    The first run pins the commit. A later one goes on from the files that are here; within a run, a file whose
-    connection breaks goes on from the last chunk that came (of 10 MB, as huggingface_hub reads them).
+    The first run pins the commit. A later run keeps the finished files. If a connection breaks within a run, the
+    file resumes at its last whole chunk of 10 MB, the chunk size of huggingface_hub.
 
     Args:
-        wanted: what is asked for.
-        folder: of the corpus.
-        mirrors: folders that are tried first; one without the repository is passed over.
-        connections: files at a time.
-        endpoint: of the hub; without it HF_ENDPOINT, or the public hub.
-        max_bytes: bound of all files together.
+        selection: the files to download.
+        folder: folder of the corpus.
+        mirrors: folders that are tried first. A mirror without the repository is skipped.
+        connections: number of files that download at the same time.
+        endpoint: URL of the hub. None means HF_ENDPOINT or the public hub.
+        max_bytes: largest size of all files together.
 
     Raises:
-        DownloadError: the hub cannot serve the files, none matches, or they are too many or too large.
-        ChecksumError: a file has another size or digest than the hub says.
+        DownloadError: the hub cannot serve the files, no file matches, or they are too many or too large.
+        ChecksumError: the size or the digest of a file differs from the hub's listing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder):
-        source = _source(wanted, mirrors, endpoint)
-        pinned = _pinned(folder, wanted, source)
+        source = _source(selection, mirrors, endpoint)
+        pinned = _pinned(folder, selection, source)
         listing = pinned or check(source.list(), max_bytes)
-        missing = [shard for shard in listing.shards if not _is_here(folder, shard, checked=pinned is not None)]
+        missing = [shard for shard in listing.shards if not _is_finished(folder, shard, checked=pinned is not None)]
         write_json(folder / PENDING, asdict(listing))
         (folder / LISTING).unlink(missing_ok=True)
         shutil.rmtree(folder / PARTIAL, ignore_errors=True)
-        logger.info("%s: %d of %d files are here", folder, len(listing.shards) - len(missing), len(listing.shards))
+        logger.info("%s: %d of %d files are finished", folder, len(listing.shards) - len(missing), len(listing.shards))
         with (
             progress("download", sum(shard.bytes for shard in missing), "B", unit_scale=True) as bar,
             ThreadPoolExecutor(connections) as workers,
@@ -96,39 +96,39 @@ class _Source(Protocol):
     def list(self) -> Listing: ...
 
     def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> Path:
-        """Puts the file somewhere below `folder` and gives its path."""
+        """Downloads the file to a path below `folder` and returns the path."""
 
 
 class _Hub:
     pinned = True
 
-    def __init__(self, wanted: Wanted, endpoint: str | None) -> None:
-        self._wanted = wanted
+    def __init__(self, selection: Selection, endpoint: str | None) -> None:
+        self._selection = selection
         self._api = HfApi(endpoint=endpoint, library_name="mmsrec")
         _bound_waits()
 
     def list(self) -> Listing:
-        wanted = self._wanted
-        dataset = {"repo_id": wanted.repository, "repo_type": "dataset"}
-        parts = wanted.files.split("/")
+        selection = self._selection
+        dataset = {"repo_id": selection.repository, "repo_type": "dataset"}
+        parts = selection.files.split("/")
         fixed = next(number for number, part in enumerate([*parts, "*"]) if "*" in part or "?" in part)
         below = "/".join(parts[: min(fixed, len(parts) - 1)])
         try:
-            commit = self._api.repo_info(**dataset, revision=wanted.revision, timeout=WAIT_SECONDS).sha
+            commit = self._api.repo_info(**dataset, revision=selection.revision, timeout=WAIT_SECONDS).sha
             deep = len(parts) - 1 > fixed
             found = self._api.list_repo_tree(**dataset, path_in_repo=below or None, recursive=deep, revision=commit)
             files = (file for file in found if isinstance(file, RepoFile))
             shards = (Shard(file.path, file.size, file.lfs.sha256 if file.lfs else None) for file in files)
-            return Listing(wanted, commit, select(shards, wanted))
+            return Listing(selection, commit, select(shards, selection))
         except _REFUSALS as error:
             raise _unavailable(
-                f"{self._api.endpoint}: datasets/{wanted.repository}@{wanted.revision}", error
+                f"{self._api.endpoint}: datasets/{selection.repository}@{selection.revision}", error
             ) from error
 
     def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> Path:
         try:
             path = self._api.hf_hub_download(
-                listing.wanted.repository,
+                listing.selection.repository,
                 shard.path,
                 repo_type="dataset",
                 revision=listing.commit,
@@ -136,7 +136,7 @@ class _Hub:
                 tqdm_class=partial(_Meter, bar, shard),
             )
         except _REFUSALS as error:
-            where = f"{self._api.endpoint}: datasets/{listing.wanted.repository}/{shard.path}@{listing.commit}"
+            where = f"{self._api.endpoint}: datasets/{listing.selection.repository}/{shard.path}@{listing.commit}"
             raise _unavailable(where, error) from error
         return Path(path)
 
@@ -144,14 +144,14 @@ class _Hub:
 class _Mirror:
     pinned = False
 
-    def __init__(self, wanted: Wanted, root: Path) -> None:
-        self._wanted = wanted
+    def __init__(self, selection: Selection, root: Path) -> None:
+        self._selection = selection
         self._root = root
 
     def list(self) -> Listing:
         files = (path for path in self._root.rglob("*") if path.is_file())
         shards = (Shard(path.relative_to(self._root).as_posix(), path.stat().st_size, None) for path in files)
-        return Listing(self._wanted, None, select(shards, self._wanted))
+        return Listing(self._selection, None, select(shards, self._selection))
 
     def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> Path:
         target = folder / shard.path
@@ -165,7 +165,7 @@ class _Mirror:
 
 
 class _Meter(tqdm):
-    """Counts a file's bytes into the bar of all, and stops a server that sends more than it announced."""
+    """Adds a file's bytes to the common progress bar, and stops a server that sends more than it announced."""
 
     def __init__(self, bar: tqdm, shard: Shard, **_: Any) -> None:
         super().__init__(disable=True)
@@ -178,7 +178,7 @@ class _Meter(tqdm):
         self._bar.update(n)
         if self._received > self._shard.bytes:
             raise ChecksumError(
-                "The hub sends more of a file than it says.",
+                "The hub sends more bytes of a file than it lists.",
                 where=self._shard.path,
                 expected=f"{self._shard.bytes:,} bytes",
                 found=f"{self._received:,} bytes and more",
@@ -186,7 +186,7 @@ class _Meter(tqdm):
 
 
 def _bound_waits() -> None:
-    """Gives a timeout to the requests for which huggingface_hub sets none, such as those of a listing."""
+    """Sets a timeout for the requests for which huggingface_hub sets none, such as listings."""
     session = get_session()
     hooks = session.event_hooks
     if _set_timeout not in hooks["request"]:
@@ -201,38 +201,38 @@ def _set_timeout(request: httpx2.Request) -> None:
     }
 
 
-def _source(wanted: Wanted, mirrors: Sequence[Path], endpoint: str | None) -> _Source:
-    roots = (Path(mirror, "hub", wanted.repository) for mirror in mirrors)
+def _source(selection: Selection, mirrors: Sequence[Path], endpoint: str | None) -> _Source:
+    roots = (Path(mirror, "hub", selection.repository) for mirror in mirrors)
     root = next((root for root in roots if root.is_dir()), None)
-    return _Mirror(wanted, root) if root else _Hub(wanted, endpoint)
+    return _Mirror(selection, root) if root else _Hub(selection, endpoint)
 
 
-def _pinned(folder: Path, wanted: Wanted, source: _Source) -> Listing | None:
-    """The listing that an earlier run has made of the same files, unless only a mirror knew them."""
+def _pinned(folder: Path, selection: Selection, source: _Source) -> Listing | None:
+    """The listing from an earlier run with the same selection and the same kind of source, or None."""
     for name in (PENDING, LISTING):
         if (folder / name).exists():
             listing = read_listing(folder / name)
-            if listing.wanted == wanted and source.pinned == (listing.commit is not None):
+            if listing.selection == selection and source.pinned == (listing.commit is not None):
                 return listing
     return None
 
 
-def _is_here(folder: Path, shard: Shard, *, checked: bool) -> bool:
-    """Whether a file is here and right. One that a run with the same listing has put here was checked then."""
+def _is_finished(folder: Path, shard: Shard, *, checked: bool) -> bool:
+    """Whether a file is whole. `checked` means that an earlier run verified its digest against the same listing."""
     path = folder / shard.path
     return path.is_file() and path.stat().st_size == shard.bytes and (checked or sha256(path) == shard.sha256)
 
 
 def _obtain(source: _Source, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> None:
-    """Fetches a file beside its place, and gives it its name once it is checked."""
+    """Downloads a file, verifies it, and then moves it to its final path."""
     arrived = source.fetch(listing, shard, folder / PARTIAL, bar)
     size, digest = arrived.stat().st_size, sha256(arrived)
     if size != shard.bytes or digest != (shard.sha256 or digest):
         arrived.unlink()
         raise ChecksumError(
-            "A file is not the one that the hub lists.",
-            where=f"datasets/{listing.wanted.repository}@{listing.commit}: {shard.path}",
-            expected=f"{shard.bytes:,} bytes, sha256 {shard.sha256 or 'not known'}",
+            "A downloaded file differs from the hub's listing.",
+            where=f"datasets/{listing.selection.repository}@{listing.commit}: {shard.path}",
+            expected=f"{shard.bytes:,} bytes, sha256 {shard.sha256 or 'unknown'}",
             found=f"{size:,} bytes, sha256 {digest}",
             fix=f"Run the stage again; delete {folder / PENDING} if the repository has changed.",
         )
@@ -250,6 +250,6 @@ def _unavailable(where: object, error: Exception) -> DownloadError:
         "The hub cannot serve a corpus.",
         where=where,
         found=error,
-        fix="Check the network, HF_ENDPOINT and HF_TOKEN, or set MMSREC_MIRROR to a folder that holds "
-        "hub/OWNER/NAME; then run the stage again: it goes on from the files that are here.",
+        fix="Check the network, HF_ENDPOINT and HF_TOKEN, or set MMSREC_MIRROR to a folder that contains "
+        "hub/OWNER/NAME. Then run the stage again: it keeps the finished files.",
     )

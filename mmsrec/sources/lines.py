@@ -1,4 +1,4 @@
-"""Text files of one row a line and a fixed separator, without quoting: Amazon's ratings and MovieLens' .dat files."""
+"""Text files with one row on each line, a fixed separator and no quoting: Amazon's ratings, MovieLens' .dat files."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -12,7 +12,7 @@ _BLOCK_BYTES = 4 << 20
 
 
 def read_interactions(file: BinaryIO, where: object, separator: str, encoding: str) -> Iterator[pl.DataFrame]:
-    """Reads rows of user, item, rating and unix time.
+    """Reads rows of user, item, rating and Unix time in seconds.
 
     Yields:
         Frames of user, item and timestamp, in the order of the file.
@@ -32,11 +32,11 @@ def read_interactions(file: BinaryIO, where: object, separator: str, encoding: s
 def read_rows(
     file: BinaryIO, where: object, separator: str, encoding: str, columns: tuple[str, ...]
 ) -> Iterator[pl.DataFrame]:
-    """Splits lines into `columns`, all of type string; blank lines are passed over.
+    """Splits lines into `columns` of type string. Blank lines are skipped.
 
     Yields:
-        Frames of `line` (the 1-based line number) and `columns`. Where a line has another number of fields, or bytes
-        that its encoding does not know, all of them are null.
+        Frames of `line` (the line number, from 1) and `columns`. All columns are null if a line has a wrong number of
+        fields or bytes that its encoding cannot decode.
 
     Raises:
         ParseError: a line is longer than 4 MiB.
@@ -60,7 +60,7 @@ def read_rows(
 
 
 def _blocks(file: BinaryIO, where: object) -> Iterator[bytes]:
-    """The file in blocks of whole lines, without the line break at their ends."""
+    """Yields the file in blocks of whole lines. A block does not end with a line break."""
     rest = b""
     while chunk := file.read(_BLOCK_BYTES):
         head, newline, tail = chunk.rpartition(b"\n")

@@ -1,4 +1,4 @@
-"""The listing of a corpus' shards: which files of which commit, with their sizes and digests."""
+"""The listing of a corpus' shards: repository, commit, and the size and digest of each file."""
 
 import re
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ _SAFE = re.compile(r"[\w-][\w.=-]*(/[\w-][\w.=-]*)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked of the hub: the files of a dataset whose path matches a pattern.
+class Selection:
+    """The files of a dataset on the hub whose path matches a pattern.
 
     Attributes:
         repository: OWNER/NAME.
         revision: branch, tag or commit.
-        files: pattern of paths; * and ? do not match a slash.
+        files: pattern of paths. * and ? do not match a slash.
     """
 
     repository: str
@@ -33,7 +33,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A file of the listing; `sha256` is None where the hub does not say it and the file is not here yet."""
+    """A file of the listing. `sha256` is None if the hub does not state it and the file is not downloaded yet."""
 
     path: str
     bytes: int
@@ -42,9 +42,9 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The files of a corpus, in the order of their paths; `commit` is None for those of a mirror."""
+    """The files of a corpus, in the order of their paths. `commit` is None if they come from a mirror."""
 
-    wanted: Wanted
+    selection: Selection
     commit: str | None
     shards: tuple[Shard, ...]
 
@@ -54,11 +54,12 @@ def read_listing(path: Path) -> Listing:
 
     Raises:
         ArtifactError: the file is missing or is no listing.
+        DownloadError: the listing has an unsafe path.
     """
     raw = read_json(path)
     try:
         shards = tuple(Shard(**shard) for shard in raw["shards"])
-        listing = Listing(Wanted(**raw["wanted"]), raw["commit"], shards)
+        listing = Listing(Selection(**raw["selection"]), raw["commit"], shards)
     except (TypeError, KeyError) as error:
         raise ArtifactError(
             "A listing of shards is not valid.",
@@ -71,9 +72,9 @@ def read_listing(path: Path) -> Listing:
     return listing
 
 
-def select(found: Iterable[Shard], wanted: Wanted) -> tuple[Shard, ...]:
-    """The files whose path matches, in the order of their paths; one more than are allowed at most."""
-    parts = wanted.files.split("/")
+def select(found: Iterable[Shard], selection: Selection) -> tuple[Shard, ...]:
+    """The files whose path matches, in the order of their paths. It returns at most MAX_FILES + 1 files."""
+    parts = selection.files.split("/")
 
     def matches(path: str) -> bool:
         found = path.split("/")
@@ -84,13 +85,13 @@ def select(found: Iterable[Shard], wanted: Wanted) -> tuple[Shard, ...]:
 
 
 def check(listing: Listing, max_bytes: int) -> Listing:
-    """Gives back a listing that can be downloaded.
+    """Returns the listing if it can be downloaded.
 
     Raises:
-        DownloadError: it is empty or too large, or one of its files has no safe name.
+        DownloadError: it is empty or too large, or a file has an unsafe name.
     """
-    wanted, total = listing.wanted, sum(shard.bytes for shard in listing.shards)
-    where = f"datasets/{wanted.repository}@{wanted.revision}: {wanted.files}"
+    selection, total = listing.selection, sum(shard.bytes for shard in listing.shards)
+    where = f"datasets/{selection.repository}@{selection.revision}: {selection.files}"
     for shard in listing.shards:
         _check_path(shard.path, where)
     if not listing.shards:

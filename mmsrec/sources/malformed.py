@@ -1,4 +1,4 @@
-"""Rows of a raw file that do not follow its format: counted, reported, and too many of them an error."""
+"""Malformed rows of a raw file: they are counted and reported, and too many are an error."""
 
 import logging
 
@@ -13,11 +13,11 @@ _SHOWN = 5
 
 
 class Malformed:
-    """Counts a file's rows, and those that had to be left out.
+    """Counts the rows of a file and its malformed rows, which are dropped.
 
     Args:
         where: the file, for messages.
-        expected: what a row should look like, for messages.
+        expected: the format of a row, for messages.
     """
 
     def __init__(self, where: object, expected: str) -> None:
@@ -28,7 +28,7 @@ class Malformed:
         self.examples: list[str] = []
 
     def keep(self, frame: pl.DataFrame, good: pl.Expr, label: pl.Expr) -> pl.DataFrame:
-        """The rows where `good` is true; the others are counted, and `label` names the first of them."""
+        """Returns the rows where `good` is true. The others are counted, and `label` names the first of them."""
         is_good = frame.select(good.fill_null(False)).to_series()
         wrong = frame.filter(~is_good)
         self.rows += frame.height
@@ -44,7 +44,7 @@ class Malformed:
             self.examples.append(example)
 
     def close(self) -> None:
-        """To be called after the last row.
+        """Reports the malformed rows. Call it after the last row.
 
         Raises:
             ParseError: the file has no row, or more than 1 % of its rows are malformed.
@@ -60,6 +60,6 @@ class Malformed:
                 where=self.where,
                 expected=self.expected,
                 found=examples,
-                fix="Delete the file and download it again, or name the source that fits its format.",
+                fix="Delete the file and download it again, or set the source that has this format.",
             )
-        logger.warning("%s: left out malformed rows: %s", self.where, examples)
+        logger.warning("%s: malformed rows are dropped: %s", self.where, examples)

@@ -1,4 +1,4 @@
-"""A download under way: `.NAME.part` beside the destination, and a small JSON file that says whose bytes they are."""
+"""An unfinished download: `.NAME.part` beside the destination, and a JSON file that records its source."""
 
 import os
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from mmsrec.files import read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where the bytes of a partial file come from.
+class RemoteFile:
+    """The source of a partial file.
 
     Attributes:
-        url: the address that was asked for.
-        validator: the answer's strong ETag, else its Last-Modified; None where it had neither.
-        total: bytes of the whole file; None where the server did not say.
+        url: the requested URL.
+        validator: the answer's strong ETag, or else its Last-Modified; None if it had neither.
+        total: size of the whole file, in bytes; None if the server did not state it.
     """
 
     url: str
@@ -27,7 +27,7 @@ class Origin:
 
 
 class Partial:
-    """The part of a file that is here already. It outlives its process, so that another can go on."""
+    """The received part of a file. It outlives its process, so that another process can resume."""
 
     def __init__(self, destination: Path) -> None:
         self.destination = Path(destination)
@@ -37,39 +37,39 @@ class Partial:
 
     @property
     def size(self) -> int:
-        """Bytes that are here."""
+        """Number of received bytes."""
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def origin(self, url: str) -> Origin | None:
-        """What is known of the bytes here, or None where there are none of this URL."""
+    def source(self, url: str) -> RemoteFile | None:
+        """The source of the received bytes, or None if no bytes come from this URL."""
         if not self.size:
             return None
         try:
-            origin = Origin(**read_json(self._state))
+            source = RemoteFile(**read_json(self._state))
         except (ArtifactError, TypeError):
             return None
-        return origin if origin.url == url else None
+        return source if source.url == url else None
 
     @contextmanager
-    def begin(self, origin: Origin) -> Iterator[BinaryIO]:
-        """An empty file for bytes of this origin."""
+    def begin(self, source: RemoteFile) -> Iterator[BinaryIO]:
+        """Opens an empty file for bytes from this source."""
         with self.path.open("wb") as file:
-            write_json(self._state, asdict(origin))
+            write_json(self._state, asdict(source))
             yield file
 
     @contextmanager
     def resume(self) -> Iterator[BinaryIO]:
-        """The file, for the bytes that follow."""
+        """Opens the file to append further bytes."""
         with self.path.open("ab") as file:
             yield file
 
     def discard(self) -> None:
-        """Forgets what is here."""
+        """Deletes the received bytes."""
         self.path.unlink(missing_ok=True)
         self._state.unlink(missing_ok=True)
 
     def publish(self) -> None:
-        """Gives the finished file its name."""
+        """Moves the finished file to the destination."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         self.path.replace(self.destination)

@@ -1,4 +1,4 @@
-"""The registry of source files: which URLs serve a file, and what the file must be."""
+"""The registry of source files: the URLs, the digest and the size of each file."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ COLUMNS = ("dataset", "file", "url", "sha256", "bytes", "licence", "note")
 Fact = TypeVar("Fact", str | None, int | None)
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
-# Column, pattern, what the pattern means.
+# Column, pattern, description of the pattern.
 _CHECKS = (
     ("dataset", re.compile(_NAME), "a name of letters, digits, '_', '-' and '.'"),
     ("file", re.compile(rf"{_NAME}(/{_NAME}){{0,7}}"), "names of letters, digits, '_', '-' and '.', joined by '/'"),
@@ -25,16 +25,16 @@ _CHECKS = (
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One row: one place that serves a file.
+    """One row of the registry: one URL of a file.
 
     Attributes:
-        dataset: folder of the file below data/raw and below a mirror.
+        dataset: folder of the file, below data/raw and below a mirror.
         file: name of the file in that folder.
-        url: http or https address; None where only a mirror has the file.
-        sha256: 64 hexadecimal digits; None where not known.
-        bytes: size of the file; None where not known.
-        licence: terms of use, for the reader.
-        note: anything else worth knowing.
+        url: http or https URL; None if only a mirror has the file.
+        sha256: 64 hexadecimal digits; None if unknown.
+        bytes: size of the file; None if unknown.
+        licence: terms of use.
+        note: further remarks.
     """
 
     dataset: str
@@ -48,24 +48,26 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file, and its URLs in the order in which they are tried; `sha256` and `bytes` are None where not known."""
+    """A file of the registry.
+
+    Attributes:
+        path: DATASET/FILE.
+        urls: its URLs, in the order in which they are tried.
+        sha256: 64 hexadecimal digits; None if unknown.
+        bytes: size; None if unknown.
+    """
 
     path: str
     urls: tuple[str, ...] = ()
     sha256: str | None = None
     bytes: int | None = None
 
-    @property
-    def name(self) -> str:
-        """The last part of `path`, which is DATASET/FILE."""
-        return self.path.rpartition("/")[2]
-
 
 def read_registry(path: Path) -> dict[str, SourceFile]:
-    """Reads the registry, keyed by DATASET/FILE; rows of the same file join their URLs in order.
+    """Reads the registry. The result maps DATASET/FILE to the file; rows of the same file join their URLs in order.
 
     Raises:
-        RegistryError: with the line number of the first row that is not valid.
+        RegistryError: a row is not valid. The error names its line.
     """
     files: dict[str, SourceFile] = {}
     for line, row in _rows(path):
@@ -81,7 +83,7 @@ def read_registry(path: Path) -> dict[str, SourceFile]:
 
 
 def find(files: dict[str, SourceFile], name: str) -> SourceFile:
-    """The file DATASET/FILE.
+    """Returns the file with this path.
 
     Raises:
         RegistryError: the registry has no such file.
@@ -91,7 +93,7 @@ def find(files: dict[str, SourceFile], name: str) -> SourceFile:
             "The registry does not know this file.",
             where=name,
             expected=f"one of {', '.join(sorted(files))}",
-            fix="Add a row for it; leave its url empty where only a mirror has it.",
+            fix="Add a row for it. Leave its url empty if only a mirror has it.",
         )
     return files[name]
 
@@ -111,7 +113,7 @@ def _rows(path: Path) -> list[tuple[int, SourceRow]]:
 def _check_header(path: Path, found: list[str] | None) -> None:
     if list(found or ()) != list(COLUMNS):
         raise RegistryError(
-            "The registry does not have its columns.",
+            "The registry has wrong columns.",
             where=f"{path}, line 1",
             expected=",".join(COLUMNS),
             found=",".join(found or ()),
@@ -139,6 +141,10 @@ def _row(raw: dict[str | None, str | None], where: str) -> SourceRow:
 def _agreed(name: str, known: Fact, new: Fact, where: str) -> Fact:
     if known is not None and new is not None and known != new:
         raise RegistryError(
-            f"Two rows of one file differ in {name}.", where=where, expected=known, found=new, fix="Keep the right one."
+            f"Two rows of one file differ in {name}.",
+            where=where,
+            expected=known,
+            found=new,
+            fix="Correct one row.",
         )
     return new if known is None else known

@@ -1,7 +1,8 @@
-"""Tar shards in the format of WebDataset, as CLIP-WebVid ships them: KEY.npy frame features, KEY.txt, KEY.json.
+"""Tar shards in the format of WebDataset, as in CLIP-WebVid: KEY.npy with frame features, KEY.txt, KEY.json.
 
-The files of a clip follow each other. A shard is read as a stream. What a member claims of its size is checked before
-anything of that size is read; a clip that is not right is left out and counted by reason.
+The files of a clip follow each other, and a shard is read as a stream. The size in a member's header is checked before
+the member is read. A malformed clip is dropped and counted by reason. The code is our own for two reasons: the order of
+the clips must not depend on processes and kills, and every size must be bounded.
 """
 
 import io
@@ -23,7 +24,7 @@ MAX_MEMBER_BYTES = 64 * 2**20
 MAX_CAPTION_BYTES = 2**16
 MAX_HEADER_BYTES = 2**14
 
-# The name up to the first dot after the folders.
+# The key is the path up to the first dot of the file name.
 _KEY = re.compile(r"(?:\./)?((?:[\w-][\w.+=@, -]*/)*[\w-][\w+=@, -]*)\.([\w.-]+)")
 _VERSIONS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -35,9 +36,9 @@ class Clip(NamedTuple):
     """A clip of a shard.
 
     Attributes:
-        key: its name in the shard.
-        caption: not empty, whitespace folded.
-        frames: float [frames, width], finite, at least one frame.
+        key: name of the clip in the shard.
+        caption: text with whitespace folded, not empty.
+        frames: float16 or float32, [frames, width], finite, with at least one frame.
     """
 
     key: str
@@ -46,22 +47,22 @@ class Clip(NamedTuple):
 
 
 class _Problem(Exception):
-    """Why a clip is left out, in words that are the same for all such clips."""
+    """The reason why a clip is dropped. Equal reasons have equal text, so that they can be counted."""
 
 
 def read_clips(shard: Path, width: int, problems: Counter[str]) -> Iterator[Clip]:
-    """Reads the clips of a shard, in its order.
+    """Yields the clips of a shard, in the order of the shard.
 
     Args:
         shard: the tar file.
-        width: components of a frame's vector.
-        problems: counts clips and members that are left out, by reason.
+        width: number of components of a frame's vector.
+        problems: receives the number of dropped clips and members, by reason.
 
     Raises:
-        ParseError: the file is no tar archive, is damaged, or ends before its end mark.
+        ParseError: the file is missing, is no tar archive, is damaged, or ends before its end mark.
     """
     seen: set[str] = set()
-    with _damage_named(shard):
+    with _named_errors(shard):
         for key, members in groupby(_members(shard, width, problems), key=itemgetter(0)):
             suffixes, contents = zip(*((suffix, content) for _, suffix, content in members), strict=True)
             if problem := _problem(key, suffixes, seen):
@@ -82,8 +83,8 @@ def _problem(key: str, suffixes: Sequence[str], seen: Collection[str]) -> str | 
 
 
 def _members(shard: Path, width: int, problems: Counter[str]) -> Iterator[tuple[str, str, object]]:
-    """Key, suffix and content of each part of a clip; the content is None where it is not right, or a repetition."""
-    passed: tuple[str, set[str]] = ("", set())
+    """Yields key, suffix and content of each part of a clip. The content of a malformed or repeated part is None."""
+    seen_key, seen_suffixes = "", set[str]()
     for info, body in _files(shard, problems):
         match = _KEY.fullmatch(info.name)
         if not match:
@@ -92,23 +93,23 @@ def _members(shard: Path, width: int, problems: Counter[str]) -> Iterator[tuple[
         key, suffix = match.groups()
         if suffix not in PARTS:
             continue
-        if passed[0] != key:
-            passed = (key, set())
+        if seen_key != key:
+            seen_key, seen_suffixes = key, set()
         content = None
-        if suffix not in passed[1]:
+        if suffix not in seen_suffixes:
             try:
                 content = PARTS[suffix](info.size, body, width)
             except _Problem as problem:
                 problems[str(problem)] += 1
-        passed[1].add(suffix)
+        seen_suffixes.add(suffix)
         yield key, suffix, content
 
 
 def _files(shard: Path, problems: Counter[str]) -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
-    """The regular files of a tar archive; all but the folders of the others are counted."""
+    """Yields the regular files of a tar archive. Links and devices are counted as problems, folders are not."""
     with shard.open("rb") as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as archive:
         while info := archive.next():
-            # The archive keeps every member that it has passed.
+            # tarfile keeps each member that it has read. Clearing the list bounds the memory.
             archive.members.clear()
             if archive.offset <= info.offset:
                 raise tarfile.ReadError("a header leads backwards")
@@ -120,30 +121,30 @@ def _files(shard: Path, problems: Counter[str]) -> Iterator[tuple[tarfile.TarInf
 
 
 @contextmanager
-def _damage_named(shard: Path) -> Iterator[None]:
+def _named_errors(shard: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
         raise ParseError("A shard is missing.", where=shard, fix="Run the stage that downloads the corpus.") from error
     except (tarfile.TarError, OSError, ValueError, EOFError, RecursionError) as error:
         raise ParseError(
-            "A shard is damaged, cut short or no tar archive.",
+            "A shard is damaged, truncated or no tar archive.",
             where=shard,
             expected="an uncompressed tar archive with its end mark",
             found=error,
-            fix="Delete it, and its listing shards.json, and run the stage that downloads the corpus.",
+            fix="Delete it and its listing shards.json. Then run the stage that downloads the corpus.",
         ) from error
 
 
 def _check_end(file: BinaryIO, offset: int) -> None:
-    # tarfile takes a cut or a damaged header after the first for the end.
+    # tarfile treats a truncated or damaged header as the end of the archive, except for the first header.
     file.seek(offset)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError(f"there is neither a header nor an end mark at byte {offset:,}")
 
 
 class _Bounded(io.RawIOBase):
-    """A file of which no more is read at once than a member may hold, whatever a header claims."""
+    """A file whose single reads are bounded by the largest size of a member, whatever size a header states."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -173,7 +174,7 @@ def _caption(size: int, body: BinaryIO, _: int) -> str:
 
 
 def _frames(size: int, body: BinaryIO, width: int) -> np.ndarray:
-    """The array of a .npy file (numpy's format, versions 1 and 2); one of objects is a pickle and refused."""
+    """Reads the array of a .npy file (NumPy's format, versions 1 and 2). Arrays of objects are refused."""
     if size > MAX_MEMBER_BYTES:
         raise _Problem(f"an array is larger than {MAX_MEMBER_BYTES:,} bytes")
     shape, by_column, dtype = _header(body)
@@ -182,7 +183,7 @@ def _frames(size: int, body: BinaryIO, width: int) -> np.ndarray:
     if len(shape) != 2 or shape[0] < 1 or shape[1] != width:
         raise _Problem(f"an array is not of the shape (frames, {width:,})")
     if shape[0] * width * dtype.itemsize != size - body.tell():
-        raise _Problem("an array has more or fewer bytes than its header says")
+        raise _Problem("an array has more or fewer bytes than its header states")
     frames = np.frombuffer(body.read(), dtype).reshape(shape, order="F" if by_column else "C")
     if not np.isfinite(frames).all():
         raise _Problem("an array holds a value that is not finite")
@@ -197,5 +198,5 @@ def _header(body: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise _Problem("an array has no header of a .npy file") from error
 
 
-# The parts that a clip needs, and how each is read from its size, its content and the width of a vector.
+# The parts that each clip must have. Each reader takes the size, the content and the width of a vector.
 PARTS: dict[str, Callable[[int, BinaryIO, int], object]] = {"npy": _frames, "txt": _caption}

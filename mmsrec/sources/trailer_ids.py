@@ -1,4 +1,4 @@
-"""GroupLens' trailer ids of MovieLens' films (ml-20m-youtube.zip); movie ids are shared by all its releases."""
+"""GroupLens' trailer ids for MovieLens (ml-20m-youtube.zip). All MovieLens releases share the movie ids."""
 
 import zipfile
 from contextlib import AbstractContextManager
@@ -13,18 +13,18 @@ from mmsrec.errors import ParseError
 from mmsrec.sources.archive import open_member
 
 TABLE = "ml-youtube.csv"
-# Some ids were lost to a spreadsheet and read #NAME?.
+# A spreadsheet replaced some ids by #NAME?.
 VIDEO_ID = r"^[A-Za-z0-9_-]{11}$"
 COLUMNS = {"movieId": pa.string(), "youtubeId": pa.string()}
 MAX_BYTES = 100_000_000
 
 
 def read_trailer_ids(path: Path) -> dict[str, str]:
-    """The trailer's YouTube id by movie, from ml-youtube.csv or the archive that holds it; malformed ids are left out.
+    """Reads the trailers' YouTube ids by movie, from ml-youtube.csv or its archive. Malformed ids are dropped.
 
     Raises:
-        ArchiveError: the archive is damaged.
-        ParseError: there is no such table.
+        ArchiveError: the archive is damaged or lacks the table.
+        ParseError: the table is missing or has another format.
     """
     options = csv.ConvertOptions(include_columns=list(COLUMNS), column_types=COLUMNS, strings_can_be_null=True)
     try:

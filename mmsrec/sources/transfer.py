@@ -1,19 +1,19 @@
-"""One URL to one partial file: resumed by Range, bounded in size and time, tried again after transient failures."""
+"""Download of one URL to one partial file, with resumption by Range, bounded size and time, and retries."""
 
 import logging
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import requests
 import urllib3
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from mmsrec import __version__
 from mmsrec.progress import progress
-from mmsrec.sources.backoff import exponential, retry_after
-from mmsrec.sources.partial import Origin, Partial
+from mmsrec.sources.partial import Partial, RemoteFile
+from mmsrec.sources.retry_pause import doubled_pause, requested_pause
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ class Limits:
     """Bounds of one download.
 
     Attributes:
-        max_bytes: the largest file that is accepted.
+        max_bytes: largest size of the file.
         connect_seconds: longest wait for a connection.
         stall_seconds: longest wait for the next bytes.
         total_seconds: longest time for one URL, pauses included.
-        attempts: tries in a row that bring no further byte.
-        backoff_seconds: pause after the first failure; doubled with each further one.
-        max_pause_seconds: longest pause, whatever the server asks for.
-        redirects: longest chain of redirects.
+        attempts: largest number of consecutive tries that add no byte.
+        backoff_seconds: pause after the first failure; doubled after each further failure.
+        max_pause_seconds: longest pause. It also bounds the server's Retry-After.
+        redirects: largest number of redirects.
     """
 
     max_bytes: int = 64 * 2**30
@@ -54,11 +54,11 @@ class Limits:
 
 
 class UnavailableError(Exception):
-    """This place cannot serve the file; another may."""
+    """This mirror or URL cannot serve the file. Another one may."""
 
 
 class _TransientError(Exception):
-    """This try failed; the next may not. `pause` is what the server asks to wait, in seconds."""
+    """This try failed, but the next try may succeed. `pause` is the server's requested pause, in seconds."""
 
     def __init__(self, reason: object, pause: float | None = None) -> None:
         super().__init__(str(reason))
@@ -69,10 +69,10 @@ DEFAULT_LIMITS = Limits()
 
 
 def download(url: str, partial: Partial, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Downloads `url` into `partial`, going on from the bytes of this URL that are there already.
+    """Downloads `url` into `partial` and resumes after the bytes of this URL that `partial` already has.
 
     Raises:
-        UnavailableError: with the reason, after as many tries as `limits` allows. What arrived stays in `partial`.
+        UnavailableError: with the reason, after the tries that `limits` allows. `partial` keeps the received bytes.
     """
     _Transfer(url, partial, limits).run()
 
@@ -83,42 +83,53 @@ class _Transfer:
         self.partial = partial
         self.limits = limits
         self.deadline = time.monotonic() + limits.total_seconds
+        self.largest = partial.size
+        self.failures = 0
 
     def run(self) -> None:
-        most, failures = self.partial.size, 0
+        retrying = Retrying(
+            retry=retry_if_exception_type(_TransientError),
+            wait=self._pause,
+            stop=self._is_over,
+            before_sleep=self._announce,
+            retry_error_callback=self._give_up,
+        )
         with requests.Session() as session:
             session.max_redirects = self.limits.redirects
             session.headers.update({"User-Agent": f"mmsrec/{__version__}", "Accept-Encoding": "identity"})
-            while True:
-                try:
-                    return self._attempt(session)
-                except _TransientError as error:
-                    failures = 1 if self.partial.size > most else failures + 1
-                    most = max(most, self.partial.size)
-                    self._pause(error, failures)
+            retrying(self._attempt, session)
 
-    def _pause(self, error: _TransientError, failures: int) -> None:
-        if failures >= self.limits.attempts:
-            raise UnavailableError(f"{error}; gave up at try {failures}") from error
-        usual = exponential(failures, self.limits.backoff_seconds, self.limits.max_pause_seconds)
-        pause = min(max(usual, error.pause or 0), self.limits.max_pause_seconds)
-        if time.monotonic() + pause > self.deadline:
-            raise UnavailableError(f"{error}; no time left of {self.limits.total_seconds:g} s") from error
-        logger.info("%s: %s; another try in %.1f s", self.url, error, pause)
-        time.sleep(pause)
+    def _pause(self, state: RetryCallState) -> float:
+        """Counts a failure and returns the seconds before the next try. A try that adds bytes resets the count."""
+        self.failures = 1 if self.partial.size > self.largest else self.failures + 1
+        self.largest = max(self.largest, self.partial.size)
+        longest = self.limits.max_pause_seconds
+        return max(doubled_pause(self.failures, self.limits.backoff_seconds, longest), _error(state).pause or 0)
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        return self.failures >= self.limits.attempts or time.monotonic() + state.upcoming_sleep > self.deadline
+
+    def _announce(self, state: RetryCallState) -> None:
+        logger.info("%s: %s; next try in %.1f s", self.url, _error(state), state.upcoming_sleep)
+
+    def _give_up(self, state: RetryCallState) -> NoReturn:
+        error = _error(state)
+        if self.failures >= self.limits.attempts:
+            raise UnavailableError(f"{error}; gave up at try {self.failures}") from error
+        raise UnavailableError(f"{error}; no time left of {self.limits.total_seconds:g} s") from error
 
     def _attempt(self, session: requests.Session) -> None:
-        origin = self.partial.origin(self.url)
-        if origin and origin.total == self.partial.size:
+        source = self.partial.source(self.url)
+        if source and source.total == self.partial.size:
             return
         try:
             with session.get(
                 self.url,
-                headers=_range_headers(origin, self.partial.size),
+                headers=_range_headers(source, self.partial.size),
                 stream=True,
                 timeout=(self.limits.connect_seconds, self.limits.stall_seconds),
             ) as response:
-                self._receive(response, origin)
+                self._receive(response, source)
         except requests.exceptions.SSLError as error:
             raise UnavailableError(f"TLS: {error}") from error
         except _CONNECTION_LOST as error:
@@ -126,82 +137,88 @@ class _Transfer:
         except requests.RequestException as error:
             raise UnavailableError(str(error)) from error
 
-    def _receive(self, response: requests.Response, origin: Origin | None) -> None:
-        self._check_status(response, origin)
+    def _receive(self, response: requests.Response, source: RemoteFile | None) -> None:
+        self._check_status(response, source)
         _check_content(response, self.partial.destination.name)
-        offset = self._check_range(response, origin)
+        offset = self._check_range(response, source)
         length = response.headers.get("Content-Length", "")
         total = offset + int(length) if length.isdecimal() else None
         if total is not None and total > self.limits.max_bytes:
             raise UnavailableError(f"it announces {total:,} bytes, more than the {self.limits.max_bytes:,} allowed")
-        whole = Origin(self.url, _validator(response), total)
+        whole = RemoteFile(self.url, _validator(response), total)
         with self.partial.resume() if offset else self.partial.begin(whole) as file:
             size = self._stream(response, file, offset, total)
         if total is not None and size != total:
             raise _TransientError(f"the connection closed after {size:,} of {total:,} bytes")
 
-    def _check_status(self, response: requests.Response, origin: Origin | None) -> None:
+    def _check_status(self, response: requests.Response, source: RemoteFile | None) -> None:
         status = response.status_code
-        if status == requests.codes.ok or (status == requests.codes.partial_content and origin):
+        if status == requests.codes.ok or (status == requests.codes.partial_content and source):
             return
-        if status == requests.codes.requested_range_not_satisfiable and origin:
+        if status == requests.codes.requested_range_not_satisfiable and source:
             self.partial.discard()
-            raise _TransientError(f"HTTP {status}: the file is shorter than what was received of it")
+            raise _TransientError(f"HTTP {status}: the file is shorter than its received part")
         reason = f"HTTP {status} {response.reason}"
         if status in _TRY_AGAIN or status >= requests.codes.server_error:
-            raise _TransientError(reason, retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
+            pause = requested_pause(response.headers.get("Retry-After"), self.limits.max_pause_seconds)
+            raise _TransientError(reason, pause)
         raise UnavailableError(reason)
 
-    def _check_range(self, response: requests.Response, origin: Origin | None) -> int:
-        """The offset of the answer's first byte: that of the range asked for, or 0 where the answer is the whole."""
+    def _check_range(self, response: requests.Response, source: RemoteFile | None) -> int:
+        """The offset of the answer's first byte: 0 if the answer is the whole file."""
         if response.status_code != requests.codes.partial_content:
             return 0
         header = response.headers.get("Content-Range", "")
         found = _CONTENT_RANGE.fullmatch(header)
-        if not (origin and found and int(found[1]) == self.partial.size and int(found[2]) == origin.total):
+        if not (source and found and int(found[1]) == self.partial.size and int(found[2]) == source.total):
             self.partial.discard()
-            raise _TransientError(f"it answers with another range than asked for: {header or 'none'}")
+            raise _TransientError(f"the answer has another range than the requested one: {header or 'none'}")
         return self.partial.size
 
     def _stream(self, response: requests.Response, file: BinaryIO, offset: int, total: int | None) -> int:
         size = offset
         name = self.partial.destination.name
         with progress(name, total, unit="B", unit_scale=True, unit_divisor=1024, initial=offset) as bar:
-            # read1 returns what has come: read would hold the clock until a dripping server has filled a chunk.
+            # read1 returns the bytes that have arrived. read would wait for a full chunk, so the deadline would be
+            # checked too late.
             while chunk := response.raw.read1(_CHUNK, decode_content=False):
                 size += len(chunk)
                 if size > self.limits.max_bytes:
                     self.partial.discard()
                     raise UnavailableError(f"it sends more than the {self.limits.max_bytes:,} bytes allowed")
                 if time.monotonic() > self.deadline:
-                    raise UnavailableError(f"{size:,} bytes came in the {self.limits.total_seconds:g} s allowed")
+                    raise UnavailableError(f"{size:,} bytes arrived in the {self.limits.total_seconds:g} s allowed")
                 file.write(chunk)
                 bar.update(len(chunk))
         return size
 
 
-def _range_headers(origin: Origin | None, size: int) -> dict[str, str]:
-    if origin is None:
+def _error(state: RetryCallState) -> _TransientError:
+    return state.outcome.exception()
+
+
+def _range_headers(source: RemoteFile | None, size: int) -> dict[str, str]:
+    if source is None:
         return {}
-    condition = {"If-Range": origin.validator} if origin.validator else {}
+    condition = {"If-Range": source.validator} if source.validator else {}
     return {"Range": f"bytes={size}-", **condition}
 
 
 def _check_content(response: requests.Response, name: str) -> None:
     chain = [hop.url.partition(":")[0] for hop in (*response.history, response)]
     if chain[0] == "https" and "http" in chain:
-        raise UnavailableError(f"https leads to http: {response.url}")
+        raise UnavailableError(f"https redirects to http: {response.url}")
     kind = response.headers.get("Content-Type", "")
-    # A retired host answers 200 with a page that says so.
+    # Some retired hosts answer 200 with a web page.
     if kind.startswith("text/html") and not name.endswith((".html", ".htm")):
         raise UnavailableError(f"it answers with a web page ({kind}) in place of the file")
     encoding = response.headers.get("Content-Encoding", "identity")
-    # Some servers call the compression of a .gz file an encoding; its bytes are wanted as they are.
+    # Some servers declare the compression of a .gz file as an encoding. The file is stored without decoding.
     if encoding != "identity" and not name.endswith(".gz"):
-        raise UnavailableError(f"it answers in the encoding {encoding}, which was not asked for")
+        raise UnavailableError(f"it answers in the encoding {encoding}, which was not requested")
 
 
 def _validator(response: requests.Response) -> str | None:
-    """What If-Range may hold: a strong ETag or a date (RFC 9110, section 13.1.5)."""
+    """The value for If-Range: a strong ETag or a date (RFC 9110, section 13.1.5)."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified")

@@ -23,7 +23,7 @@ from mmsrec.training.encoder_folder import PretrainedConfig, untrained_encoder
 from mmsrec.training.loop import Loop
 from mmsrec.training.pretrain_step import means, train_step
 from mmsrec.training.weights import write_weights
-from mmsrec.workers import ahead, cores
+from mmsrec.workers import cores, prefetch
 
 # Pairs that the whitening is fitted to: many times the number of components of a feature.
 WHITENING_BATCH, WHITENING_BATCHES = 4096, 16
@@ -114,7 +114,7 @@ def pretrain(
 def corpus_digest(pairs: Pairs) -> str:
     """Sixteen hexadecimal digits that identify the content of all shards."""
     names = sorted(read_index(pairs.folder))
-    sums = ahead(sha256, [pairs.folder / name for name in names], cores())
+    sums = prefetch(sha256, [pairs.folder / name for name in names], cores())
     return digest(dict(zip(names, sums, strict=True)))
 
 

@@ -11,7 +11,7 @@ from mmsrec.files import atomic_folder, atomic_path, lock, read_json, sha256, wr
 
 
 class Interrupted(Exception):
-    """Stands for whatever ends a block early."""
+    """An error that ends a block early."""
 
 
 def half_write(path):
@@ -19,7 +19,7 @@ def half_write(path):
     raise Interrupted
 
 
-def test_a_file_appears_whole_when_its_block_ends(tmp_path):
+def test_a_file_is_whole_when_its_block_ends(tmp_path):
     path = tmp_path / "new" / "table.txt"
     with atomic_path(path) as temporary:
         temporary.write_text("whole")
@@ -38,7 +38,7 @@ def test_an_error_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["table.txt"]
 
 
-def test_permissions_are_those_of_the_umask(tmp_path):
+def test_permissions_follow_the_umask(tmp_path):
     before = os.umask(0o027)
     try:
         write_text(tmp_path / "table.txt", "x")
@@ -47,7 +47,7 @@ def test_permissions_are_those_of_the_umask(tmp_path):
     assert stat.S_IMODE((tmp_path / "table.txt").stat().st_mode) == 0o640
 
 
-def test_a_folder_takes_the_place_of_the_old_one(tmp_path):
+def test_a_folder_replaces_the_old_folder(tmp_path):
     path = tmp_path / "model"
     path.mkdir()
     (path / "old").touch()
@@ -61,7 +61,7 @@ def test_a_folder_takes_the_place_of_the_old_one(tmp_path):
     assert os.listdir(tmp_path) == ["model"]
 
 
-def test_json_comes_back_and_reads_well(tmp_path):
+def test_json_is_read_back_and_is_indented(tmp_path):
     path = tmp_path / "value.json"
     write_json(path, {"b": "é", "a": [1, None]})
     assert read_json(path) == {"b": "é", "a": [1, None]}
@@ -69,7 +69,7 @@ def test_json_comes_back_and_reads_well(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"{", b"\xff", b""])
-def test_what_is_no_json_names_its_file(tmp_path, data):
+def test_a_file_that_is_no_json_is_named(tmp_path, data):
     path = tmp_path / "value.json"
     with pytest.raises(ArtifactError, match="missing"):
         read_json(path)
@@ -79,7 +79,7 @@ def test_what_is_no_json_names_its_file(tmp_path, data):
     assert str(path) in str(caught.value)
 
 
-def test_sha256_is_that_of_the_content(tmp_path):
+def test_sha256_is_the_digest_of_the_content(tmp_path):
     path = tmp_path / "data"
     path.write_bytes(b"abc" * 100_000)
     assert sha256(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()

@@ -1,4 +1,4 @@
-"""Work ahead of its consumer: order, bounds, errors, and processes that die or hang."""
+"""Prefetching keeps order and bounds; errors reach the consumer; a process that dies or hangs costs one call."""
 
 import os
 import signal
@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from mmsrec.workers import Worker, WorkerLost, Workers, ahead, bursts
+from mmsrec.workers import Worker, WorkerLost, Workers, alternate, prefetch
 
 
-@pytest.mark.parametrize("compute", [ahead, bursts])
-def test_results_come_in_order_whatever_takes_longest(compute):
+@pytest.mark.parametrize("compute", [prefetch, alternate])
+def test_results_keep_the_order_of_the_items(compute):
     def slow_first(item):
         time.sleep(0.02 if item % 3 == 0 else 0)
         return item * item
@@ -19,8 +19,8 @@ def test_results_come_in_order_whatever_takes_longest(compute):
     assert list(compute(slow_first, range(20), threads=4)) == [item * item for item in range(20)]
 
 
-@pytest.mark.parametrize("compute", [ahead, bursts])
-def test_items_are_taken_only_a_few_ahead(compute):
+@pytest.mark.parametrize("compute", [prefetch, alternate])
+def test_only_a_few_items_are_taken_before_they_are_needed(compute):
     taken = []
 
     def items():
@@ -34,21 +34,21 @@ def test_items_are_taken_only_a_few_ahead(compute):
     results.close()
 
 
-def test_threads_begin_with_their_start():
+def test_each_thread_calls_start_first():
     begun = []
-    assert list(ahead(lambda _: len(begun) > 0, range(4), threads=2, start=lambda: begun.append(1))) == [True] * 4
+    assert list(prefetch(lambda _: len(begun) > 0, range(4), threads=2, start=lambda: begun.append(1))) == [True] * 4
     assert len(begun) <= 2
 
 
-@pytest.mark.parametrize("compute", [ahead, bursts])
+@pytest.mark.parametrize("compute", [prefetch, alternate])
 def test_work_overlaps(compute):
     together = threading.Barrier(3, timeout=10)
     assert list(compute(lambda _: together.wait() is not None, range(3), threads=3)) == [True] * 3
 
 
-def test_nothing_is_computed_while_the_consumer_works():
+def test_alternate_computes_nothing_while_the_consumer_works():
     computed = []
-    results = bursts(computed.append, range(20), threads=2)
+    results = alternate(computed.append, range(20), threads=2)
     next(results)
     count = len(computed)
     time.sleep(0.05)
@@ -61,7 +61,7 @@ def test_an_error_reaches_the_consumer():
             raise ValueError("item 2")
         return item
 
-    results = ahead(fail, range(10), threads=2)
+    results = prefetch(fail, range(10), threads=2)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="item 2"):
         next(results)
@@ -117,7 +117,7 @@ def test_a_call_that_hangs_is_ended():
 
 def test_threads_share_the_processes():
     with Workers(misbehave, count=2, timeout=30) as workers:
-        answers = list(ahead(workers, ["a"] * 8, threads=4))
+        answers = list(prefetch(workers, ["a"] * 8, threads=4))
     assert {answer for answer, _ in answers} == {"A"}
     assert 1 <= len({pid for _, pid in answers}) <= 2
     for _, pid in answers:

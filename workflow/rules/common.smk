@@ -30,7 +30,7 @@ from mmsrec.settings.plan import (
     trailer_domains,
 )
 from mmsrec.settings.params import read_params
-from mmsrec.sources.registry import read_registry
+from mmsrec.sources.file_registry import read_registry
 
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())

@@ -12,7 +12,7 @@ import stage
 from stage import layout
 
 from mmsrec.sources.download import fetch
-from mmsrec.sources.registry import find, read_registry
+from mmsrec.sources.file_registry import find, read_registry
 
 
 def main(flags: Namespace) -> None:

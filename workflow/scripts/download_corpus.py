@@ -14,15 +14,15 @@ from stage import layout
 from mmsrec.settings.corpora import ShardCorpus
 from mmsrec.settings.params import read_params
 from mmsrec.sources.hub import CONNECTIONS, download_shards
-from mmsrec.sources.listing import Wanted
+from mmsrec.sources.listing import Selection
 
 
 def main(flags: Namespace) -> None:
     corpus = stage.corpus(read_params(flags.params), flags.corpus, ShardCorpus)
     places = [place.strip() for place in os.environ.get("MMSREC_MIRROR", "").split(",")]
-    wanted = Wanted(corpus.repository, corpus.revision, corpus.files)
+    selection = Selection(corpus.repository, corpus.revision, corpus.files)
     mirrors = [Path(place) for place in places if place and "://" not in place]
-    download_shards(wanted, flags.output, mirrors, connections=flags.connections)
+    download_shards(selection, flags.output, mirrors, connections=flags.connections)
 
 
 if __name__ == "__main__":

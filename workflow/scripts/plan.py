@@ -36,7 +36,7 @@ from mmsrec.settings.plan import (
     table_encoders,
     trailer_domains,
 )
-from mmsrec.sources.registry import SourceFile, read_registry
+from mmsrec.sources.file_registry import SourceFile, read_registry
 
 HEADER = "# Made by `make plan` from params.yaml and workflow/sources.csv; not edited by hand.\n"
 RAW_FILES = 4  # of a domain or a corpus, at most

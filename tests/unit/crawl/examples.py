@@ -1,4 +1,4 @@
-"""Policies, pictures and tables for the tests of the crawls."""
+"""Policies, pictures and tables for the crawl tests."""
 
 import io
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ HASTE: Mapping[str, Any] = {
 
 
 def policy(**changes: Any) -> Crawl:
-    """The policy of params.yaml on loopback, with short waits."""
+    """The crawl settings of params.yaml for loopback addresses, with short pauses."""
     return read_params(PARAMS).crawl.model_copy(update={**HASTE, **changes})
 
 
 def picture(kind: str = "JPEG", size: tuple[int, int] = (60, 90), seed: int = 0) -> bytes:
-    """A small picture; another seed gives another."""
+    """A small picture that depends on the seed."""
     image = Image.new("RGB", size, (40, (seed * 37) % 256, 200))
     ImageDraw.Draw(image).ellipse((5, 5, 10 + seed % 40, 50), fill=(250, 220, (seed * 11) % 256))
     file = io.BytesIO()
@@ -41,17 +41,17 @@ def picture(kind: str = "JPEG", size: tuple[int, int] = (60, 90), seed: int = 0)
 
 
 def urls(table: Mapping[str, str | None]) -> pa.Table:
-    """Items with their URLs."""
+    """A table of items and their URLs."""
     return pa.table({"item_id": pa.array(table, pa.string()), "url": pa.array(list(table.values()), pa.string())})
 
 
 def ledger(folder: Path) -> dict[str, dict[str, Any]]:
-    """The sealed ledger's rows by item."""
+    """The rows of the final ledger by item."""
     return {row["item_id"]: row for row in pl.read_parquet(folder / "ledger.parquet").to_dicts()}
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file of a crawl's folder but its ledger and its log, by path."""
+    """All files of a crawl's folder except the ledger and its log, by path."""
     found = (
         path for path in folder.rglob("*") if path.is_file() and path.name not in ("ledger.parquet", "ledger.jsonl")
     )

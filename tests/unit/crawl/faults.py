@@ -1,4 +1,4 @@
-"""What a server can do to a crawler, a row each: its answers, and the state that its item must end in."""
+"""Faults of a server: its answers, and the expected entry of the ledger for each."""
 
 import struct
 import zlib
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from mmsrec.crawl import http
+from mmsrec.crawl import address_guard
 from mmsrec.crawl.images import crawl_images
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import picture, policy, urls
@@ -18,9 +18,9 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Fault:
-    """A path of the server, what it answers in turn, and the expected row of the ledger.
+    """A path of the server, its answers in order, and the expected entry of the ledger.
 
-    `hasty` faults are met with short timeouts, the others with ones that a busy machine does not reach.
+    `hasty` faults get short timeouts. The others get timeouts that a busy machine does not reach.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Fault:
 
 
 def pixel_bomb(side: int = 60_000) -> bytes:
-    """A PNG of a few kilobytes that unpacks to side x side pixels."""
+    """A PNG of a few kilobytes with side x side pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -72,7 +72,7 @@ FAULTS = (
         "in time",
         True,
     ),
-    Fault("connection lost", [Reply(PICTURE, drop_after=300)], "failed", ATTEMPTS, None, "broke off"),
+    Fault("connection lost", [Reply(PICTURE, drop_after=300)], "failed", ATTEMPTS, None, "was lost"),
     Fault("connection lost once", [Reply(PICTURE, drop_after=300), Reply(PICTURE)], "ok", 2, 200),
     Fault("truncated file", [Reply(PICTURE[:-200])], "undecodable", 1, 200, "damaged"),
     Fault("50 MB announced", [Reply(BIG)], "oversize", 1, 200, "bytes announced"),
@@ -98,7 +98,7 @@ ROBOTS = Reply(b"User-agent: *\nDisallow: /robots.txt%20\nDisallow: /robots.txt$
 
 
 def crawl_faults(server: Server, folder: Path, faults: Sequence[Fault]) -> None:
-    """Crawls faults of one temper, hasty or patient, all at once."""
+    """Crawls all these faults at the same time. They must be all hasty or all patient."""
     patience = {} if faults[0].hasty else {"read_timeout": 20.0, "total_timeout": 60.0}
     rules = policy(allow_private=False, attempts=ATTEMPTS, host_concurrency=len(faults), **patience)
     items = urls({fault.name: server.url(path_of(fault)) for fault in faults})
@@ -107,19 +107,19 @@ def crawl_faults(server: Server, folder: Path, faults: Sequence[Fault]) -> None:
 
 
 def path_of(fault: Fault) -> str:
-    """Where the server answers with a fault."""
+    """The path at which the server answers with this fault."""
     folder = "/forbidden/" if fault.name == "robots.txt" else "/"
     return folder + fault.name.replace(" ", "%20")
 
 
 def routes() -> dict[str, Reply | Sequence[Reply]]:
-    """The server's routes for every fault."""
+    """The server's routes for all faults."""
     return {path_of(fault): fault.replies for fault in FAULTS} | {"/robots.txt": ROBOTS}
 
 
 @contextmanager
 def loopback_counts_as_public() -> Iterator[None]:
-    """Lets 127.0.0.1, and it alone of the private addresses, pass for a public one."""
-    real = http.is_public
-    with mock.patch.object(http, "is_public", lambda address: address == "127.0.0.1" or real(address)):
+    """Treats 127.0.0.1 as a public address. All other private addresses stay private."""
+    real = address_guard.is_public
+    with mock.patch.object(address_guard, "is_public", lambda address: address == "127.0.0.1" or real(address)):
         yield

@@ -49,11 +49,11 @@ def states(folder: Path) -> dict[str, str]:
         (b"", None),
     ],
 )
-def test_a_video_is_known_by_its_first_bytes(head: bytes, suffix: str | None) -> None:
+def test_a_video_is_recognised_by_its_first_bytes(head: bytes, suffix: str | None) -> None:
     assert sniff(head[:16]) == suffix
 
 
-def test_videos_of_a_folder(tmp_path: Path) -> None:
+def test_videos_from_a_folder_are_copied(tmp_path: Path) -> None:
     folder = tmp_path / "raw/msrvtt/videos"
     folder.mkdir(parents=True)
     bodies = {"1": MP4, "2": b"<html>", "4": MP4 + bytes(5000), "5": WEBM, "6": picture(), "7": b""}
@@ -78,7 +78,7 @@ def pack(path: Path, members: dict[str | zipfile.ZipInfo, bytes]) -> None:
             archive.writestr(name, body)
 
 
-def test_videos_of_an_archive_are_read_where_they_are(tmp_path: Path) -> None:
+def test_videos_from_an_archive_are_read_without_unpacking_it(tmp_path: Path) -> None:
     members = {f"MSRVTT/videos/all/{number}.mp4": MP4 + bytes([number]) for number in range(20)}
     pack(tmp_path / "raw/msrvtt/MSRVTT.zip", members | {"MSRVTT/videos/all/odd.mp4": b"<html>", "x/y.json": b"{}"})
     row = corpus("msrvtt/MSRVTT.zip/MSRVTT/videos/all/{item_id}.mp4", max_bytes=len(MP4) + 1)
@@ -92,7 +92,7 @@ def test_videos_of_an_archive_are_read_where_they_are(tmp_path: Path) -> None:
     assert row.raw_files == ["msrvtt/captions.csv", "msrvtt/MSRVTT.zip"]
 
 
-def test_an_archive_that_is_damaged_or_not_safe_stops_the_run(tmp_path: Path) -> None:
+def test_a_damaged_or_unsafe_archive_stops_the_run(tmp_path: Path) -> None:
     path = tmp_path / "raw/msrvtt/MSRVTT.zip"
     row = corpus("msrvtt/MSRVTT.zip/v/{item_id}.mp4")
     table = clips(["1"], row.videos)
@@ -115,7 +115,7 @@ def test_an_archive_that_is_damaged_or_not_safe_stops_the_run(tmp_path: Path) ->
         run()
 
 
-def test_videos_of_the_web_are_fetched_under_the_policy(serve: Callable[..., Server], tmp_path: Path) -> None:
+def test_videos_from_the_web_are_fetched_under_the_policy(serve: Callable[..., Server], tmp_path: Path) -> None:
     server = serve(
         {
             "/robots.txt": Reply(b"User-agent: *\nDisallow: /no/\n"),
@@ -146,7 +146,7 @@ def test_videos_of_the_web_are_fetched_under_the_policy(serve: Callable[..., Ser
     assert len(server.requests) == asked
 
 
-def test_the_real_clips(real_data: Path, tmp_path: Path) -> None:
+def test_the_real_clips_are_collected(real_data: Path, tmp_path: Path) -> None:
     row = ClipCorpus(kind="clips", captions="msrvtt/MSRVTT_JSFUSION_test.csv", videos="msrvtt/videos/{item_id}.mp4")
     ingest_clips(row, real_data, tmp_path)
     items = read_table(tmp_path / "items.parquet", SCHEMAS["items"]).slice(0, 60)

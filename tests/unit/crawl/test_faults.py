@@ -1,4 +1,4 @@
-"""The fault matrix: every fault ends in its state after its tries, and leaves nothing partial."""
+"""Each fault gives the expected state and number of tries, and leaves no partial file."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def rows(folders: tuple[Path, Path]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_each_fault_ends_in_its_state(rows: dict[str, dict[str, Any]], fault: Fault) -> None:
+def test_each_fault_gives_its_state(rows: dict[str, dict[str, Any]], fault: Fault) -> None:
     row = rows[fault.name]
 
     assert (row["state"], row["attempts"], row["status"]) == (fault.state, fault.attempts, fault.status)

@@ -25,7 +25,7 @@ def states(folder: Path) -> dict[str, str]:
     return {item: row["state"] for item, row in ledger(folder).items()}
 
 
-def test_pictures_land_in_the_folder_and_in_the_ledger(serve: Serve, tmp_path: Path) -> None:
+def test_pictures_are_in_the_folder_and_in_the_ledger(serve: Serve, tmp_path: Path) -> None:
     pictures = {str(number): picture(seed=number, kind=("JPEG", "PNG", "WEBP")[number % 3]) for number in range(40)}
     server = serve({f"/{item}": Reply(body) for item, body in pictures.items()})
     counts = crawl_images(
@@ -42,7 +42,7 @@ def test_pictures_land_in_the_folder_and_in_the_ledger(serve: Serve, tmp_path: P
     assert len(server.asked("/robots.txt")) == 1
 
 
-def test_only_what_may_change_is_asked_for_again(serve: Serve, tmp_path: Path) -> None:
+def test_only_unfinished_items_are_requested_again(serve: Serve, tmp_path: Path) -> None:
     server = serve(
         {
             "/ok": Reply(PICTURE),
@@ -68,18 +68,18 @@ def test_only_what_may_change_is_asked_for_again(serve: Serve, tmp_path: Path) -
     assert states(tmp_path)["gone"] == "ok"
 
 
-def test_the_sealed_ledger_of_the_same_answers_is_the_same(serve: Serve, tmp_path: Path) -> None:
+def test_equal_answers_give_an_equal_ledger(serve: Serve, tmp_path: Path) -> None:
     server = serve({f"/{n}": Reply(picture(seed=n)) for n in range(0, 20, 2)})
     items = urls({str(n): server.url(f"/{n}") for n in range(20)})
     for name in ("a", "b"):
         crawl_images(items, tmp_path / name, policy(**PATIENT))
 
-    sealed = [(tmp_path / name / "ledger.parquet").read_bytes() for name in ("a", "b")]
-    assert sealed[0] == sealed[1]
+    ledgers = [(tmp_path / name / "ledger.parquet").read_bytes() for name in ("a", "b")]
+    assert ledgers[0] == ledgers[1]
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
-def test_robots_and_opt_outs_are_respected_unless_told_otherwise(serve: Serve, tmp_path: Path) -> None:
+def test_robots_and_opt_outs_are_respected_by_default(serve: Serve, tmp_path: Path) -> None:
     server = serve(
         {
             "/robots.txt": Reply(b"User-agent: mmsrec\nDisallow: /no/\n"),
@@ -111,7 +111,7 @@ def test_robots_and_opt_outs_are_respected_unless_told_otherwise(serve: Serve, t
         (Reply(status=302, headers={"Location": "/robots.txt"}), "ok"),
     ],
 )
-def test_what_the_answer_for_robots_txt_means(serve: Serve, tmp_path: Path, reply: Reply, state: str) -> None:
+def test_the_answer_for_robots_txt_determines_the_state(serve: Serve, tmp_path: Path, reply: Reply, state: str) -> None:
     server = serve({"/robots.txt": reply, "/rules": Reply(b"User-agent: *\nDisallow: /"), "/x": Reply(PICTURE)})
     crawl_images(urls({"x": server.url("/x")}), tmp_path, policy(attempts=2, **PATIENT))
 
@@ -133,7 +133,7 @@ def test_a_retry_after_pauses_the_whole_host(serve: Serve, tmp_path: Path) -> No
     assert set(states(tmp_path).values()) == {"ok"}
 
 
-def test_concurrency_and_rate_of_a_host_are_kept(serve: Serve, tmp_path: Path) -> None:
+def test_the_rate_of_a_host_is_bounded(serve: Serve, tmp_path: Path) -> None:
     server = serve({f"/{n}": Reply(PICTURE) for n in range(16)})
     items = urls({str(n): server.url(f"/{n}") for n in range(16)})
     crawl_images(items, tmp_path, policy(host_rate=20.0, **PATIENT), connections=8)
@@ -142,7 +142,7 @@ def test_concurrency_and_rate_of_a_host_are_kept(serve: Serve, tmp_path: Path) -
     assert times[-1] - times[0] >= 15 / 20 - 0.1
 
 
-def test_a_moved_host_is_asked_before_the_original(serve: Serve, tmp_path: Path) -> None:
+def test_a_replacement_host_is_tried_before_the_original(serve: Serve, tmp_path: Path) -> None:
     old = serve({"/I/both": Reply(PICTURE), "/I/old": Reply(PICTURE), "/I/flaky": Reply(status=404)})
     new = serve({"/I/both": Reply(PICTURE), "/I/flaky": Reply(status=500)})
     items = urls({name: old.url(f"/I/{name}") for name in ("both", "old", "none", "flaky")})
@@ -156,7 +156,7 @@ def test_a_moved_host_is_asked_before_the_original(serve: Serve, tmp_path: Path)
 
 
 @pytest.mark.parametrize("robots", [Reply(status=503), None])
-def test_a_host_that_fails_again_and_again_is_given_up(serve: Serve, tmp_path: Path, robots: Reply | None) -> None:
+def test_a_host_that_keeps_failing_is_given_up(serve: Serve, tmp_path: Path, robots: Reply | None) -> None:
     server = serve({"/robots.txt": robots} if robots else {})
     base = server.base if robots else "http://127.0.0.1:1"
     items = urls({str(number): f"{base}/{number}" for number in range(200)})
@@ -170,7 +170,7 @@ def test_a_host_that_fails_again_and_again_is_given_up(serve: Serve, tmp_path: P
     assert time.monotonic() - start < 20
 
 
-def test_a_host_that_was_given_up_leaves_its_items_to_the_next(serve: Serve, tmp_path: Path) -> None:
+def test_items_of_a_host_that_was_given_up_try_the_next_host(serve: Serve, tmp_path: Path) -> None:
     server = serve({f"/{n}": Reply(PICTURE) for n in range(30)})
     items = urls({str(n): f"http://127.0.0.1:1/{n}" for n in range(30)})
     rewrites = {"http://127.0.0.1:1": ["http://127.0.0.1:2", server.base]}
@@ -179,18 +179,18 @@ def test_a_host_that_was_given_up_leaves_its_items_to_the_next(serve: Serve, tmp
     assert set(states(tmp_path).values()) == {"ok"}
 
 
-def test_two_items_of_one_id_are_an_error(tmp_path: Path) -> None:
+def test_two_items_with_one_id_are_an_error(tmp_path: Path) -> None:
     items = pa.table({"item_id": ["a", "a"], "url": ["http://a.example/", "http://b.example/"]})
     with pytest.raises(DataError, match="share an id"):
         crawl_images(items, tmp_path, policy())
 
 
-def test_an_empty_catalogue_is_sealed(tmp_path: Path) -> None:
+def test_no_items_give_an_empty_ledger(tmp_path: Path) -> None:
     assert crawl_images(urls({}), tmp_path, policy()) == {}
     assert ledger(tmp_path) == {}
 
 
-def test_where_pictures_are() -> None:
+def test_the_place_of_a_picture_follows_the_settings() -> None:
     items = pa.table({"item_id": ["1", "a/b ?"], "media_url": ["http://a.example/1", None]})
 
     def found(**row: str) -> list[str | None]:
@@ -201,7 +201,7 @@ def test_where_pictures_are() -> None:
     assert found(kind="poster", pattern="ml-1m/posters/{item_id}.jpg")[0] == "ml-1m/posters/1.jpg"
 
 
-def test_a_folder_of_pictures_goes_through_the_same_checks(tmp_path: Path) -> None:
+def test_pictures_from_a_folder_pass_the_same_checks(tmp_path: Path) -> None:
     posters = tmp_path / "raw/posters"
     posters.mkdir(parents=True)
     (posters / "1.jpg").write_bytes(PICTURE)
@@ -222,7 +222,7 @@ def test_a_folder_of_pictures_goes_through_the_same_checks(tmp_path: Path) -> No
     assert collect_images(items, crawl, policy(max_bytes=50_000), tmp_path / "raw")["ok"] == 2
 
 
-def test_the_real_posters(real_data: Path, tmp_path: Path) -> None:
+def test_the_real_posters_are_collected(real_data: Path, tmp_path: Path) -> None:
     ids = [str(number) for number in range(1, 200)]
     items = media_urls(pa.table({"item_id": ids}), Vision(kind="poster", pattern="ml-1m/posters/{item_id}.jpg"))
     counts = collect_images(items, tmp_path, policy(), real_data)
@@ -241,7 +241,7 @@ crawl_images(pq.read_table(sys.argv[1]), Path(sys.argv[2]), policy(read_timeout=
 """
 
 
-def test_a_killed_crawl_goes_on_to_the_same_ledger(serve: Serve, tmp_path: Path) -> None:
+def test_a_killed_crawl_resumes_and_gives_the_same_ledger(serve: Serve, tmp_path: Path) -> None:
     replies = (
         lambda n: Reply(picture(seed=n), pause=0.01),
         lambda n: Reply(status=404),

@@ -5,13 +5,13 @@ import polars as pl
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.crawl.entry import Entry
 from mmsrec.crawl.ledger import Ledger
-from mmsrec.crawl.outcome import Entry
 from mmsrec.errors import ArtifactError
 
 OK = Entry("b", "ok", "http://a/b", 200, 3, "ab" * 32, 1, path="files/00/b.jpg")
 DEAD = Entry("a", "dead", "http://a/a", 404, attempts=1, error="HTTP status 404")
-FAILED = Entry("c", "failed", "http://a/c", attempts=4, error="the connection broke off")
+FAILED = Entry("c", "failed", "http://a/c", attempts=4, error="the connection was lost")
 
 
 @pytest.fixture
@@ -27,40 +27,40 @@ def fill(path: Path, *entries: Entry, rules: str = "r1") -> None:
             ledger.record(entry, entry.url)
 
 
-def test_what_is_settled_stays_settled(path: Path) -> None:
+def test_final_states_stay_final(path: Path) -> None:
     fill(path, OK, DEAD, FAILED)
 
     with Ledger(path, "r1") as ledger:
-        settled = {entry.item_id: ledger.settled(entry.item_id, entry.url) for entry in (OK, DEAD, FAILED)}
-        assert settled == {"b": True, "a": True, "c": False}
-        assert not ledger.settled("d", "http://a/d")
-        assert not ledger.settled("a", "http://a/elsewhere")
-        assert not ledger.settled("b", None)
+        final = {entry.item_id: ledger.is_final(entry.item_id, entry.url) for entry in (OK, DEAD, FAILED)}
+        assert final == {"b": True, "a": True, "c": False}
+        assert not ledger.is_final("d", "http://a/d")
+        assert not ledger.is_final("a", "http://a/elsewhere")
+        assert not ledger.is_final("b", None)
 
 
-def test_other_rules_reopen_what_has_no_file(path: Path) -> None:
+def test_other_rules_reopen_items_without_a_file(path: Path) -> None:
     fill(path, OK, DEAD)
 
     with Ledger(path, "r2") as ledger:
-        assert ledger.settled("b", OK.url)
-        assert not ledger.settled("a", DEAD.url)
+        assert ledger.is_final("b", OK.url)
+        assert not ledger.is_final("a", DEAD.url)
 
 
 @pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(b"12")])
-def test_a_file_that_is_gone_or_cut_is_fetched_again(path: Path, damage) -> None:
+def test_a_deleted_or_truncated_file_is_fetched_again(path: Path, damage) -> None:
     fill(path, OK)
     damage(path.parent / "files/00/b.jpg")
 
     with Ledger(path, "r1") as ledger:
-        assert not ledger.settled("b", OK.url)
+        assert not ledger.is_final("b", OK.url)
 
 
-def test_the_sealed_table_is_sorted_and_equal_for_equal_outcomes(path: Path, tmp_path: Path) -> None:
+def test_the_final_table_is_sorted_and_equal_for_equal_entries(path: Path, tmp_path: Path) -> None:
     fill(path, OK, FAILED, DEAD)
     fill(tmp_path / "other.jsonl", FAILED, FAILED, DEAD, OK)
     with Ledger(path, "r1") as one, Ledger(tmp_path / "other.jsonl", "r1") as other:
-        counts = one.seal(tmp_path / "one.parquet", ["c", "a", "b"])
-        other.seal(tmp_path / "other.parquet", ["a", "b", "c"])
+        counts = one.finalise(tmp_path / "one.parquet", ["c", "a", "b"])
+        other.finalise(tmp_path / "other.parquet", ["a", "b", "c"])
 
     assert counts == {"ok": 1, "dead": 1, "failed": 1}
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes()
@@ -69,31 +69,31 @@ def test_the_sealed_table_is_sorted_and_equal_for_equal_outcomes(path: Path, tmp
     assert table.row(0) == ("a", "dead", "http://a/a", 404, None, None, 1, "HTTP status 404", None)
 
 
-def test_the_last_entry_of_an_item_counts_and_items_no_longer_wanted_are_left_out(path: Path, tmp_path: Path) -> None:
+def test_the_last_entry_of_an_item_counts_and_other_items_are_dropped(path: Path, tmp_path: Path) -> None:
     fill(path, DEAD, OK, Entry("a", "ok", "http://a/a", 200, 3, "cd" * 32, 2, path="files/00/b.jpg"))
     with Ledger(path, "r1") as ledger:
-        counts = ledger.seal(tmp_path / "sealed.parquet", ["a"])
+        counts = ledger.finalise(tmp_path / "final.parquet", ["a"])
 
     assert counts == {"ok": 1}
 
 
-def test_an_unsettled_item_cannot_be_sealed(path: Path, tmp_path: Path) -> None:
+def test_an_unfinished_item_prevents_the_final_table(path: Path, tmp_path: Path) -> None:
     fill(path, OK)
-    with Ledger(path, "r1") as ledger, pytest.raises(ArtifactError, match="not settled every item"):
-        ledger.seal(tmp_path / "sealed.parquet", ["a", "b"])
+    with Ledger(path, "r1") as ledger, pytest.raises(ArtifactError, match="not finished every item"):
+        ledger.finalise(tmp_path / "final.parquet", ["a", "b"])
 
-    assert not (tmp_path / "sealed.parquet").exists()
+    assert not (tmp_path / "final.parquet").exists()
 
 
-def test_a_torn_last_line_is_dropped_at_every_length(path: Path) -> None:
+def test_an_incomplete_last_line_is_dropped_at_every_length(path: Path) -> None:
     fill(path, OK, DEAD)
     whole = path.read_bytes()
     first = whole.index(b"\n") + 1
     for length in range(first, len(whole)):
         path.write_bytes(whole[:length])
         with Ledger(path, "r1") as ledger:
-            assert ledger.settled("b", OK.url)
-            assert not ledger.settled("a", DEAD.url)
+            assert ledger.is_final("b", OK.url)
+            assert not ledger.is_final("a", DEAD.url)
             ledger.record(DEAD, DEAD.url)
         assert path.read_bytes() == whole
 
@@ -110,9 +110,11 @@ def test_a_torn_last_line_is_dropped_at_every_length(path: Path) -> None:
         b'{"item_id": "x", "state": "ok", "asked": null, "rules": "r", "extra": 1}',
         b"\xff\xfe",
         b"",
+        b"[" * 100_000,
     ],
+    ids=repr,
 )
-def test_a_damaged_line_is_an_error_that_names_it(path: Path, line: bytes) -> None:
+def test_a_damaged_line_is_named(path: Path, line: bytes) -> None:
     fill(path, OK)
     path.write_bytes(path.read_bytes() + line + b"\n" + path.read_bytes())
 
@@ -120,7 +122,7 @@ def test_a_damaged_line_is_an_error_that_names_it(path: Path, line: bytes) -> No
         Ledger(path, "r1")
 
 
-def test_the_log_is_lines_of_json(path: Path) -> None:
+def test_the_log_has_one_json_object_a_line(path: Path) -> None:
     fill(path, Entry("\u00e9\n\u2028", "missing"))
 
     (line,) = path.read_bytes().splitlines()
@@ -132,4 +134,4 @@ def test_the_log_is_lines_of_json(path: Path) -> None:
         "rules": "r1",
     }
     with Ledger(path, "r1") as ledger:
-        assert ledger.settled("\u00e9\n\u2028", None)
+        assert ledger.is_final("\u00e9\n\u2028", None)

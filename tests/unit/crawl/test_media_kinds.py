@@ -1,42 +1,42 @@
-"""Media are kept in processes of their own: results and rejections come back, a crash costs one item."""
+"""Separate processes store media: results and rejections come back, and a crash costs one item."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from mmsrec.crawl.media_kinds import PICTURES, Keepers, Kind
+from mmsrec.crawl.entry import Entry, Rejected
+from mmsrec.crawl.media_kinds import PICTURES, Kind, MediaSavers
 from mmsrec.crawl.media_store import Store
-from mmsrec.crawl.outcome import Entry, Rejected
 from tests.unit.crawl.examples import picture
 
 
-def keep_or_crash(store: Store, item_id: str, body: bytes, max_pixels: int) -> Entry:
-    """Runs in a process of its own."""
+def save_or_crash(store: Store, item_id: str, body: bytes, max_pixels: int) -> Entry:
+    """Runs in a separate process."""
     if item_id == "bomb":
         os.abort()
-    return store.keep_picture(item_id, body, max_pixels)
+    return store.save_picture(item_id, body, max_pixels)
 
 
-def test_a_picture_is_kept(tmp_path: Path) -> None:
-    with Store(tmp_path) as store, Keepers(PICTURES, store, 10**6) as keep:
-        entry = keep("a", picture())
+def test_a_picture_is_saved(tmp_path: Path) -> None:
+    with Store(tmp_path) as store, MediaSavers(PICTURES, store, 10**6) as save:
+        entry = save("a", picture())
     assert (tmp_path / str(entry.path)).read_bytes() == picture()
 
 
-def test_a_rejection_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_rejection_comes_back_unchanged(tmp_path: Path) -> None:
     with (
         Store(tmp_path) as store,
-        Keepers(PICTURES, store, 10) as keep,
+        MediaSavers(PICTURES, store, 10) as save,
         pytest.raises(Rejected, match="more pixels") as caught,
     ):
-        keep("a", picture())
+        save("a", picture())
     assert caught.value.state == "undecodable"
 
 
 def test_a_crash_of_a_decoder_costs_one_item(tmp_path: Path) -> None:
-    kind = Kind("picture", PICTURES.sniff, keep_or_crash)
-    with Store(tmp_path) as store, Keepers(kind, store, 10**6) as keep:
+    kind = Kind("picture", PICTURES.sniff, save_or_crash)
+    with Store(tmp_path) as store, MediaSavers(kind, store, 10**6) as save:
         with pytest.raises(Rejected, match="the decoder failed: the process ended with status -6"):
-            keep("bomb", picture())
-        assert keep("a", picture()).state == "ok"
+            save("bomb", picture())
+        assert save("a", picture()).state == "ok"

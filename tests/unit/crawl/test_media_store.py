@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.media_store import Store, media_path
-from mmsrec.crawl.outcome import Rejected
 from mmsrec.files import sha256
 from tests.unit.crawl.examples import files, picture
 
@@ -30,7 +30,7 @@ def test_plain_ids_name_their_files() -> None:
 
 
 @pytest.mark.parametrize("item", ODD)
-def test_any_other_id_is_named_by_its_digest(item: str) -> None:
+def test_an_unsafe_id_is_replaced_by_its_digest(item: str) -> None:
     folder, shard, name = media_path(item, ".jpg").split("/")
 
     assert folder == "files"
@@ -45,23 +45,23 @@ def test_no_two_ids_share_a_path() -> None:
     assert len({media_path(item, "") for item in items}) == len(set(items))
 
 
-def test_a_picture_is_kept_whole_with_its_digest(tmp_path: Path) -> None:
+def test_a_picture_is_saved_with_its_digest(tmp_path: Path) -> None:
     body = picture()
     with Store(tmp_path) as store:
-        entry = store.keep_picture("../x", body, 10**6)
+        entry = store.save_picture("../x", body, 10**6)
 
     assert files(tmp_path) == {entry.path: body}
     assert (entry.state, entry.bytes, entry.sha256) == ("ok", len(body), sha256(tmp_path / entry.path))
 
 
-def test_a_picture_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
+def test_a_rejected_picture_leaves_no_file(tmp_path: Path) -> None:
     with Store(tmp_path) as store, pytest.raises(Rejected):
-        store.keep_picture("x", picture()[:-100], 10**6)
+        store.save_picture("x", picture()[:-100], 10**6)
 
     assert files(tmp_path) == {}
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+def test_unfinished_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".partial").mkdir()
     (tmp_path / ".partial/x.jpg").write_bytes(b"half")
     with Store(tmp_path):
@@ -71,7 +71,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 def test_a_finished_file_moves_to_its_place(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         (store.partial / "trailer.mp4").write_bytes(b"video")
-        entry = store.keep_file("7", store.partial / "trailer.mp4")
+        entry = store.save_file("7", store.partial / "trailer.mp4")
 
     assert files(tmp_path) == {entry.path: b"video"}
     assert entry.path == media_path("7", ".mp4")

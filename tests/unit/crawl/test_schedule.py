@@ -6,11 +6,11 @@ from collections import Counter
 from mmsrec.crawl.schedule import Schedule
 
 FAST = 1e6
-LATE = 5.0  # how late a busy machine may be
+LATE = 5.0  # seconds by which a busy machine may be late
 
 
 def take(schedule: Schedule[str], within: float = LATE) -> str | None:
-    """What `take` gives, or None if it still waits after some seconds; the thread that waits is left behind."""
+    """The result of `take`, or None if it still waits after `within` seconds. The waiting thread is abandoned."""
     found: list[str | None] = []
     thread = threading.Thread(target=lambda: found.append(schedule.take()), daemon=True)
     thread.start()
@@ -18,7 +18,7 @@ def take(schedule: Schedule[str], within: float = LATE) -> str | None:
     return found[0] if found else None
 
 
-def test_tasks_of_a_host_start_in_order_and_no_more_than_its_share_at_a_time() -> None:
+def test_tasks_of_a_host_start_in_order_and_within_its_concurrency() -> None:
     schedule: Schedule[str] = Schedule(2, FAST)
     for task in ("a1", "a2", "a3", "b1"):
         schedule.add(task[0], task)
@@ -30,7 +30,7 @@ def test_tasks_of_a_host_start_in_order_and_no_more_than_its_share_at_a_time() -
     assert schedule.take() == "a3"
 
 
-def test_the_rate_of_a_host_is_kept_and_others_are_free() -> None:
+def test_the_rate_of_a_host_is_bounded_and_does_not_slow_others() -> None:
     schedule: Schedule[str] = Schedule(100, rate=50)
     for number in range(11):
         schedule.add("a", f"a{number}")
@@ -44,7 +44,7 @@ def test_the_rate_of_a_host_is_kept_and_others_are_free() -> None:
     assert take(schedule) == "b"
 
 
-def test_a_delayed_task_lets_later_ones_pass() -> None:
+def test_a_delayed_task_does_not_block_later_tasks() -> None:
     schedule: Schedule[str] = Schedule(5, FAST)
     start = time.monotonic()
     schedule.add("a", "late", delay=0.3)
@@ -55,7 +55,7 @@ def test_a_delayed_task_lets_later_ones_pass() -> None:
     assert time.monotonic() - start >= 0.3
 
 
-def test_an_earlier_task_wakes_who_waits_for_a_delayed_one() -> None:
+def test_an_earlier_task_wakes_a_thread_that_waits_for_a_delayed_task() -> None:
     schedule: Schedule[str] = Schedule(5, FAST)
     schedule.add("a", "late", delay=60)
     threading.Timer(0.1, schedule.add, ["a", "soon"]).start()
@@ -63,7 +63,7 @@ def test_an_earlier_task_wakes_who_waits_for_a_delayed_one() -> None:
     assert take(schedule) == "soon"
 
 
-def test_a_paused_host_starts_nothing_until_its_pause_is_over() -> None:
+def test_a_paused_host_starts_no_task_during_its_pause() -> None:
     schedule: Schedule[str] = Schedule(5, FAST)
     start = time.monotonic()
     schedule.add("a", "a1")
@@ -75,7 +75,7 @@ def test_a_paused_host_starts_nothing_until_its_pause_is_over() -> None:
     assert time.monotonic() - start >= 0.3
 
 
-def test_a_pause_outlives_the_last_task_of_its_host() -> None:
+def test_a_pause_remains_after_the_last_task_of_its_host() -> None:
     schedule: Schedule[str] = Schedule(5, FAST)
     schedule.add("a", "a1")
     schedule.take()
@@ -88,7 +88,7 @@ def test_a_pause_outlives_the_last_task_of_its_host() -> None:
     assert time.monotonic() - start >= 0.3
 
 
-def test_a_drained_host_starts_nothing_more() -> None:
+def test_a_drained_host_starts_no_further_task() -> None:
     schedule: Schedule[str] = Schedule(5, FAST)
     schedule.add("a", "a1", delay=0.1)
     schedule.add("a", "a2")
@@ -112,7 +112,7 @@ def test_close_ends_every_waiting_take() -> None:
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_many_threads_run_every_task_once_within_the_share_of_its_host() -> None:
+def test_many_threads_run_every_task_once_within_the_concurrency_of_its_host() -> None:
     schedule: Schedule[tuple[int, int]] = Schedule(3, FAST)
     running: Counter[int] = Counter()
     most: Counter[int] = Counter()

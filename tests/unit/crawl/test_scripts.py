@@ -1,4 +1,4 @@
-"""The two stages' command lines, run as an engine runs them."""
+"""The command lines of the two crawl stages, as a workflow engine runs them."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ Serve = Callable[..., Server]
 
 
 def run(script: str, folder: Path, vision: dict[str, Any] | None, crawl: dict[str, Any], *flags: str) -> Any:
-    """Runs a stage for a domain with this vision and these changes of the fetch policy."""
+    """Runs a stage for a domain with these vision settings and these changes of the crawl settings."""
     params = YAML(typ="safe", pure=True).load(PARAMS.read_text())
     params["domains"]["ml-1m"] |= {"vision": vision, "crawl": crawl}
     (folder / "params.yaml").write_text(json.dumps(params))
@@ -40,7 +40,7 @@ def write_items(folder: Path, media_urls: dict[str, str | None]) -> None:
     write_table(folder / "items.parquet", pa.table(columns, schema=SCHEMAS["items"]), SCHEMAS["items"])
 
 
-def test_pictures_of_a_domain_that_may_use_loopback(serve: Serve, tmp_path: Path) -> None:
+def test_pictures_are_crawled_from_loopback_if_the_domain_allows_it(serve: Serve, tmp_path: Path) -> None:
     server = serve({"/1": Reply(picture())})
     write_items(tmp_path, {"1": server.url("/1"), "2": server.url("/2"), "3": None})
 
@@ -54,7 +54,7 @@ def test_pictures_of_a_domain_that_may_use_loopback(serve: Serve, tmp_path: Path
     assert "1 ok, 1 dead, 1 missing" in crawled.stderr
 
 
-def test_posters_of_a_folder(tmp_path: Path) -> None:
+def test_posters_are_copied_from_a_folder(tmp_path: Path) -> None:
     write_items(tmp_path, {"1": None, "2": None})
     (tmp_path / "raw/posters").mkdir(parents=True)
     (tmp_path / "raw/posters/2.jpg").write_bytes(picture())
@@ -65,7 +65,7 @@ def test_posters_of_a_folder(tmp_path: Path) -> None:
     assert list(files(tmp_path / "media").values()) == [picture()]
 
 
-def test_trailers_by_known_id(serve: Serve, tmp_path: Path) -> None:
+def test_trailers_are_crawled_by_known_id(serve: Serve, tmp_path: Path) -> None:
     server = serve({"/aaaaaaaaaaa.avi": Reply(video(30), headers={"Content-Type": "video/avi"})})
     write_items(tmp_path, {"1": None})
     (tmp_path / "ml-youtube.csv").write_text("youtubeId,movieId,title\naaaaaaaaaaa,1,Film\n")
@@ -83,7 +83,7 @@ def test_trailers_by_known_id(serve: Serve, tmp_path: Path) -> None:
     ("script", "vision", "flags"),
     [("crawl_images.py", None, []), ("crawl_trailers.py", {"kind": "image"}, ["--trailer-ids=ids.csv"])],
 )
-def test_a_domain_of_another_kind_is_an_error(
+def test_a_domain_without_such_media_is_an_error(
     tmp_path: Path, script: str, vision: dict[str, Any] | None, flags: list[str]
 ) -> None:
     write_items(tmp_path, {"1": None})

@@ -1,4 +1,4 @@
-"""Trailers through yt-dlp's generic extractor from a loopback server; YouTube's messages are written by hand."""
+"""Trailers through yt-dlp's generic extractor from a loopback server. YouTube's messages are written by hand."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ import pytest
 from yt_dlp.utils import DownloadError
 
 from mmsrec.crawl.trailers import crawl_trailers
-from mmsrec.crawl.video_pages import Throttled, meaning_of
+from mmsrec.crawl.video_pages import Blocked, rejection_of
 from mmsrec.errors import CrawlError
 from mmsrec.settings.crawling import Trailers
 from mmsrec.settings.params import read_params
@@ -25,7 +25,7 @@ AVI = {"Content-Type": "video/avi"}
 
 
 def trailers(server: Server | None = None, **changes: Any) -> Trailers:
-    """The rows of params.yaml with pages and searches on a loopback server, and short pauses."""
+    """The settings of params.yaml with pages and searches on a loopback server, and short pauses."""
     base = server.base if server else "http://127.0.0.1:1"
     here = {
         "url": base + "/{id}.avi",
@@ -43,7 +43,7 @@ def films(titles: Mapping[str, str | None]) -> pa.Table:
 
 
 def hits(server: Server, *pages: str) -> Reply:
-    """A search's answer as a feed of links."""
+    """The answer to a search, as a feed of links."""
     links = "".join(f"<item><title>a hit</title><link>{server.url(page)}</link></item>" for page in pages)
     feed = f'<?xml version="1.0"?><rss version="2.0"><channel><title>hits</title>{links}</channel></rss>'
     return Reply(feed.encode(), headers={"Content-Type": "application/rss+xml"})
@@ -57,7 +57,7 @@ def states(folder: Path) -> dict[str, str]:
     return {item: row["state"] for item, row in ledger(folder).items()}
 
 
-def test_known_ids_come_first_then_the_hits_of_a_search(serve: Serve, tmp_path: Path) -> None:
+def test_known_pages_come_before_the_hits_of_a_search(serve: Serve, tmp_path: Path) -> None:
     server = serve({"/known.avi": clip(), "/second.avi": clip(video(40)), "/short.avi": clip(video(5))})
     server.routes["/search/3/Searched.rss"] = [hits(server, "/gone.avi", "/second.avi", "/third.avi")]
     server.routes["/search/3/Lost.rss"] = [hits(server, "/second.avi")]
@@ -101,7 +101,7 @@ def test_known_ids_come_first_then_the_hits_of_a_search(serve: Serve, tmp_path: 
         ),
     ],
 )
-def test_each_fault_ends_in_its_state(
+def test_each_fault_gives_its_state(
     serve: Serve, tmp_path: Path, reply: Reply, bounds: dict[str, Any], state: str, error: str | None
 ) -> None:
     server = serve({"/x.avi": reply})
@@ -114,14 +114,14 @@ def test_each_fault_ends_in_its_state(
     assert row["attempts"] == (2 if state == "failed" else 1)
 
 
-def test_the_first_request_of_a_page_is_tried_again_too(serve: Serve, tmp_path: Path) -> None:
+def test_the_first_request_of_a_page_is_retried(serve: Serve, tmp_path: Path) -> None:
     server = serve({"/x.avi": [Reply(status=503), Reply(drop_after=0, body=b"x"), clip()]})
     crawl_trailers(films({"1": None}), {"1": "x"}, tmp_path, trailers(server))
 
     assert (states(tmp_path), ledger(tmp_path)["1"]["attempts"]) == ({"1": "ok"}, 3)
 
 
-def test_what_is_left_of_one_trailer_never_joins_the_next(serve: Serve, tmp_path: Path) -> None:
+def test_the_rest_of_a_failed_download_does_not_enter_the_next_trailer(serve: Serve, tmp_path: Path) -> None:
     server = serve({"/a.avi": clip(video(60), drop_after=9000), "/b.avi": clip()})
     crawl_trailers(films({"1": None, "2": None}), {"1": "a", "2": "b"}, tmp_path, trailers(server, attempts=1))
 
@@ -129,7 +129,7 @@ def test_what_is_left_of_one_trailer_never_joins_the_next(serve: Serve, tmp_path
     assert list(files(tmp_path).values()) == [TRAILER]
 
 
-def test_requests_are_a_pause_apart(serve: Serve, tmp_path: Path) -> None:
+def test_there_is_a_pause_between_requests(serve: Serve, tmp_path: Path) -> None:
     server = serve({f"/{n}.avi": Reply(status=404) for n in range(4)})
     items = films({str(n): None for n in range(4)})
     crawl_trailers(items, {str(n): str(n) for n in range(4)}, tmp_path, trailers(server, pause=0.2, max_pause=1.0))
@@ -139,11 +139,11 @@ def test_requests_are_a_pause_apart(serve: Serve, tmp_path: Path) -> None:
     assert all(later - first > 0.19 for first, later in pairwise(times))
 
 
-def test_a_page_waits_once_and_longer_while_the_site_sends_crawlers_away(
+def test_pauses_double_while_the_site_blocks_the_crawler(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wall = Reply(status=429)
-    server = serve({"/a.avi": [Reply(status=404)], "/b.avi": [wall, wall, Reply(status=404)]})
+    block = Reply(status=429)
+    server = serve({"/a.avi": [Reply(status=404)], "/b.avi": [block, block, Reply(status=404)]})
     slept = []
     monkeypatch.setattr(time, "sleep", lambda seconds: slept.append(seconds))
     bounds = {"pause": 100.0, "max_pause": 300.0, "attempts": 3}
@@ -152,31 +152,33 @@ def test_a_page_waits_once_and_longer_while_the_site_sends_crawlers_away(
     assert [seconds for seconds in slept if seconds >= 1] == [100, 100, 100, 200, 100]
 
 
-def test_a_site_that_sends_crawlers_away_ends_the_run_and_the_next_goes_on(serve: Serve, tmp_path: Path) -> None:
-    wall = Reply(status=429)
-    server = serve({"/a.avi": clip(), "/b.avi": [wall] * 4 + [clip(video(33))], "/c.avi": clip(video(34))})
+def test_consecutive_blocks_end_the_run_and_the_next_run_resumes(serve: Serve, tmp_path: Path) -> None:
+    block = Reply(status=429)
+    server = serve({"/a.avi": clip(), "/b.avi": [block] * 4 + [clip(video(33))], "/c.avi": clip(video(34))})
     items, known = films({"1": None, "2": None, "3": None}), {"1": "a", "2": "b", "3": "c"}
-    with pytest.raises(CrawlError, match="sends the crawler away") as caught:
-        crawl_trailers(items, known, tmp_path, trailers(server, walls=4, attempts=9))
+    with pytest.raises(CrawlError, match="blocks the crawler") as caught:
+        crawl_trailers(items, known, tmp_path, trailers(server, max_blocks=4, attempts=9))
 
-    assert "goes on where it ended" in str(caught.value)
+    assert "it resumes" in str(caught.value)
     assert not (tmp_path / "ledger.parquet").exists()
     assert (len(server.asked("/b.avi")), server.asked("/c.avi")) == (4, [])
     first = len(server.asked("/a.avi"))
 
-    crawl_trailers(items, known, tmp_path, trailers(server, walls=4, attempts=9))
+    crawl_trailers(items, known, tmp_path, trailers(server, max_blocks=4, attempts=9))
     assert states(tmp_path) == {"1": "ok", "2": "ok", "3": "ok"}
     assert len(server.asked("/a.avi")) == first
 
 
-def test_one_page_that_is_always_throttled_does_not_end_the_run(serve: Serve, tmp_path: Path) -> None:
+def test_one_page_that_is_always_blocked_does_not_end_the_run(serve: Serve, tmp_path: Path) -> None:
     server = serve({"/a.avi": Reply(status=403), "/b.avi": clip()})
-    crawl_trailers(films({"1": None, "2": None}), {"1": "a", "2": "b"}, tmp_path, trailers(server, walls=5, attempts=3))
+    crawl_trailers(
+        films({"1": None, "2": None}), {"1": "a", "2": "b"}, tmp_path, trailers(server, max_blocks=5, attempts=3)
+    )
 
     assert states(tmp_path) == {"1": "failed", "2": "ok"}
 
 
-def test_a_page_outside_the_allowed_extractors_is_not_opened(serve: Serve, tmp_path: Path) -> None:
+def test_a_page_without_an_allowed_extractor_is_not_opened(serve: Serve, tmp_path: Path) -> None:
     server = serve({"/x.avi": clip()})
     crawl_trailers(films({"1": None}), {"1": "x"}, tmp_path, trailers(server, extractors=["youtube", "youtube:search"]))
 
@@ -184,7 +186,7 @@ def test_a_page_outside_the_allowed_extractors_is_not_opened(serve: Serve, tmp_p
     assert not server.requests
 
 
-# As yt-dlp words what YouTube answers.
+# yt-dlp's messages for YouTube's answers.
 MESSAGES = [
     ("Sign in to confirm you\u2019re not a bot. Use --cookies-from-browser or --cookies", "failed", True),
     (
@@ -219,14 +221,14 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize(("message", "state", "throttled"), MESSAGES)
-def test_what_the_messages_of_youtube_mean(message: str, state: str, throttled: bool) -> None:
-    found = meaning_of(DownloadError(f"ERROR: [youtube] dQw4w9WgXcQ: {message}"))
+@pytest.mark.parametrize(("message", "state", "blocked"), MESSAGES)
+def test_each_message_of_youtube_gives_a_state(message: str, state: str, blocked: bool) -> None:
+    found = rejection_of(DownloadError(f"ERROR: [youtube] dQw4w9WgXcQ: {message}"))
 
-    assert (found.state, isinstance(found, Throttled)) == (state, throttled)
+    assert (found.state, isinstance(found, Blocked)) == (state, blocked)
 
 
-def test_the_parameters_name_youtube_and_its_search() -> None:
+def test_the_settings_name_youtube_and_its_search() -> None:
     row = read_params(PARAMS).crawl.trailers
 
     assert row.url.replace("{id}", "dQw4w9WgXcQ") == "https://www.youtube.com/watch?v=dQw4w9WgXcQ"

@@ -1,4 +1,4 @@
-"""A video without a video encoder: Motion JPEG in an AVI file (RIFF), frames one second apart."""
+"""A video that needs no video encoder: Motion JPEG in an AVI file (RIFF), one frame a second."""
 
 import struct
 
@@ -14,7 +14,7 @@ def _list(name: bytes, *chunks: bytes) -> bytes:
 
 
 def video(seconds: int, seed: int = 0) -> bytes:
-    """An AVI of `seconds` frames, one a second."""
+    """An AVI file with `seconds` frames, one a second."""
     width, height = size = (64, 48)
     frames = [picture(size=size, seed=seed + second) for second in range(seconds)]
     largest = max(map(len, frames))

@@ -24,7 +24,7 @@ from mmsrec.settings.corpora import CaptionSplit, ClipCorpus
 from mmsrec.settings.encoding import Frames
 from mmsrec.sources.captions import ingest_clips
 from mmsrec.sources.hub import download_shards
-from mmsrec.sources.listing import Wanted
+from mmsrec.sources.listing import Selection
 from mmsrec.sources.shards import read_clips
 from tests.unit.crawl.examples import ledger, policy
 from tests.unit.demo.test_drawings import apart
@@ -75,8 +75,8 @@ def test_captions_name_the_colour_and_the_pattern(world):
 
 
 def test_the_pipeline_downloads_the_shards_and_reads_their_clips(world, shards, tmp_path):
-    wanted = Wanted(REPOSITORY, "main", FILES)
-    listing = download_shards(wanted, tmp_path, [shards])
+    selection = Selection(REPOSITORY, "main", FILES)
+    listing = download_shards(selection, tmp_path, [shards])
     assert [shard.path for shard in listing.shards] == [f"data/train/{number:05d}.tar" for number in range(SIZE.shards)]
     problems = Counter()
     clips = [clip for shard in listing.shards for clip in read_clips(tmp_path / shard.path, WIDTH, problems)]

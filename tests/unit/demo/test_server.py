@@ -9,7 +9,7 @@ from mmsrec.demo.media_files import faults_of, media_of
 from mmsrec.demo.server import serving
 from mmsrec.errors import ArtifactError, DemoError
 from mmsrec.sources.download import fetch
-from mmsrec.sources.registry import SourceFile
+from mmsrec.sources.file_registry import SourceFile
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from mmsrec.pairs.read import Pairs
 from mmsrec.pairs.shard_files import INDEX
 from mmsrec.settings.corpora import ShardCorpus
 from mmsrec.settings.encoding import OpenClipEncoder
-from mmsrec.sources.listing import LISTING, Listing, Shard, Wanted
+from mmsrec.sources.listing import LISTING, Listing, Selection, Shard
 from tests.unit.sources.tars import npy, some_clips, write_clips, write_tar
 
 WIDTH = 8
@@ -67,7 +67,7 @@ def list_shards(folder):
         Shard(path.relative_to(folder).as_posix(), path.stat().st_size, sha256(path.read_bytes()).hexdigest())
         for path in sorted(folder.rglob("*.tar"))
     ]
-    write_json(folder / LISTING, asdict(Listing(Wanted("a/b", "main", "*"), None, tuple(shards))))
+    write_json(folder / LISTING, asdict(Listing(Selection("a/b", "main", "*"), None, tuple(shards))))
 
 
 def captions(parts):

@@ -113,7 +113,8 @@ def test_charts_are_pictures_inside_the_page_with_a_text_alternative(page):
     }
     assert re.search(rb'href="(?!#)', svg) is None
     assert [value for name, value in attributes if name == "alt"] == [
-        f"Validation Recall@10 by epoch in {domain}, 5-core, source. Best epochs: mmsrec-text 0.0500, the mean of 3 seeds."
+        f"Validation Recall@10 by epoch in {domain}, 5-core, source. "
+        "Best epochs: mmsrec-text 0.0500, the mean of 3 seeds."
         for domain in ("sports", "own")
     ]
 

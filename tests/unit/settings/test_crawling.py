@@ -14,10 +14,10 @@ CRAWL = read_params(Path(__file__).parents[3] / "params.yaml").crawl
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"kind": "image", "pattern": "a/{item_id}.jpg"}, "pattern belongs to the kind poster"),
-        ({"kind": "poster"}, "pattern belongs to the kind poster"),
-        ({"kind": "poster", "pattern": "a/{item}.jpg"}, "must hold {item_id}"),
-        ({"kind": "image", "trailer_ids": "ml-1m/x.csv"}, "belongs to the kind trailer"),
+        ({"kind": "image", "pattern": "a/{item_id}.jpg"}, "pattern must be set for the kind poster"),
+        ({"kind": "poster"}, "pattern must be set for the kind poster"),
+        ({"kind": "poster", "pattern": "a/{item}.jpg"}, "must contain {item_id}"),
+        ({"kind": "image", "trailer_ids": "ml-1m/x.csv"}, "for the kind trailer only"),
         ({"kind": "trailer", "trailer_ids": "../x.csv"}, "should match pattern"),
         ({"kind": "trailer"}, "needs trailer_ids"),
     ],
@@ -47,8 +47,8 @@ def test_a_policy_without_a_bound(change: dict[str, object], message: str) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"url": "https://a.example/"}, "url must hold {id}"),
-        ({"search": "ytsearch3:trailer"}, "search must hold {hits}, {title}"),
+        ({"url": "https://a.example/"}, "url must contain {id}"),
+        ({"search": "ytsearch3:trailer"}, "search must contain {hits}, {title}"),
         ({"min_seconds": 600.0}, "min_seconds must be below max_seconds"),
         ({"extractors": []}, "extractors"),
     ],

@@ -1,4 +1,4 @@
-"""The part of the hub's API that lists and serves the files of a dataset, as answers of the loopback server."""
+"""A fake hub: answers of the loopback server that list and serve the files of a dataset."""
 
 from collections.abc import Mapping
 from hashlib import sha1, sha256
@@ -14,13 +14,13 @@ JSON = {"Content-Type": "application/json"}
 
 
 def hub(files: Mapping[str, bytes], folder: str, base: str, *, lfs: bool = True) -> dict[str, Reply]:
-    """Routes of a dataset at one commit; a folder is listed a page at a time, files are served by another host.
+    """Routes of a dataset at one commit. A folder is listed in pages, and another host name serves the files.
 
     Args:
-        files: by path.
-        folder: the one that is listed, without what lies deeper.
-        base: address of the server.
-        lfs: whether the hub says the files' SHA-256.
+        files: contents by path.
+        folder: the listed folder, without its subfolders.
+        base: base URL of the server.
+        lfs: whether the hub states the files' SHA-256.
     """
     info = Reply(dumps({"id": REPOSITORY, "sha": COMMIT}).encode(), headers=JSON)
     routes = {f"/api/datasets/{REPOSITORY}/revision/main": info}
@@ -35,12 +35,12 @@ def tree(folder: str) -> str:
 
 
 def resolve(name: str) -> str:
-    """The path that a file is asked for at."""
+    """The path at which a file is requested."""
     return f"/datasets/{REPOSITORY}/resolve/{COMMIT}/{name}"
 
 
 def stored(name: str) -> str:
-    """The path that a file is served at."""
+    """The path at which a file is served after a redirect."""
     return f"/stored/{name}"
 
 

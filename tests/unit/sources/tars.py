@@ -1,4 +1,4 @@
-"""Tar shards in the format of WebDataset, right ones and others."""
+"""Valid and malformed tar shards in the format of WebDataset."""
 
 import io
 import tarfile
@@ -27,7 +27,7 @@ def clip(key: str, frames: np.ndarray, caption: str) -> list[Member]:
 
 
 def write_tar(path: Path, members: Iterable[Member]) -> Path:
-    """An uncompressed tar archive."""
+    """Writes an uncompressed tar archive."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w") as archive:
         for name, body in members:
@@ -38,12 +38,12 @@ def write_tar(path: Path, members: Iterable[Member]) -> Path:
 
 
 def write_clips(path: Path, clips: Sequence[tuple[str, np.ndarray, str]]) -> Path:
-    """A shard of clips: key, frames, caption."""
+    """Writes a shard of clips, each with key, frames and caption."""
     return write_tar(path, (member for parts in clips for member in clip(*parts)))
 
 
 def some_clips(count: int, width: int, seed: int = 0, prefix: str = "clip") -> list[tuple[str, np.ndarray, str]]:
-    """Clips of 1 to 13 frames; every third has the caption of another."""
+    """Clips with 1 to 13 frames. Every third clip shares its caption with another clip."""
     rng = np.random.default_rng(seed)
     return [
         (

@@ -15,20 +15,20 @@ ROWS = [("v2#0", "a car"), ("v1#0", "two dogs"), ("v2#1", "a red car"), ("v3#0",
 
 
 def msrvtt(pairs):
-    """The format of MSR-VTT."""
+    """Captions in the format of MSR-VTT."""
     rows = [{"caption": caption, "video_id": item, "sen_id": number} for number, (item, caption) in enumerate(pairs)]
     return json.dumps({"info": {}, "videos": [{"video_id": "v9"}], "sentences": rows}).encode()
 
 
 def jsfusion(pairs):
-    """The format of the JSFusion split."""
+    """Captions in the format of the JSFusion split."""
     lines = [f"ret{number},msr{item},{item},{caption}" for number, (item, caption) in enumerate(pairs)]
     return "\n".join(["key,vid_key,video_id,sentence", *lines, ""]).encode()
 
 
 @pytest.fixture
 def ingest(tmp_path):
-    """Ingests raw files, given by name; gives the tables of clips and of captions."""
+    """Ingests raw files by name and returns the tables of clips and captions."""
 
     def run(captions, split=None, **files):
         for name, body in files.items():
@@ -56,7 +56,7 @@ def test_each_clip_is_an_item_and_each_caption_has_an_id(ingest):
     assert captions.get_column("item_index").to_list() == list(range(5))
 
 
-def test_formats_say_the_same(ingest, tmp_path):
+def test_all_formats_give_equal_tables(ingest, tmp_path):
     parquet = tmp_path / "p.parquet"
     pl.DataFrame(SENTENCES, schema=["item_id", "caption"], orient="row").write_parquet(parquet)
     plain = "\n".join(["caption,item_id", *(f'"{caption}",{item}' for item, caption in SENTENCES)]).encode()
@@ -79,7 +79,7 @@ def test_formats_say_the_same(ingest, tmp_path):
         (CaptionSplit(exclude="set/part.json"), ["v2", "v1"]),
     ],
 )
-def test_a_split_keeps_or_leaves_what_a_list_names(ingest, split, left):
+def test_a_split_includes_or_excludes_listed_clips(ingest, split, left):
     files = {
         "c__json": msrvtt(SENTENCES),
         "test__csv": jsfusion([("v1", "x"), ("v7", "y")]),
@@ -91,12 +91,12 @@ def test_a_split_keeps_or_leaves_what_a_list_names(ingest, split, left):
     assert captions.get_column("text").to_list() == [text for name, text in ROWS if name[:2] in left]
 
 
-def test_a_split_that_leaves_nothing_is_an_error(ingest):
+def test_a_split_without_clips_is_an_error(ingest):
     with pytest.raises(DataError, match="no clips"):
         ingest("c.json", CaptionSplit(exclude="set/c.json"), c__json=msrvtt(SENTENCES))
 
 
-def test_captions_may_lie_in_an_archive(ingest, tmp_path):
+def test_captions_may_be_in_an_archive(ingest, tmp_path):
     path = tmp_path / "raw/set/data.zip"
     path.parent.mkdir(parents=True)
     with zipfile.ZipFile(path, "w") as archive:
@@ -108,7 +108,7 @@ def test_captions_may_lie_in_an_archive(ingest, tmp_path):
         ingest("data.zip/d/none.json")
 
 
-def test_an_odd_row_is_left_out_and_many_are_an_error(ingest):
+def test_one_malformed_row_is_dropped_and_many_are_an_error(ingest):
     good = [(f"v{number}", "words") for number in range(200)]
     odd = [("", "words"), ("v9", None)]
     items, _ = ingest("c.json", c__json=msrvtt(good + odd))
@@ -136,13 +136,13 @@ def test_an_odd_row_is_left_out_and_many_are_an_error(ingest):
         ("c.pkl", b"\x80\x04.", "unknown format"),
     ],
 )
-def test_what_does_not_follow_its_format_is_named(ingest, name, body, reason):
+def test_a_file_of_a_wrong_format_is_named(ingest, name, body, reason):
     with pytest.raises(ParseError, match=reason) as caught:
         ingest(name, **{name.replace(".", "__"): body})
     assert name in str(caught.value)
 
 
-def test_a_missing_file_and_one_that_is_too_large_are_errors(ingest, monkeypatch):
+def test_a_missing_file_and_a_large_file_are_errors(ingest, monkeypatch):
     with pytest.raises(ArtifactError, match="missing"):
         ingest("c.json")
     monkeypatch.setattr(captions, "MAX_TABLE_BYTES", 100)
@@ -150,7 +150,7 @@ def test_a_missing_file_and_one_that_is_too_large_are_errors(ingest, monkeypatch
         ingest("c.json", c__json=msrvtt(SENTENCES))
 
 
-def test_the_real_captions(real_data, tmp_path):
+def test_the_real_captions_are_ingested(real_data, tmp_path):
     def ingested(name, **row):
         row = ClipCorpus(kind="clips", videos="msrvtt/videos/{item_id}.mp4", **row)
         ingest_clips(row, real_data, tmp_path / name)

@@ -9,7 +9,7 @@ import pytest
 
 from mmsrec.errors import ChecksumError, DownloadError
 from mmsrec.sources.download import fetch, record_path
-from mmsrec.sources.registry import SourceFile
+from mmsrec.sources.file_registry import SourceFile
 from mmsrec.sources.transfer import Limits
 from tests.servers import Reply
 
@@ -37,7 +37,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_is_fetched_whole_with_its_record(serve, destination):
+def test_a_file_is_downloaded_with_its_record(serve, destination):
     server = serve({"/a": Reply(BODY)})
     record = fetch(replace(FILE, urls=(server.url("/a"),)), destination, limits=QUICK)
     assert destination.read_bytes() == BODY
@@ -60,7 +60,7 @@ def test_a_web_mirror_comes_first(serve, destination):
     assert destination.read_bytes() == BODY
 
 
-def test_places_are_tried_in_order(serve, destination, tmp_path):
+def test_mirrors_and_urls_are_tried_in_order(serve, destination, tmp_path):
     server = serve({"/gone": Reply(status=404), "/busy": Reply(status=503), "/a": Reply(BODY), "/b": Reply(b"unused")})
     urls = tuple(server.url(path) for path in ("/gone", "/busy", "/a", "/b"))
     record = fetch(replace(FILE, urls=urls), destination, [str(tmp_path / "no-mirror")], QUICK)
@@ -68,7 +68,7 @@ def test_places_are_tried_in_order(serve, destination, tmp_path):
     assert [request.path for request in server.requests] == ["/gone", "/busy", "/busy", "/a"]
 
 
-def test_the_error_names_every_place_with_its_reason(serve, destination, tmp_path):
+def test_the_error_names_every_mirror_and_url_with_its_reason(serve, destination, tmp_path):
     server = serve({})
     file = replace(FILE, urls=(server.url("/a"), server.url("/b")), sha256=DIGEST, bytes=100)
     with pytest.raises(DownloadError) as caught:
@@ -87,12 +87,12 @@ def test_the_error_names_every_place_with_its_reason(serve, destination, tmp_pat
     assert not destination.exists()
 
 
-def test_a_file_without_places_says_so(destination):
+def test_a_file_without_mirror_and_url_is_an_error(destination):
     with pytest.raises(DownloadError, match="no mirror is set and the registry has no URL"):
         fetch(FILE, destination)
 
 
-def test_a_wrong_checksum_names_both_and_leaves_nothing(serve, destination):
+def test_a_wrong_digest_is_an_error_and_leaves_no_file(serve, destination):
     server = serve({"/a": Reply(b"x" * 10)})
     with pytest.raises(ChecksumError) as caught:
         fetch(replace(FILE, urls=(server.url("/a"),), sha256=DIGEST), destination, limits=QUICK)
@@ -101,7 +101,7 @@ def test_a_wrong_checksum_names_both_and_leaves_nothing(serve, destination):
     assert names(destination.parent) == []
 
 
-def test_after_a_wrong_file_the_next_place_is_tried(serve, destination, mirror):
+def test_after_a_wrong_file_the_next_url_is_tried(serve, destination, mirror):
     server = serve({"/short": Reply(BODY[:-1]), "/right": Reply(BODY + b"!")})
     urls = (server.url("/short"), server.url("/right"))
     right = hashlib.sha256(BODY + b"!").hexdigest()
@@ -109,7 +109,7 @@ def test_after_a_wrong_file_the_next_place_is_tried(serve, destination, mirror):
     assert destination.read_bytes() == BODY + b"!"
 
 
-def test_a_wrong_size_is_not_the_file(serve, destination):
+def test_a_file_of_a_wrong_size_is_refused(serve, destination):
     server = serve({"/a": Reply(BODY)})
     for size, error in ((len(BODY) - 1, DownloadError), (len(BODY) + 1, ChecksumError)):
         with pytest.raises(error):
@@ -117,14 +117,14 @@ def test_a_wrong_size_is_not_the_file(serve, destination):
     assert names(destination.parent) == []
 
 
-def test_a_finished_file_is_left_alone(serve, destination):
+def test_a_finished_file_is_not_downloaded_again(serve, destination):
     server = serve({"/a": Reply(BODY)})
     file = replace(FILE, urls=(server.url("/a"),))
     assert fetch(file, destination, limits=QUICK) == fetch(file, destination, limits=QUICK)
     assert len(server.requests) == 1
 
 
-def test_a_file_that_was_damaged_later_is_fetched_again(serve, destination):
+def test_a_damaged_file_is_downloaded_again(serve, destination):
     server = serve({"/a": Reply(BODY)})
     file = replace(FILE, urls=(server.url("/a"),))
     fetch(file, destination, limits=QUICK)
@@ -133,14 +133,14 @@ def test_a_file_that_was_damaged_later_is_fetched_again(serve, destination):
     assert destination.read_bytes() == BODY
 
 
-def test_a_file_put_there_by_hand_counts(destination):
+def test_a_file_that_the_user_put_there_is_accepted(destination):
     destination.parent.mkdir(parents=True)
     destination.write_bytes(BODY)
     assert fetch(replace(FILE, sha256=DIGEST), destination).url is None
     assert fetch(FILE, destination).sha256 == DIGEST
 
 
-def test_a_wrong_file_put_there_by_hand_is_refused_and_kept(destination):
+def test_a_wrong_file_that_the_user_put_there_is_refused_and_kept(destination):
     destination.parent.mkdir(parents=True)
     destination.write_bytes(b"other")
     with pytest.raises(ChecksumError, match="Delete it"):
@@ -168,7 +168,7 @@ def test_two_processes_download_once(serve, destination):
     assert destination.read_bytes() == BODY
 
 
-def test_a_killed_download_goes_on(serve, destination):
+def test_a_killed_download_resumes(serve, destination):
     tagged = {"ETag": '"one"'}
     server = serve({"/a": [Reply(BODY, chunk=40_000, pause=30, headers=tagged), Reply(BODY, headers=tagged)]})
     process = _start(server.url("/a"), destination)

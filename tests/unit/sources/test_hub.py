@@ -8,11 +8,11 @@ import pytest
 from mmsrec.errors import ArtifactError, ChecksumError, DownloadError
 from mmsrec.sources import hub as hub_module
 from mmsrec.sources.hub import PARTIAL, PENDING, download_shards
-from mmsrec.sources.listing import LISTING, Wanted, read_listing
+from mmsrec.sources.listing import LISTING, Selection, read_listing
 from tests.servers import Reply
 from tests.unit.sources.hubs import COMMIT, REPOSITORY, hub, resolve, stored, tree
 
-WANTED = Wanted(REPOSITORY, "main", "data/train/*.tar")
+SELECTION = Selection(REPOSITORY, "main", "data/train/*.tar")
 FOLDER = "data/train"
 FILES = {f"{FOLDER}/{number:05d}.tar": np.random.default_rng(number).bytes(3000 + number) for number in range(5)}
 OTHERS = {f"{FOLDER}/readme.txt": b"no shard", f"{FOLDER}/deeper/9.tar": b"deeper", "data/val/0.tar": b"elsewhere"}
@@ -20,14 +20,14 @@ OTHERS = {f"{FOLDER}/readme.txt": b"no shard", f"{FOLDER}/deeper/9.tar": b"deepe
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
-    """No pauses between tries, and nothing of the user's own cache."""
+    """Removes the pauses between tries and the user's own cache."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
 def served(serve):
-    """Serves the files; further answers take the place of those for their path."""
+    """Serves the files. `answers` replaces the answers of its paths."""
 
     def start(answers=None, files=FILES | OTHERS, **options):
         server = serve({})
@@ -47,29 +47,29 @@ def shards_below(folder):
 
 
 @pytest.mark.parametrize("lfs", [True, False])
-def test_the_shards_of_a_pinned_commit_are_listed_and_fetched(served, tmp_path, lfs):
+def test_the_shards_of_a_pinned_commit_are_listed_and_downloaded(served, tmp_path, lfs):
     server = served(lfs=lfs)
-    listing = download_shards(WANTED, tmp_path / "webvid", endpoint=server.base)
+    listing = download_shards(SELECTION, tmp_path / "webvid", endpoint=server.base)
 
     assert set(files_below(tmp_path / "webvid")) == {*FILES, LISTING}
     assert shards_below(tmp_path / "webvid") == FILES
     assert listing == read_listing(tmp_path / "webvid" / LISTING)
-    assert (listing.wanted, listing.commit) == (WANTED, COMMIT)
+    assert (listing.selection, listing.commit) == (SELECTION, COMMIT)
     facts = [(shard.path, shard.bytes, shard.sha256) for shard in listing.shards]
     assert facts == [(name, len(body), sha256(body).hexdigest()) for name, body in sorted(FILES.items())]
     assert all(request.status == 200 for request in server.asked(tree(FOLDER)))
     assert not server.asked(resolve(f"{FOLDER}/readme.txt"))
 
 
-def test_what_is_here_is_not_asked_for_again(served, tmp_path):
+def test_finished_files_are_not_requested_again(served, tmp_path):
     server = served()
-    download_shards(WANTED, tmp_path, endpoint=server.base)
+    download_shards(SELECTION, tmp_path, endpoint=server.base)
     asked = len(server.requests)
-    download_shards(WANTED, tmp_path, endpoint=server.base)
+    download_shards(SELECTION, tmp_path, endpoint=server.base)
     assert len(server.requests) == asked
 
     (tmp_path / f"{FOLDER}/00003.tar").unlink()
-    download_shards(WANTED, tmp_path, endpoint=server.base)
+    download_shards(SELECTION, tmp_path, endpoint=server.base)
     assert {request.path for request in server.requests[asked:]} == {
         resolve(f"{FOLDER}/00003.tar"),
         stored(f"{FOLDER}/00003.tar"),
@@ -77,10 +77,10 @@ def test_what_is_here_is_not_asked_for_again(served, tmp_path):
     assert shards_below(tmp_path) == FILES
 
 
-def test_a_download_goes_on_at_the_commit_that_it_began_with(served, tmp_path):
+def test_a_download_resumes_at_its_first_commit(served, tmp_path):
     broken = served({stored(f"{FOLDER}/00002.tar"): Reply(status=404)})
     with pytest.raises(DownloadError, match="cannot serve") as caught:
-        download_shards(WANTED, tmp_path, endpoint=broken.base, connections=1)
+        download_shards(SELECTION, tmp_path, endpoint=broken.base, connections=1)
     assert f"{FOLDER}/00002.tar" in str(caught.value)
     assert not (tmp_path / LISTING).exists()
     assert read_listing(tmp_path / PENDING).commit == COMMIT
@@ -89,32 +89,32 @@ def test_a_download_goes_on_at_the_commit_that_it_began_with(served, tmp_path):
 
     moved = Reply(json.dumps({"id": REPOSITORY, "sha": "f" * 40}).encode())
     mended = served({f"/api/datasets/{REPOSITORY}/revision/main": moved})
-    download_shards(WANTED, tmp_path, endpoint=mended.base)
+    download_shards(SELECTION, tmp_path, endpoint=mended.base)
     assert shards_below(tmp_path) == FILES
     assert read_listing(tmp_path / LISTING).commit == COMMIT
     assert not mended.asked(resolve(f"{FOLDER}/00000.tar"))
 
 
-def test_other_files_than_before_are_listed_anew(served, tmp_path):
+def test_another_selection_is_listed_again(served, tmp_path):
     server = served()
     download_shards(
-        replace(WANTED, files=f"{FOLDER}/0000[01].tar".replace("[01]", "?")), tmp_path, endpoint=server.base
+        replace(SELECTION, files=f"{FOLDER}/0000[01].tar".replace("[01]", "?")), tmp_path, endpoint=server.base
     )
     (tmp_path / f"{FOLDER}/00000.tar").write_bytes(bytes(3000))
     asked = len(server.requests)
-    listing = download_shards(replace(WANTED, files=f"{FOLDER}/*0.tar"), tmp_path, endpoint=server.base)
+    listing = download_shards(replace(SELECTION, files=f"{FOLDER}/*0.tar"), tmp_path, endpoint=server.base)
 
     assert [shard.path for shard in listing.shards] == [f"{FOLDER}/00000.tar"]
     assert server.requests[asked].path.endswith("/revision/main")
     assert (tmp_path / f"{FOLDER}/00000.tar").read_bytes() == FILES[f"{FOLDER}/00000.tar"]
 
 
-def test_a_connection_that_breaks_is_taken_up_at_its_chunk(served, tmp_path, monkeypatch):
+def test_a_broken_download_resumes_at_its_last_chunk(served, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 500)
     name = f"{FOLDER}/00001.tar"
     body = FILES[name]
     server = served({stored(name): [Reply(body, drop_after=1000), Reply(body)]})
-    download_shards(WANTED, tmp_path, endpoint=server.base)
+    download_shards(SELECTION, tmp_path, endpoint=server.base)
 
     assert shards_below(tmp_path) == FILES
     headers = [{key.lower(): value for key, value in asked.headers.items()} for asked in server.asked(stored(name))]
@@ -132,11 +132,11 @@ def test_a_connection_that_breaks_is_taken_up_at_its_chunk(served, tmp_path, mon
     ],
     ids=["another file", "short", "endless", "403", "500"],
 )
-def test_a_file_that_is_not_the_listed_one_is_not_kept(served, tmp_path, reply, error):
+def test_a_file_that_differs_from_the_listing_is_not_kept(served, tmp_path, reply, error):
     name = f"{FOLDER}/00001.tar"
     server = served({stored(name): reply})
     with pytest.raises(error, match=r"hub") as caught:
-        download_shards(WANTED, tmp_path, endpoint=server.base)
+        download_shards(SELECTION, tmp_path, endpoint=server.base)
 
     assert name in str(caught.value)
     assert name not in files_below(tmp_path)
@@ -154,36 +154,36 @@ def test_a_file_that_is_not_the_listed_one_is_not_kept(served, tmp_path, reply, 
         ({tree(FOLDER): Reply(b"<html>")}, "Expecting value"),
     ],
 )
-def test_a_hub_that_cannot_list_is_named(served, tmp_path, answers, found):
+def test_a_hub_that_cannot_list_the_files_is_named(served, tmp_path, answers, found):
     server = served(answers)
     with pytest.raises(DownloadError, match="cannot serve") as caught:
-        download_shards(WANTED, tmp_path, endpoint=server.base)
+        download_shards(SELECTION, tmp_path, endpoint=server.base)
     assert server.base in str(caught.value)
     assert found in str(caught.value)
     assert files_below(tmp_path) == {}
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "a b", "a\\b", "a\x00b"])
-def test_an_unsafe_name_stops_everything(served, tmp_path, name):
+def test_an_unsafe_name_stops_the_download(served, tmp_path, name):
     server = served(files={f"{FOLDER}/{name}.tar": b"x"})
     with pytest.raises(DownloadError, match="no safe name"):
-        download_shards(WANTED, tmp_path, endpoint=server.base)
+        download_shards(SELECTION, tmp_path, endpoint=server.base)
     assert files_below(tmp_path) == {}
 
 
-def test_nothing_that_matches_and_too_much_are_errors(served, tmp_path):
+def test_no_match_and_too_many_bytes_are_errors(served, tmp_path):
     server = served()
     with pytest.raises(DownloadError, match="No file"):
-        download_shards(replace(WANTED, files=f"{FOLDER}/*.zip"), tmp_path, endpoint=server.base)
+        download_shards(replace(SELECTION, files=f"{FOLDER}/*.zip"), tmp_path, endpoint=server.base)
     with pytest.raises(DownloadError, match="too many or too large"):
-        download_shards(WANTED, tmp_path, endpoint=server.base, max_bytes=10_000)
+        download_shards(SELECTION, tmp_path, endpoint=server.base, max_bytes=10_000)
 
 
-def test_a_hub_that_does_not_answer_is_given_up(served, tmp_path, monkeypatch):
+def test_a_silent_hub_is_an_error(served, tmp_path, monkeypatch):
     monkeypatch.setattr(hub_module, "WAIT_SECONDS", 0.1)
     server = served({tree(FOLDER): Reply(delay=0.6)})
     with pytest.raises(DownloadError, match="cannot serve"):
-        download_shards(WANTED, tmp_path, endpoint=server.base)
+        download_shards(SELECTION, tmp_path, endpoint=server.base)
 
 
 def mirror(root, files):
@@ -194,15 +194,15 @@ def mirror(root, files):
     return root
 
 
-def test_a_mirror_stands_for_the_hub(tmp_path):
+def test_a_mirror_replaces_the_hub(tmp_path):
     root = mirror(tmp_path / "mirror", FILES | OTHERS)
-    listing = download_shards(WANTED, tmp_path / "out", [tmp_path / "empty", root], endpoint="http://127.0.0.1:1")
+    listing = download_shards(SELECTION, tmp_path / "out", [tmp_path / "empty", root], endpoint="http://127.0.0.1:1")
 
     assert shards_below(tmp_path / "out") == FILES
     assert listing.commit is None
     assert [shard.sha256 for shard in listing.shards] == [sha256(body).hexdigest() for body in FILES.values()]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.tar")}
-    download_shards(WANTED, tmp_path / "out", [root])
+    download_shards(SELECTION, tmp_path / "out", [root])
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.tar")} == before
 
 
@@ -211,18 +211,18 @@ def test_a_mirror_stands_for_the_hub(tmp_path):
     [
         "[]",
         "{}",
-        '{"wanted": {"repository": "a/b", "files": "*"}, "commit": null, "shards": []}',
+        '{"selection": {"repository": "a/b", "files": "*"}, "commit": null, "shards": []}',
     ],
 )
-def test_a_listing_that_is_not_one_is_an_error(tmp_path, text):
+def test_an_invalid_listing_is_an_error(tmp_path, text):
     (tmp_path / LISTING).write_text(text)
     with pytest.raises(ArtifactError, match="not valid"):
         read_listing(tmp_path / LISTING)
 
 
-def test_a_listing_leads_to_no_other_folder(tmp_path):
+def test_a_listing_with_an_unsafe_path_is_an_error(tmp_path):
     shard = {"path": "../../x.tar", "bytes": 1, "sha256": None}
-    wanted = {"repository": "a/b", "revision": "main", "files": "*"}
-    (tmp_path / LISTING).write_text(json.dumps({"wanted": wanted, "commit": None, "shards": [shard]}))
+    selection = {"repository": "a/b", "revision": "main", "files": "*"}
+    (tmp_path / LISTING).write_text(json.dumps({"selection": selection, "commit": None, "shards": [shard]}))
     with pytest.raises(DownloadError, match="no safe name"):
         read_listing(tmp_path / LISTING)

@@ -16,7 +16,7 @@ FRAMES = np.ones((3, WIDTH), np.float32)
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads the members given; gives the clips and the problems."""
+    """Reads the given members and returns the clips and the problems."""
 
     def from_members(*members):
         problems = Counter()
@@ -26,7 +26,7 @@ def read(tmp_path):
     return from_members
 
 
-def test_clips_come_in_order_and_whole(tmp_path):
+def test_clips_are_read_in_order(tmp_path):
     clips = some_clips(50, WIDTH)
     problems = Counter()
     found = list(read_clips(write_clips(tmp_path / "a.tar", clips), WIDTH, problems))
@@ -38,7 +38,7 @@ def test_clips_come_in_order_and_whole(tmp_path):
     assert not problems
 
 
-def test_other_orders_of_bytes_and_axes_and_other_members(read):
+def test_byte_order_axis_order_and_further_members_do_not_matter(read):
     frames = np.arange(3 * WIDTH, dtype=np.float32).reshape(3, WIDTH)
     found, problems = read(
         ("./a/x.y/b.tar.txt", b"no part of a clip"),
@@ -55,8 +55,8 @@ OBJECTS = np.array([[{}] * WIDTH], object)
 HEADER = b"\x93NUMPY\x01\x00"
 
 
-def lying(shape):
-    """A .npy file whose header says another shape than there are bytes for."""
+def with_false_shape(shape):
+    """A .npy file whose header states a shape that does not match its bytes."""
     text = repr({"descr": "<f4", "fortran_order": False, "shape": shape}).encode() + b"\n"
     return HEADER + len(text).to_bytes(2, "little") + text + bytes(64)
 
@@ -75,8 +75,8 @@ def lying(shape):
         (npy(np.full((3, WIDTH), np.inf, np.float16)), "not finite"),
         (npy(FRAMES)[:-4], "more or fewer bytes"),
         (npy(FRAMES) + b"\0", "more or fewer bytes"),
-        (lying((2**40, WIDTH)), "more or fewer bytes"),
-        (lying((-1, WIDTH)), "not of the shape"),
+        (with_false_shape((2**40, WIDTH)), "more or fewer bytes"),
+        (with_false_shape((-1, WIDTH)), "not of the shape"),
         (HEADER + b"\x10\x00{'descr': ", "no header"),
         (HEADER + b"\xff\xff" + b"(" * 65535, "no header"),
         (b"\x93NUMPY\x09\x00" + bytes(64), "no header"),
@@ -84,7 +84,7 @@ def lying(shape):
         (b"", "no header"),
     ],
 )
-def test_an_array_that_is_not_right_costs_its_clip_only(read, array, reason):
+def test_a_malformed_array_costs_its_clip_only(read, array, reason):
     found, problems = read(*clip("a", FRAMES, "first"), ("b.npy", array), ("b.txt", b"x"), *clip("c", FRAMES, "third"))
     assert [clip.key for clip in found] == ["a", "c"]
     assert [(reason in problem, number) for problem, number in problems.items()] == [(True, 1)]
@@ -102,7 +102,7 @@ def test_an_array_that_is_not_right_costs_its_clip_only(read, array, reason):
         ([("b.npy", npy(FRAMES)), ("b.npy", npy(FRAMES)), ("b.txt", b"x")], "a clip has a member twice"),
     ],
 )
-def test_a_clip_that_is_not_right_is_left_out(read, members, reason):
+def test_a_malformed_clip_is_dropped(read, members, reason):
     found, problems = read(*clip("a", FRAMES, "first"), *members, *clip("c", FRAMES, "third"))
     assert {clip.key for clip in found} >= {"a", "c"}
     assert [(reason in problem, number) for problem, number in problems.items()] == [(True, 1)]
@@ -130,7 +130,7 @@ def special(name, kind, target=""):
         (special("b.npy", tarfile.CHRTYPE), "a link or a device"),
     ],
 )
-def test_a_member_that_is_not_safe_is_passed_over(read, member, reason):
+def test_an_unsafe_member_is_skipped(read, member, reason):
     found, problems = read(*clip("a", FRAMES, "first"), member, *clip("c", FRAMES, "third"))
     assert [clip.key for clip in found] == ["a", "c"]
     assert [(reason in problem, number) for problem, number in problems.items()] == [(True, 1)]
@@ -142,13 +142,13 @@ def test_folders_are_no_problem(read):
     assert not problems
 
 
-def test_a_shard_that_is_cut_anywhere_is_an_error(tmp_path):
+def test_a_truncated_shard_is_an_error(tmp_path):
     whole = write_clips(tmp_path / "whole.tar", some_clips(6, WIDTH)).read_bytes()
     end = max(position for position in range(0, len(whole), 512) if any(whole[position : position + 512])) + 512
     for size in [0, 1, 511, 512, 513, *range(1024, end + 1, 700), end]:
         cut = tmp_path / "cut.tar"
         cut.write_bytes(whole[:size])
-        with pytest.raises(ParseError, match="damaged, cut short") as caught:
+        with pytest.raises(ParseError, match="damaged, truncated") as caught:
             list(read_clips(cut, WIDTH, Counter()))
         assert str(cut) in str(caught.value)
 
@@ -163,7 +163,7 @@ def test_a_damaged_header_is_an_error(tmp_path, offset):
         list(read_clips(tmp_path / "a.tar", WIDTH, Counter()))
 
 
-def test_what_is_no_archive_or_compressed_is_an_error(tmp_path):
+def test_other_files_and_compressed_archives_are_errors(tmp_path):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         archive.addfile(tarfile.TarInfo("a.txt"))
@@ -176,7 +176,7 @@ def test_what_is_no_archive_or_compressed_is_an_error(tmp_path):
 
 
 def header_of(size_field, kind=tarfile.REGTYPE):
-    """A header whose size is written in base 256, whatever it is."""
+    """A header with an arbitrary size field in base 256."""
     info = tarfile.TarInfo("b.npy")
     info.type = kind
     head = bytearray(info.tobuf(tarfile.GNU_FORMAT))
@@ -197,7 +197,7 @@ def header_of(size_field, kind=tarfile.REGTYPE):
     ],
     ids=["huge", "negative", "huge pax", "huge name", "endless pax"],
 )
-def test_a_header_that_lies_about_its_size_costs_no_memory_and_no_time(tmp_path, header):
+def test_a_header_with_a_false_size_needs_little_memory(tmp_path, header):
     whole = write_clips(tmp_path / "a.tar", some_clips(2, WIDTH)).read_bytes()
     (tmp_path / "a.tar").write_bytes(header + bytes(512) + whole)
     tracemalloc.start()
@@ -208,7 +208,7 @@ def test_a_header_that_lies_about_its_size_costs_no_memory_and_no_time(tmp_path,
     assert peak < 32 * 2**20
 
 
-def test_a_large_array_is_left_out_before_it_is_read(tmp_path):
+def test_a_large_array_is_dropped_before_it_is_read(tmp_path):
     info = tarfile.TarInfo("b.npy")
     info.size = MAX_MEMBER_BYTES + 1
     with (tmp_path / "a.tar").open("wb") as file:
@@ -226,7 +226,7 @@ def test_a_large_array_is_left_out_before_it_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["clip{}.npy", "clip.npy"])
-def test_members_that_were_passed_are_not_kept(tmp_path, name):
+def test_members_that_were_read_are_not_kept(tmp_path, name):
     members = [(name.format(number), npy(np.ones((50, WIDTH), np.float32))) for number in range(2000)]
     path = write_tar(tmp_path / "a.tar", members)
     tracemalloc.start()

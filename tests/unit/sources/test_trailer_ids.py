@@ -6,7 +6,7 @@ import pytest
 from mmsrec.errors import ArchiveError, ParseError
 from mmsrec.sources.trailer_ids import read_trailer_ids
 
-# The last two rows are quoted as in the original.
+# The last two rows have the quotes of the original.
 TABLE = """youtubeId,movieId,title
 K26_sDKnvMU,1,Toy Story (1995)
 3LPANjHlPxo,2,"Jumanji, the (1995)"
@@ -20,7 +20,7 @@ fpIzXaJS18s,51372,\"""Great Performances"" Cats (1998)"
 KNOWN = {"1": "K26_sDKnvMU", "2": "3LPANjHlPxo", "7789": "3haDg8wk3BE", "51372": "fpIzXaJS18s"}
 
 
-def test_ids_come_from_the_table_or_its_archive(tmp_path: Path) -> None:
+def test_ids_are_read_from_the_table_or_its_archive(tmp_path: Path) -> None:
     (tmp_path / "ml-youtube.csv").write_text(TABLE)
     assert read_trailer_ids(tmp_path / "ml-youtube.csv") == KNOWN
 
@@ -32,7 +32,7 @@ def test_ids_come_from_the_table_or_its_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00", b'youtubeId,movieId\n"open'])
-def test_another_table_is_an_error(tmp_path: Path, content: bytes) -> None:
+def test_a_table_of_another_format_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "ml-youtube.csv"
     path.write_bytes(content)
     with pytest.raises(ParseError, match="trailer ids"):
@@ -48,7 +48,7 @@ def test_a_missing_table_and_an_archive_without_one_are_errors(tmp_path: Path) -
         read_trailer_ids(tmp_path / "x.zip")
 
 
-def test_the_real_trailer_ids(real_data: Path) -> None:
+def test_the_real_trailer_ids_are_read(real_data: Path) -> None:
     known = read_trailer_ids(real_data / "ml-1m/ml-youtube.csv")
 
     assert len(known) > 25_000

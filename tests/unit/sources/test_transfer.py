@@ -27,7 +27,7 @@ def received(server, partial, limits=QUICK, path="/file"):
     return partial.path.read_bytes()
 
 
-def test_a_dropped_connection_goes_on_where_it_broke(serve, tmp_path):
+def test_a_dropped_connection_resumes(serve, tmp_path):
     server = serve({"/file": [Reply(BODY, drop_after=70_000, headers=ETAG), Reply(BODY, headers=ETAG)]})
     assert received(server, partial_of(tmp_path)) == BODY
     first, second = server.asked("/file")
@@ -42,7 +42,7 @@ def test_progress_resets_the_count_of_failures(serve, tmp_path):
     assert len(server.asked("/file")) == 7 > QUICK.attempts
 
 
-def test_a_later_call_goes_on_with_what_an_earlier_one_left(serve, tmp_path):
+def test_a_later_call_resumes_after_the_received_bytes(serve, tmp_path):
     dated = {"Last-Modified": "Wed, 01 May 2024 12:00:00 GMT"}
     server = serve({"/file": [Reply(BODY, drop_after=70_000, headers=dated), Reply(BODY, headers=dated)]})
     with pytest.raises(UnavailableError, match="gave up at try 1"):
@@ -51,25 +51,25 @@ def test_a_later_call_goes_on_with_what_an_earlier_one_left(serve, tmp_path):
     assert server.asked("/file")[1].headers["If-Range"] == dated["Last-Modified"]
 
 
-def test_bytes_that_are_all_here_are_not_asked_for_again(serve, tmp_path):
+def test_a_complete_file_is_not_requested_again(serve, tmp_path):
     server = serve({"/file": Reply(BODY)})
     assert received(server, partial_of(tmp_path)) == received(server, partial_of(tmp_path)) == BODY
     assert len(server.requests) == 1
 
 
-def test_a_server_without_ranges_starts_again(serve, tmp_path):
+def test_without_range_support_the_download_starts_again(serve, tmp_path):
     server = serve({"/file": [Reply(BODY, drop_after=70_000), Reply(BODY, ranges=False)]})
     assert received(server, partial_of(tmp_path)) == BODY
     assert [request.status for request in server.requests] == [200, 200]
 
 
-def test_a_file_that_changed_meanwhile_is_not_mixed(serve, tmp_path):
+def test_a_file_that_changed_starts_again(serve, tmp_path):
     other = BODY[::-1]
     server = serve({"/file": [Reply(BODY, drop_after=70_000, headers=ETAG), Reply(other, headers={"ETag": '"two"'})]})
     assert received(server, partial_of(tmp_path)) == other
 
 
-def test_a_weak_validator_is_no_condition_and_a_changed_length_starts_again(serve, tmp_path):
+def test_a_weak_etag_is_no_condition_and_a_changed_length_starts_again(serve, tmp_path):
     weak = {"ETag": 'W/"one"'}
     longer = BODY + b"more"
     server = serve({"/file": [Reply(BODY, drop_after=70_000, headers=weak), Reply(longer, headers=weak)]})
@@ -92,25 +92,25 @@ def test_a_file_that_shrank_starts_again(serve, tmp_path):
     assert [request.status for request in server.requests] == [200, 416, 200]
 
 
-def test_bytes_of_another_url_are_not_gone_on_with(serve, tmp_path):
+def test_bytes_from_another_url_are_discarded(serve, tmp_path):
     server = serve({"/a": Reply(BODY, drop_after=70_000), "/b": Reply(BODY[::-1])})
     with pytest.raises(UnavailableError):
         received(server, partial_of(tmp_path), Limits(attempts=1), path="/a")
     assert received(server, partial_of(tmp_path), path="/b") == BODY[::-1]
 
 
-def test_a_short_body_is_no_success(serve, tmp_path):
+def test_a_short_body_is_a_failure(serve, tmp_path):
     server = serve({"/file": Reply(BODY, length=len(BODY) + 5, ranges=False)})
     with pytest.raises(UnavailableError, match="gave up at try 3"):
         received(server, partial_of(tmp_path))
 
 
-def test_a_body_without_length_is_taken_to_its_end(serve, tmp_path):
+def test_a_body_without_length_is_read_to_its_end(serve, tmp_path):
     assert received(serve({"/file": Reply(BODY, no_length=True)}), partial_of(tmp_path)) == BODY
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_a_transient_status_is_tried_again(serve, tmp_path, status):
+def test_a_transient_status_is_retried(serve, tmp_path, status):
     server = serve({"/file": [Reply(status=status), Reply(BODY)]})
     assert received(server, partial_of(tmp_path)) == BODY
 
@@ -133,7 +133,7 @@ def test_another_status_is_final(serve, tmp_path, status):
 @pytest.mark.parametrize(
     "header", ["1", lambda: format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)], ids=["s", "date"]
 )
-def test_retry_after_is_honoured(serve, tmp_path, header):
+def test_retry_after_is_respected(serve, tmp_path, header):
     value = header if isinstance(header, str) else header()
     server = serve({"/file": [Reply(status=429, headers={"Retry-After": value}), Reply(BODY)]})
     assert received(server, partial_of(tmp_path)) == BODY
@@ -141,12 +141,21 @@ def test_retry_after_is_honoured(serve, tmp_path, header):
     assert 0.9 < second.time - first.time < 4
 
 
-def test_retry_after_is_capped(serve, tmp_path):
+def test_retry_after_is_bounded(serve, tmp_path):
     server = serve({"/file": [Reply(status=429, headers={"Retry-After": "3600"}), Reply(BODY)]})
     assert received(server, partial_of(tmp_path), Limits(max_pause_seconds=0.05)) == BODY
 
 
-def test_a_dripping_server_is_left_in_time(serve, tmp_path):
+def test_a_pause_beyond_the_total_time_is_not_made(serve, tmp_path):
+    server = serve({"/file": Reply(status=429, headers={"Retry-After": "30"})})
+    started = time.monotonic()
+    with pytest.raises(UnavailableError, match=re.escape("HTTP 429 Too Many Requests; no time left of 5 s")):
+        received(server, partial_of(tmp_path), Limits(total_seconds=5))
+    assert time.monotonic() - started < 3
+    assert len(server.requests) == 1
+
+
+def test_a_slow_server_is_abandoned_at_the_deadline(serve, tmp_path):
     server = serve({"/file": Reply(BODY, chunk=10, pause=0.05)})
     started = time.monotonic()
     with pytest.raises(UnavailableError, match=re.escape("in the 0.4 s allowed")):
@@ -154,7 +163,7 @@ def test_a_dripping_server_is_left_in_time(serve, tmp_path):
     assert time.monotonic() - started < 3
 
 
-def test_a_silent_server_is_left_in_time(serve, tmp_path):
+def test_a_silent_server_is_abandoned_at_the_timeout(serve, tmp_path):
     server = serve({"/file": Reply(BODY, delay=3)})
     started = time.monotonic()
     with pytest.raises(UnavailableError, match="timed out"):
@@ -185,20 +194,20 @@ def test_redirects_are_followed_and_bounded(serve, tmp_path):
     assert len(server.asked("/loop")) == QUICK.redirects + 1
 
 
-def test_a_web_page_is_not_taken_for_a_file(serve, tmp_path):
+def test_a_web_page_is_refused(serve, tmp_path):
     server = serve({"/file": Reply(b"<p>moved</p>", headers={"Content-Type": "text/html; charset=utf-8"})})
     with pytest.raises(UnavailableError, match="web page"):
         received(server, partial_of(tmp_path, "data.zip"))
 
 
-def test_an_encoding_is_kept_for_gz_files_and_refused_for_others(serve, tmp_path):
+def test_a_content_encoding_is_accepted_for_gz_files_only(serve, tmp_path):
     server = serve({"/file": Reply(BODY, headers={"Content-Encoding": "gzip"})})
     assert received(server, partial_of(tmp_path, "meta.json.gz")) == BODY
     with pytest.raises(UnavailableError, match="encoding gzip"):
         received(server, partial_of(tmp_path, "ratings.csv"))
 
 
-def test_nobody_there_is_a_reason_not_a_crash(tmp_path):
+def test_a_closed_port_is_an_error_with_a_reason(tmp_path):
     with Server({}) as server:
         url = server.url("/file")
     with pytest.raises(UnavailableError, match="refused"):
@@ -215,17 +224,17 @@ def tls(certificate):
     return self_signed(certificate)
 
 
-def test_an_unknown_certificate_is_refused_at_once(serve, tmp_path, tls):
+def test_an_unknown_certificate_is_refused_without_a_retry(serve, tmp_path, tls):
     server = serve({"/file": Reply(BODY)}, tls=tls)
     with pytest.raises(UnavailableError, match=r"TLS: .*CERTIFICATE_VERIFY_FAILED"):
         received(server, partial_of(tmp_path))
     assert not server.requests
 
 
-def test_https_may_not_lead_to_http(serve, tmp_path, tls, certificate, monkeypatch):
+def test_https_may_not_redirect_to_http(serve, tmp_path, tls, certificate, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     plain = serve({"/file": Reply(BODY)})
     safe = serve({"/file": Reply(BODY), "/down": Reply(status=302, headers={"Location": plain.url("/file")})}, tls=tls)
     assert received(safe, partial_of(tmp_path)) == BODY
-    with pytest.raises(UnavailableError, match="https leads to http"):
+    with pytest.raises(UnavailableError, match="https redirects to http"):
         received(safe, partial_of(tmp_path, "other"), path="/down")

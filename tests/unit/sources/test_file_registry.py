@@ -4,7 +4,7 @@ import pytest
 
 from mmsrec.errors import RegistryError
 from mmsrec.settings.params import read_params
-from mmsrec.sources.registry import COLUMNS, SourceFile, find, read_registry
+from mmsrec.sources.file_registry import COLUMNS, SourceFile, find, read_registry
 
 ROOT = Path(__file__).parents[3]
 HEADER = ",".join(COLUMNS)
@@ -21,7 +21,7 @@ def write(tmp_path):
     return to_file
 
 
-def test_rows_of_a_file_join_their_urls_in_order(write):
+def test_rows_of_one_file_join_their_urls_in_order(write):
     path = write(
         "shop,a.csv,https://one.example/a,,12,free,",
         "shop,b.csv,,,,,only mirrors have it",
@@ -51,14 +51,14 @@ def test_rows_of_a_file_join_their_urls_in_order(write):
         ("shop,a.csv,,,,,,more", "fields"),
     ],
 )
-def test_a_row_that_is_not_valid_is_named_by_its_line(write, row, message):
+def test_an_invalid_row_is_named_by_its_line(write, row, message):
     path = write("shop,fine.csv,,,,,", row)
     with pytest.raises(RegistryError, match=message) as caught:
         read_registry(path)
     assert f"{path}, line 3" in str(caught.value)
 
 
-def test_rows_of_a_file_may_not_contradict_each_other(write):
+def test_rows_of_one_file_must_agree(write):
     path = write("shop,a.csv,,,1,,", "shop,a.csv,,,,,", "shop,a.csv,,,2,,")
     with pytest.raises(RegistryError, match="differ in bytes") as caught:
         read_registry(path)
@@ -66,12 +66,12 @@ def test_rows_of_a_file_may_not_contradict_each_other(write):
 
 
 @pytest.mark.parametrize("header", ["dataset,file,url", ",".join([*COLUMNS, "extra"]), ""])
-def test_columns_must_be_known(write, header):
+def test_the_header_must_have_the_columns(write, header):
     with pytest.raises(RegistryError, match="columns"):
         read_registry(write("shop,a.csv,,,,,", header=header))
 
 
-def test_what_is_no_table_is_refused(tmp_path):
+def test_a_file_that_is_no_table_is_refused(tmp_path):
     path = tmp_path / "sources.csv"
     with pytest.raises(RegistryError, match="missing"):
         read_registry(path)
@@ -80,14 +80,14 @@ def test_what_is_no_table_is_refused(tmp_path):
         read_registry(path)
 
 
-def test_an_unknown_file_names_the_known_ones(write):
+def test_the_error_for_an_unknown_file_names_the_known_files(write):
     files = read_registry(write("shop,a.csv,,,,,"))
-    assert find(files, "shop/a.csv").name == "a.csv"
+    assert find(files, "shop/a.csv") == SourceFile("shop/a.csv")
     with pytest.raises(RegistryError, match=r"shop/a\.csv"):
         find(files, "shop/b.csv")
 
 
-def test_the_project_s_registry_serves_every_domain():
+def test_the_project_s_registry_has_the_files_of_every_domain():
     files = read_registry(ROOT / "workflow" / "sources.csv")
     domains = read_params(ROOT / "params.yaml").domains.values()
     assert {path for domain in domains for path in (domain.interactions, domain.items)} <= set(files)

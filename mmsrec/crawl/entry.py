@@ -1,4 +1,4 @@
-"""How an item of a crawl ends: with an entry of the ledger, or rejected. It imports only Python's own modules."""
+"""The result of a crawl for one item: an entry of the ledger, or a rejection. It imports only Python's own modules."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -9,18 +9,18 @@ State = Literal["ok", "missing", "dead", "refused", "oversize", "undecodable", "
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """How an item was settled.
+    """The final result for one item.
 
     Attributes:
         item_id: the item.
         state: one of the ledger's states.
-        url: where its media were asked for.
+        url: the URL or path from which the item's media were requested.
         status: HTTP status of the last answer.
-        bytes: size of the file, where there is one.
-        sha256: digest of the file.
-        attempts: tries in the run that settled the item.
-        error: why there is no file.
-        path: the file, below the ledger's folder.
+        bytes: size of the file, if there is one.
+        sha256: digest of the file, if there is one.
+        attempts: number of tries in the run that finished the item.
+        error: the reason why there is no file.
+        path: path of the file, relative to the ledger's folder.
     """
 
     item_id: str
@@ -35,14 +35,14 @@ class Entry:
 
 
 class Rejected(Exception):
-    """A request that gave no media.
+    """A request gave no media.
 
     Args:
-        state: the ledger's state; `failed` may succeed when tried again, the others are final.
-        reason: one sentence without times, ports or addresses of objects, so that equal outcomes read the same.
-        status: the HTTP status, where there was an answer.
-        pause: seconds that the server asked the client to wait.
-        of_host: whether the host as a whole failed, such as by no connection, and not this item alone.
+        state: the ledger's state. Another try may change `failed`; every other state is final.
+        reason: one sentence without times, ports or addresses of objects. Equal results must give equal text.
+        status: the HTTP status, if there was an answer.
+        pause: the pause that the server requested, in seconds.
+        of_host: True if the whole host failed, for example because it accepts no connection.
     """
 
     def __init__(
