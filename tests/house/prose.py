@@ -1,7 +1,7 @@
-"""Prose of the project: where it stands in documents and code, and which of its sentences break a rule.
+"""The prose of documents and code, and its sentences that break a rule.
 
-A passage is a stretch of prose without markup: a paragraph, a heading, a list entry, a table row, a docstring's
-paragraph, a block of comments, or a message of the code.
+A passage is prose without markup. In a document it is a paragraph, a heading, a list entry or a table cell. In code it
+is a paragraph of a docstring, a block of comments or a message.
 """
 
 import ast

@@ -17,17 +17,23 @@ WORDS = [
 
 @pytest.mark.parametrize("name", FILES)
 def test_no_file_has_a_banned_word(name):
-    assert not banned(FILES[name], name, rules())
+    found = banned(FILES[name], name, rules())
+
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_no_sentence_is_too_long(name):
-    assert not long_sentences(FILES[name], name)
+    found = long_sentences(FILES[name], name)
+
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_no_line_of_a_document_is_too_long(name):
-    assert not long_lines(DOCUMENTS[name], name)
+    found = long_lines(DOCUMENTS[name], name)
+
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(("text", "instead"), WORDS)
