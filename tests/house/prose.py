@@ -128,11 +128,14 @@ def long_sentences(path: Path, name: str) -> list[str]:
 
 
 def long_lines(path: Path, name: str) -> list[str]:
-    """The lines of a Markdown file that are too long, without tables, code and lines that hold a link."""
+    """The lines of a Markdown file that are too long, without tables, comments, code and lines with a link."""
     return [
         f"{name}:{number}: {len(line)} characters"
         for number, line in _outside_code(path.read_text(encoding="utf-8"))
-        if len(line) > LONGEST_LINE and not line.lstrip().startswith("|") and "](" not in line and "<img" not in line
+        if len(line) > LONGEST_LINE
+        and not line.lstrip().startswith(("|", "<!--"))
+        and "](" not in line
+        and "<img" not in line
     ]
 
 
