@@ -17,9 +17,10 @@ STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
 # A module imports from lower layers and from its own unit. A unit is named by the longest pattern that fits.
 LAYERS = (
     {"errors"},
-    {"files", "workers", "progress", "video_decoder", "settings.row"},
+    {"files", "workers", "progress", "video_decoder", "settings.row", "report.exhibit_names"},
     {"settings.trainer"},
-    {"models.*_settings", "models.registry"},
+    {"models.*_settings"},
+    {"models.registry"},
     {"settings"},
     {"artifacts"},
     {"sources", "sequences"},
@@ -39,8 +40,15 @@ OUTER = {"snakemake", "dvc", "argparse", "workflow", "stage"}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The modules that a file imports, wherever in the file it does."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), path)):
+    """The modules that a file imports when it runs, at any place; imports for type checkers do not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), path)
+    for_types = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
+    skipped = {id(inner) for node in for_types for statement in node.body for inner in ast.walk(statement)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -125,11 +133,13 @@ def test_a_stage_is_a_command_line_and_a_call(path):
 def test_a_planted_module_is_found(tmp_path):
     path = tmp_path / "sources" / "planted.py"
     path.parent.mkdir()
-    path.write_text("def later():\n    from mmsrec.report import page\n    import torch.nn, dvc\n" + "#\n" * 300)
+    late = "def later():\n    from mmsrec.report import page\n    import torch.nn, dvc\n"
+    typed = "if TYPE_CHECKING:\n    import snakemake\n"
+    path.write_text(late + typed + "#\n" * 300)
 
     assert [offences(check, tmp_path) for check in CHECKS] == [
         {"sources/planted.py": {"report"}},
         {"sources/planted.py": {"torch.nn"}},
         {"sources/planted.py": {"dvc"}},
     ]
-    assert too_long(tmp_path) == {"sources/planted.py": 303}
+    assert too_long(tmp_path) == {"sources/planted.py": 305}
