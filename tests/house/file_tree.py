@@ -1,4 +1,4 @@
-"""The tree of files in docs/extending.md: `python -m tests.house.file_tree` rewrites it from the docstrings."""
+"""The tree of files in docs/extending.md, made from the docstrings."""
 
 import ast
 import re
@@ -50,7 +50,3 @@ def _line(depth: int, name: str, module: Path) -> str:
     text = (ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) if module.is_file() else None) or ""
     sentence = re.split(r"(?<=[^.])[.;:](?:\s|$)", text)[0].replace("\n", " ").strip()
     return f"{'  ' * depth + name:<{_COLUMN}}{sentence}".rstrip()
-
-
-if __name__ == "__main__":
-    DOCUMENT.write_text(rewritten(DOCUMENT.read_text(encoding="utf-8"), tree(ROOT)), encoding="utf-8")

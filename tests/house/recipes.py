@@ -61,6 +61,18 @@ def follow(todo: Iterable[Step], root: Path) -> None:
             path.write_text(_edited(path.read_text(encoding="utf-8"), step), encoding="utf-8")
 
 
+def rewritten(document: str, root: Path) -> str:
+    """The document with the present text of each file that a recipe creates and the repository keeps."""
+
+    def kept(found: re.Match[str]) -> str:
+        path = root / found["path"]
+        if found["action"] != "create" or not path.is_file():
+            return found[0]
+        return found[0].replace(found["code"], path.read_text(encoding="utf-8"))
+
+    return _STEP.sub(kept, document)
+
+
 def _edited(text: str, step: Step) -> str:
     lines = text.splitlines(keepends=True)
     places = [number for number, line in enumerate(lines) if step.line in line]

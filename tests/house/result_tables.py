@@ -18,6 +18,14 @@ def tables(document: Path) -> list[tuple[Path, str]]:
     ]
 
 
+def rewritten(document: Path) -> str:
+    """The text of a document whose tables show their files."""
+    text = document.read_text(encoding="utf-8")
+    for path, table in tables(document):
+        text = text.replace(table, rendered(path))
+    return text
+
+
 def rendered(path: Path) -> str:
     """A CSV file as a Markdown table; a column `NAME ±` is shown behind NAME."""
     with path.open(encoding="utf-8", newline="") as file:

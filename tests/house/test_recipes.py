@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.house.prose import ROOT
-from tests.house.recipes import Step, follow, is_done, steps
+from tests.house.recipes import Step, follow, is_done, rewritten, steps
 
 STEPS = steps((ROOT / "docs" / "extending.md").read_text(encoding="utf-8"))
 READ = """
@@ -77,6 +77,10 @@ def test_steps_are_read_and_followed(tmp_path):
     assert (tmp_path / "new.py").read_text() == "x = 1\n"
     assert (tmp_path / "old.py").read_text() == "first\none\nnext\nTWO\n"
     assert all(is_done(step, tmp_path) for step in found)
+
+    (tmp_path / "new.py").write_text("x = 2\n")
+
+    assert rewritten(document, tmp_path) == document.replace("x = 1", "x = 2")
 
 
 def test_a_recipe_that_fits_no_line_is_an_error(tmp_path):
