@@ -38,11 +38,12 @@ truth: $(READY) ## run the demo's models over three seeds and test that they sho
 test: $(READY) ## run the tests
 	pytest -n auto
 
-lint: $(READY) ## check style, the rules and the files that are made from others
+lint: $(READY) ## check style, prose, names, layers, the rules and the generated files
 	ruff check
 	ruff format --check
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
+	pytest -q tests/house
 	diff <(python workflow/scripts/plan.py) workflow/plan.yaml || { echo 'Run: make plan' >&2; exit 1; }
 	diff <(python workflow/scripts/schema.py) params.schema.json || { echo 'Run: make schema' >&2; exit 1; }
 
