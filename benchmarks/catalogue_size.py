@@ -83,19 +83,20 @@ def step(items: int, plain: bool) -> Job:
 
     It computes the vectors of its own items: up to 18,000, fewer where a small catalogue repeats them.
     """
-    training = read_params(Path(__file__).parents[1] / "params.yaml").training
-    sizes = {"dim": DIM, "heads": 4, "feedforward": 2 * DIM, "augment": "none", "batch_size": SEQUENCES}
-    settings = training.model_copy(update=sizes | {"sampled_items": 0 if plain else DRAWN})
+    common = read_params(Path(__file__).parents[1] / "params.yaml").settings_of("beauty", "mmsrec-text")
+    settings = common.settings.model_copy(update={"dim": DIM, "heads": 4, "feedforward": 2 * DIM, "whiten": False})
+    changes = {"augment": "none", "batch_size": SEQUENCES, "sampled_items": 0 if plain else DRAWN}
+    trainer = common.trainer.model_copy(update=changes)
     sequences = Sequences(
         torch.randint(items, (SEQUENCES * ACTIONS,)), torch.arange(0, SEQUENCES * ACTIONS + 1, ACTIONS)
     )
     features = Features(torch.randn(items, FEATURES), torch.ones(items, dtype=torch.bool))
-    model = MMSRec(ModelInputs(items, {"text": features}), settings, settings).train()
-    optimizer, processes = adamw(model, settings), Processes(torch.device("cpu"))
-    steps = Batches(sequences, model, settings)
+    model = MMSRec(ModelInputs(items, {"text": features}), settings, trainer).train()
+    optimizer, processes = adamw(model, trainer), Processes(torch.device("cpu"))
+    steps = Batches(sequences, model, trainer)
 
     def compute() -> None:
-        train_step(model, optimizer, next(steps.steps(0, 1)), settings, (0, 1, 0), processes)
+        train_step(model, optimizer, next(steps.steps(0, 1)), trainer, (0, 1, 0), processes)
 
     return Job(compute)
 

@@ -1,7 +1,7 @@
 """Sequences/s of training and users/s of evaluation on a prepared domain, against the released code's way in one run.
 
-    python benchmarks/finetuning.py --domain beauty-source \
-        --data data/processed/beauty-source/k5 --features data/features/beauty-source/lsa/text.parquet
+    python benchmarks/finetuning.py --domain beauty \
+        --data data/processed/beauty/k5/source --features data/features/beauty/lsa/text.parquet
 
 The other way is benchmarks/released.py. Before anything is timed, both sides compute a step and ranks from the same
 weights, in float32 and without dropout, and the run ends if they differ.
@@ -179,7 +179,7 @@ class Comparison:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--domain", required=True, help="row of params.yaml")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the domain's k-core")
+    parser.add_argument("--data", type=Path, required=True, help="folder of a split below the domain's k-core")
     parser.add_argument("--features", type=Path, help="text.parquet of the domain")
     parser.add_argument("--vision", type=Path, help="vision.parquet of the domain")
     parser.add_argument("--variant", default="mmsrec-text", help="row of params.yaml with the model's sizes")
@@ -192,21 +192,24 @@ def main() -> None:
     if not files:
         parser.error("name --features, --vision or both")
     params = read_params(Path(__file__).parents[1] / "params.yaml")
-    settings = params.training_of(flags.domain, flags.variant)
+    chosen = params.settings_of(flags.domain, flags.variant)
+    settings = chosen.settings
     if settings.item_embedding or settings.objective != "masked" or settings.item_tower != "shared":
         parser.error(f"{flags.variant} is not the released code's model: masked, with one tower and no item embeddings")
-    changes = {"batch_size": flags.batch or settings.batch_size, "sampled_items": 0}
+    trainer = chosen.trainer.model_copy(update={"sampled_items": 0})
+    trainer = trainer.model_copy(update={"batch_size": flags.batch or trainer.batch_size})
 
     device = runtime.start()
-    dataset = read_dataset(flags.data, {name: FeatureInput(path, None) for name, path in files.items()}, device)
+    features = {name: FeatureInput(path, None) for name, path in files.items()}
+    tables = (flags.data.parent / "items.parquet", flags.data / "sequences.parquet")
+    dataset = read_dataset(*tables, features, device)
     runtime.seed_everything(SEED)
-    trainer = settings.model_copy(update=changes)
     inputs = ModelInputs(len(dataset.item_ids), dataset.features)
     model = MMSRec(inputs, settings, trainer).to(device)
     print(f"{flags.domain}: {dataset.sequences.users:,} users, {model.items:,} items, {' and '.join(files)}")
-    print(f"{flags.variant}: {settings.objective}, width {settings.dim}, N {settings.max_length}, {settings.precision}")
+    print(f"{flags.variant}: {settings.objective}, width {settings.dim}, N {trainer.max_length}, {trainer.precision}")
     threads = f"{torch.get_num_threads()} threads, {device.type}"
-    print(f"softmax over all items, steps of {changes['batch_size']:,}; {threads}")
+    print(f"softmax over all items, steps of {trainer.batch_size:,}; {threads}")
     compare(model, trainer, dataset.sequences, params.evaluation.top, flags)
 
 

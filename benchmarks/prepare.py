@@ -29,6 +29,7 @@ def stage(script: str, *flags: str) -> tuple[float, float]:
 def in_process(ratings: Path, metadata: Path, folder: Path) -> float:
     """Seconds of the same work in this process, imports left out."""
     from mmsrec.sequences.prepare import prepare
+    from mmsrec.sequences.split import split
     from mmsrec.settings.params import read_params
     from mmsrec.sources.ingest import ingest
 
@@ -36,7 +37,8 @@ def in_process(ratings: Path, metadata: Path, folder: Path) -> float:
     row = params.domains["beauty"]
     started = time.perf_counter()
     ingest(row.source, ratings, metadata, row.text_fields, folder)
-    prepare(folder, folder / "k5", domain="beauty", k=5, ties=row.ties, tie_seed=params.prepare.tie_seed)
+    prepare(folder, folder / "k5", domain="beauty", k=5)
+    split(folder / "k5", params.splits["shuffle"], folder / "sequences.parquet")
     return time.perf_counter() - started
 
 
@@ -64,18 +66,21 @@ def main() -> None:
         parser.error("name the folder of the raw files with --mirror or MMSREC_MIRROR")
     ratings, metadata = mirror / "amazon" / "ratings_Beauty.csv", mirror / "amazon" / "meta_Beauty.json.gz"
     with tempfile.TemporaryDirectory() as folder:
-        raw = ("--domain", "beauty", "--interactions", str(ratings), "--items", str(metadata))
+        raw = ("--domain", "beauty", "--raw", str(mirror))
         ingest, peak_ingest = stage("ingest.py", *raw, "--output", f"{folder}/ingested")
-        flags = ("--domain", "beauty", "--k-core", "5", "--ingested", f"{folder}/ingested")
-        prepare, peak = stage("prepare.py", *flags, "--output", f"{folder}/k5")
+        core = ("--domain", "beauty", "--k-core", "5")
+        prepare, peak = stage("prepare.py", *core, "--ingested", f"{folder}/ingested", "--output", f"{folder}/k5")
+        named = (*core, "--split", "shuffle", "--core", f"{folder}/k5", "--output", f"{folder}/sequences.parquet")
+        split, peak_split = stage("split.py", *named)
         inside = in_process(ratings, metadata, Path(folder) / "again")
     started = time.perf_counter()
     users = len(dictionary_k_core(ratings, 5))
     plain = time.perf_counter() - started
     print(f"ingest (ratings and metadata to tables)   {ingest:6.2f} s   peak {peak_ingest:5.0f} MiB")
-    print(f"prepare (k-core, order, sequences)        {prepare:6.2f} s   peak of both {peak:5.0f} MiB")
-    print(f"both, start-up included                   {ingest + prepare:6.2f} s")
-    print(f"both, in one running process              {inside:6.2f} s")
+    print(f"prepare (k-core, items, statistics)       {prepare:6.2f} s   peak so far {peak:5.0f} MiB")
+    print(f"split (order, sequences)                  {split:6.2f} s   peak so far {peak_split:5.0f} MiB")
+    print(f"all three, start-up included              {ingest + prepare + split:6.2f} s")
+    print(f"all three, in one running process         {inside:6.2f} s")
     print(f"dictionaries, ratings to sequences only   {plain:6.2f} s   {users:,} users, no metadata, no tables")
 
 

@@ -38,12 +38,12 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     lengths = torch.full((batch,), 12)
     flat = torch.randint(items, (int(lengths.sum()),), generator=generator)
     sequences = Sequences(flat, torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)]))
-    params = read_params(Path(__file__).parents[1] / "params.yaml")
-    changes = {"dim": dim, "heads": 4, "feedforward": 2 * dim, "augment": "none", "batch_size": batch}
-    settings = params.training.model_copy(update=changes)
+    common = read_params(Path(__file__).parents[1] / "params.yaml").settings_of("beauty", "mmsrec-text")
+    settings = common.settings.model_copy(update={"dim": dim, "heads": 4, "feedforward": 2 * dim, "whiten": False})
+    trainer = common.trainer.model_copy(update={"augment": "none", "batch_size": batch})
     features = Features(torch.randn(items, 256, generator=generator), torch.ones(items, dtype=torch.bool))
-    model = MMSRec(ModelInputs(items, {"text": features}), settings, settings).train()
-    optimizer = adamw(model, settings)
+    model = MMSRec(ModelInputs(items, {"text": features}), settings, trainer).train()
+    optimizer = adamw(model, trainer)
 
     def whole(queries, vectors, targets, precision):
         return F.cross_entropy(queries @ vectors.T, targets, reduction="sum")
@@ -53,9 +53,9 @@ def measure(items: int, batch: int, dim: int, plain: bool) -> None:
     with mock.patch.object(
         retrieval_loss, "catalogue_cross_entropy", whole if plain else retrieval_loss.catalogue_cross_entropy
     ):
-        step = next(batches.Batches(sequences, model, settings).steps(0, 1))
+        step = next(batches.Batches(sequences, model, trainer).steps(0, 1))
         before = peak()
-        train_step(model, optimizer, step, settings, (0, 1, 0), Processes(device))
+        train_step(model, optimizer, step, trainer, (0, 1, 0), Processes(device))
     print((peak() - before) // MIB)
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -19,7 +19,7 @@ from mmsrec.errors import ParamsError
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.corpora import Corpus
 from mmsrec.settings.crawling import Crawl, crawl_policy
-from mmsrec.settings.data import Domain, Split
+from mmsrec.settings.data import Domain, Modality, Split
 from mmsrec.settings.encoding import Encoder, Frames
 from mmsrec.settings.evaluation import Evaluation
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
@@ -78,6 +78,8 @@ class Params(Frozen):
         for name, row in self.pretrainings.items():
             _known(row.corpus, self.corpora, f"pretrainings.{name}.corpus")
             _known(row.encoder, self.encoders, f"pretrainings.{name}.encoder")
+            for modality in get_args(Modality):
+                self._check_modality(row.encoder, modality, f"pretrainings.{name}.encoder")
             _fit(f"pretrainings.{name}", pretraining_settings, self.pretraining, row)
         for name in MODELS:
             for domain in getattr(self.models, name).by_domain:
@@ -100,6 +102,7 @@ class Params(Frozen):
     def _check_variant(self, variant: Variant, key: str) -> None:
         for modality, encoder in variant.encoders.items():
             _known(encoder, self.encoders, f"{key}.encoders.{modality}")
+            self._check_modality(encoder, modality, f"{key}.encoders.{modality}")
         for domain in variant.by_domain:
             _known(domain, self.domains, f"{key}.by_domain")
         if variant.pretrained:
@@ -109,6 +112,11 @@ class Params(Frozen):
                 raise ValueError(
                     f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} was trained on {known}"
                 )
+
+    def _check_modality(self, encoder: str, modality: Modality, key: str) -> None:
+        row = self.encoders[encoder]
+        if modality not in row.modalities:
+            raise ValueError(f"{key}: {encoder} encodes {' and '.join(row.modalities)} alone, not {modality}")
 
     def _check_report(self, report: Report, key: str) -> None:
         for field in ("statistics", "experiments"):

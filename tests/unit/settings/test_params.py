@@ -111,6 +111,12 @@ def test_the_schema_file_is_in_step():
             {"text": "clipp"},
             "variants.mmsrec-text.encoders.text: unknown name 'clipp'",
         ),
+        (
+            "variants.toys-vision.encoders",
+            {"vision": "minilm"},
+            "variants.toys-vision.encoders.vision: minilm encodes text alone, not vision",
+        ),
+        ("pretrainings.webvid.encoder", "efficientnet", "efficientnet encodes vision alone, not text"),
         ("variants.mmsrec-text.by_domain", {"moon": {}}, "variants.mmsrec-text.by_domain: unknown name 'moon'"),
         ("variants.mmsrec-text.encoders", {}, "variants.mmsrec-text: the model mmsrec needs an encoder"),
         (
