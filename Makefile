@@ -5,13 +5,14 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 READY := .venv/.ready
 
-# The demo's world as a mirror, and the pipeline on it with the world's web beside it.
-define WORLD
-	python workflow/scripts/make_demo.py --output .mirror
-	python workflow/scripts/make_demo_clips.py --encoder demo-clip --output .mirror
+# The demo's world as a mirror, then the pipeline on it with the world's web beside it. Raw files come from that web, the
+# shards of the corpus from the folder. All stages start in forks of one process that has imported their packages.
+define DEMO
+	MMSREC_MIRROR=http://127.0.0.1:8765,.mirror python workflow/scripts/warm_stages.py -- bash -euc ' \
+		python workflow/scripts/make_demo.py --output .mirror; \
+		python workflow/scripts/make_demo_clips.py --encoder demo-clip --output .mirror; \
+		python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --profile profiles/demo --cores all $(1)'
 endef
-# Raw files come from that web, the shards of the corpus from the folder.
-PIPELINE := MMSREC_MIRROR=http://127.0.0.1:8765,.mirror python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --cores all
 
 .PHONY: help setup demo truth test lint format lock plan schema
 .DEFAULT_GOAL := help
@@ -22,16 +23,15 @@ help: ## list the targets
 setup: $(READY) ## install the packages of requirements.lock and this project into .venv
 
 demo: $(READY) ## make a small world, run the whole pipeline on it and show its main table
-	$(WORLD)
-	$(PIPELINE) demo
+	$(call DEMO,demo)
 	dvc commit --quiet --force --with-deps report@demo
 	snakemake --cores 1 --quiet all --touch --forceall demo
 	@printf '\n%s\n\n' '$(CURDIR)/results/reports/demo/report.html'
 	@cat results/reports/demo/retrieval.md results/reports/demo/comparison.md
+	@printf '\n%s\n' 'Look at demo-both: pictures and texts together recommend better than either alone, and far better than pop.'
 
 truth: $(READY) ## run the demo's models over three seeds and test that they show what its world holds
-	$(WORLD)
-	$(PIPELINE) demo-truth
+	$(call DEMO,demo-truth)
 	pytest tests/truth
 	@cat results/reports/demo-truth/retrieval.md results/reports/demo-truth/comparison.md
 

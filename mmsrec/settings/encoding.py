@@ -51,9 +51,15 @@ class _Network(Frozen):
         return f"{self.kind} {self.model} {self.weights}"
 
     @property
+    def model_path(self) -> Path:
+        """The model as a path: in the current folder, else among the files that mmsrec brings."""
+        shipped = Path(__file__).parents[2] / self.model
+        return shipped if shipped.is_file() and not Path(self.model).exists() else Path(self.model)
+
+    @property
     def files(self) -> list[Path]:
         """The local files that the encoder reads, every file of a folder included; none for a name on the hub."""
-        paths = [Path(self.model), Path(self.weights)]
+        paths = [self.model_path, Path(self.weights)]
         inside = [file for path in paths if path.is_dir() for file in path.rglob("*") if file.is_file()]
         return sorted([*(path for path in paths if path.is_file()), *inside])
 

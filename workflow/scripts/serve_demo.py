@@ -27,10 +27,7 @@ def run(command: Sequence[str]) -> int:
     # A proxy could not reach this machine's loopback.
     direct = {name: ",".join(filter(None, [os.environ.get(name), HOST])) for name in ("no_proxy", "NO_PROXY")}
     process = subprocess.Popen(command, env=os.environ | direct)  # noqa: S603 - it is the user's own command
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    signal.signal(signal.SIGINT, lambda *_: None)
-    status = process.wait()
-    return status if status >= 0 else 128 - status
+    return stage.wait_for(process)
 
 
 def wait() -> int:

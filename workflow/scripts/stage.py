@@ -1,16 +1,25 @@
 """What every stage script shares: common flags, default paths, logging, and errors that end as a message."""
 
-import argparse
-import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+import stage_server
+
+# Before any other import: a server that has imported everything runs the script instead.
+stage_server.delegate()
+
+import argparse
+import logging
+import signal
+import subprocess
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 # Set before torch is imported: threads that spin while they wait make two jobs on the same cores three times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-sys.path.append(str(Path(__file__).parents[1]))
 
 import layout
 
@@ -126,3 +135,11 @@ def run(action: Callable[[argparse.Namespace], None], arguments: argparse.Argume
         action(arguments.parse_args())
     except MmsrecError as error:
         sys.exit(f"error: {error}")
+
+
+def wait_for(process: subprocess.Popen) -> int:
+    """The status of a command, which gets Ctrl-C itself and may clean up; as a shell reports a signal."""
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    signal.signal(signal.SIGINT, lambda *_: None)
+    status = process.wait()
+    return status if status >= 0 else 128 - status

@@ -42,7 +42,7 @@ def load(name: str, row: OpenClipEncoder, corpus: Sequence[str]) -> Encoder:
 
 def _architecture(name: str, row: OpenClipEncoder) -> str:
     """The architecture's name in open_clip; a JSON file is registered under its stem."""
-    path = Path(row.model)
+    path = row.model_path
     if path.suffix == ".json":
         try:
             if not {"embed_dim", "vision_cfg", "text_cfg"} <= json.loads(path.read_text(encoding="utf-8")).keys():

@@ -179,3 +179,11 @@ def test_openai_weights_bring_their_activation(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         load_encoder("clip", OpenClipEncoder(kind="open_clip", model="ViT-B-32", weights="openai"))
     assert asked["force_quick_gelu"] is True
+
+
+def test_the_demos_architecture_is_found_from_any_folder(tmp_path, monkeypatch):
+    row = OpenClipEncoder(kind="open_clip", model="mmsrec/demo/tiny_clip.json", weights="seeded", seed=0)
+    here = encoder_digest(row)
+    monkeypatch.chdir(tmp_path)
+    assert encoder_digest(row) == here
+    assert [path.name for path in row.files] == ["tiny_clip.json"]
