@@ -169,6 +169,7 @@ def _run(request: dict, streams: list[int]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for stream, standard in zip(streams, (1, 2), strict=True):
             os.dup2(stream, standard)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", encoding="utf-8"), os.fdopen(2, "w", 1, encoding="utf-8")
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
