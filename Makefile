@@ -5,12 +5,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 READY := .venv/.ready
 
-# The demo's world as a mirror, and the pipeline on it with the world's web beside it.
+# Writes the demo world into a folder that serves as a mirror.
 define WORLD
 	python workflow/scripts/make_demo.py --output .mirror
 	python workflow/scripts/make_demo_clips.py --encoder demo-clip --output .mirror
 endef
-# Raw files come from that web, the shards of the corpus from the folder.
+# Runs the pipeline while a local server serves the demo world. Raw files come from the server, shards from the folder.
 PIPELINE := MMSREC_MIRROR=http://127.0.0.1:8765,.mirror python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --cores all
 
 .PHONY: help setup demo truth test lint format lock plan schema
@@ -29,7 +29,7 @@ demo: $(READY) ## make a small world, run the whole pipeline on it and show its 
 	@printf '\n%s\n\n' '$(CURDIR)/results/reports/demo/report.html'
 	@cat results/reports/demo/retrieval.md results/reports/demo/comparison.md
 
-truth: $(READY) ## run the demo's models over three seeds and test that they show what its world holds
+truth: $(READY) ## run the demo's models with three seeds and test that they find the structure of the demo world
 	$(WORLD)
 	$(PIPELINE) demo-truth
 	pytest tests/truth
@@ -55,7 +55,7 @@ format: $(READY) ## rewrite the code in the common style
 plan: $(READY) ## rewrite workflow/plan.yaml, the rows of dvc.yaml
 	python workflow/scripts/plan.py --output workflow/plan.yaml
 
-schema: $(READY) ## rewrite params.schema.json from mmsrec/params.py
+schema: $(READY) ## rewrite params.schema.json from mmsrec/settings
 	python workflow/scripts/schema.py --output params.schema.json
 
 lock: $(UV) ## rewrite requirements.lock from pyproject.toml

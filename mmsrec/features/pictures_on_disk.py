@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import FeatureError
 
-# Bounds the memory for one picture; the crawl has a lower bound of its own, max_pixels.
+# Bounds the memory for one picture; the crawl's own bound, max_pixels, is lower.
 MAX_PIXELS = 2**28
 
 

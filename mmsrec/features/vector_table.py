@@ -42,8 +42,8 @@ def extract_table(
 
     Raises:
         ArtifactError: items.parquet is missing or damaged.
-        FeatureError: the row names no table for this modality, the table cannot be read or does not follow the
-            format above, a number is not finite, an item_id occurs twice, or no item of the domain has a vector.
+        FeatureError: the row names no table for this modality, or the table cannot be read or does not follow the
+            format above. Or a number is not finite, an item_id occurs twice, or no item of the domain has a vector.
     """
     if modality not in row.modalities:
         raise FeatureError(

@@ -11,7 +11,7 @@ def attention_mask(visible_BT: Tensor | None, tokens: int, causal: int, device: 
         visible_BT: tokens that any query may attend to; None when all are visible.
         tokens: T.
         causal: 0 when a query sees all items. Otherwise the number of tokens of one item: a query then sees the tokens
-            of its own item and of earlier items.
+            of the same item and of earlier items.
         device: of the result.
 
     Returns:

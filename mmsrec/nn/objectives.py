@@ -54,8 +54,8 @@ class Objective(ABC):
 class Masked(Objective):
     """Hidden items are predicted at their own places (Section 3.3.3 of the paper).
 
-    The last item is always hidden behind [mask]. Each other item is hidden with a probability: 80 % of them become
-    [mask], 10 % become an item drawn uniformly from all items, 10 % keep their item.
+    The last item is always hidden behind [mask]. Each other item is hidden with a probability. A share of 80 % of them
+    become [mask], 10 % become an item drawn uniformly from all items, and 10 % keep their item.
 
     Attributes:
         mask_probability: of an item that is not the last.

@@ -54,8 +54,8 @@ class SequenceEncoder:
         transformer: over the tokens of all items of a sequence.
         causal: a token attends to its own item and earlier items; otherwise to all items.
         precision: of the transformer's matrix products.
-        pool: a vector [R, D] a row from its hidden states [R, M, D] and from which of its tokens are read [R, M];
-            None stands for all.
+        pool: one vector for each row [R, D], from hidden states [R, M, D] and a mask of the tokens that are read
+            [R, M]. The mask None stands for all tokens.
         positions: positions count from the end of the window, or from the first item of the sequence in it.
     """
 

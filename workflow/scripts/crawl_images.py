@@ -34,7 +34,7 @@ if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
     arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the domain's lowest k)")
-    arguments.path("--raw", layout.RAW, "folder that a poster's path is below")
+    arguments.path("--raw", layout.RAW, "folder that a poster's path starts from")
     arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
     arguments.path(
         "--output", layout.MEDIA.replace("{collection}", "{domain}"), "folder of ledger.parquet and the pictures"

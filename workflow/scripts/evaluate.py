@@ -1,4 +1,4 @@
-"""Ranks every user's test item with a trained model, and computes the metrics."""
+"""Stage evaluate: ranks every user's test item with a trained model, and computes the metrics."""
 
 from argparse import Namespace
 

@@ -45,11 +45,16 @@ def comparison_frame(inputs: Inputs, metrics: Sequence[str]) -> pl.DataFrame:
         metrics: the metrics to show.
 
     Returns:
-        `COMPARED`, features, ties, candidates, seeds (their number), reported_for (the model of the paper's row),
-        departures (how the configuration differs from the paper's), reported_note (a remark on the paper's row), and
-        for each metric METRIC_reported, METRIC_measured, METRIC_interval (half the 95 % interval) and
-        METRIC_difference (measured minus reported). A number that the paper does not give is null. One more row a
-        group has the expected values of a random ranking.
+        `COMPARED`, features, ties, candidates, and the following columns. A number that the paper does not give is
+        null. One more row in each group has the expected values of a random ranking.
+
+        - seeds: number of seeds.
+        - reported_for: model of the paper's row.
+        - departures: differences between the configuration and the paper's.
+        - reported_note: a remark on the paper's row.
+        - METRIC_reported, METRIC_measured: the value of each metric.
+        - METRIC_interval: half the 95 % interval.
+        - METRIC_difference: measured minus reported.
     """
     measured = inputs.metrics()
     described = _described(inputs.params, inputs.experiments)
