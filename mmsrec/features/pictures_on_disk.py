@@ -1,4 +1,4 @@
-"""The results of a crawl: files that a ledger lists, and pictures decoded from bytes."""
+"""Reads the files that the ledger of a crawl lists, and decodes pictures."""
 
 import io
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""Vectors that the user already has: from a table with the columns item_id and embedding to a feature file."""
+"""Turns vectors that the user already has, a table with the columns item_id and embedding, into a feature file."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A data set as a model reads it: the users' sequences of a k-core, and the features of its items."""
+"""The data set that a model reads, with the users' sequences of a k-core and the features of its items."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The interface of every model: vectors of items and of users, whose dot products are scores."""
+"""The interface of every model. It computes vectors of items and of users; their dot products are the scores."""
 
 from abc import ABC, abstractmethod
 from dataclasses import fields

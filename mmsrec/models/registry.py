@@ -1,4 +1,4 @@
-"""The models: one line each. Nothing here imports torch until a model is built."""
+"""The registry of the models, with one line for each. The module imports torch only when a model is built."""
 
 from dataclasses import dataclass
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Training objectives: the inputs that a model sees, the places of its predictions, and the targets there."""
+"""The training objectives, which decide inputs, predicted places and targets."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

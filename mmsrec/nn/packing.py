@@ -1,4 +1,4 @@
-"""Packing: the items of sequences become rows of one matrix, so that matrix products skip padding."""
+"""Packs the items of sequences into the rows of one matrix, so that matrix products skip padding."""
 
 from functools import lru_cache
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""A table as data: typed columns, groups of rows, and marks for the best and second best value of a group."""
+"""The data of a table with typed columns, groups of rows, and marks for the best and second best value of a group."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

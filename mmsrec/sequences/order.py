@@ -1,4 +1,4 @@
-"""The order of a user's interactions: time first, then one of three rules for equal timestamps.
+"""The order of a user's interactions by time, with one of three rules for equal timestamps.
 
 Amazon's timestamps have day precision, so almost half of the neighbouring actions are ties. The rule for ties is thus a
 part of the experiment.

@@ -1,4 +1,4 @@
-"""The k-core of a domain: its interactions, its items and its statistics."""
+"""Writes the k-core of a domain with its interactions, items and statistics."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rows of `corpora`: captioned clips for pre-training and for its zero-shot test."""
+"""The rows of `corpora`, which are captioned clips for pre-training and for its zero-shot test."""
 
 from typing import Annotated, Literal
 

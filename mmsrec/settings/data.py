@@ -1,4 +1,4 @@
-"""The rows of `domains` and `splits`: data sets, and the order of the sequences in them."""
+"""The rows of `domains` and `splits`, which are data sets and orders of their sequences."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""The only reader of params.yaml: typed, frozen, validated before anything runs.
+"""Reads params.yaml into typed, frozen settings, and validates them before anything runs.
 
 A row that overrides settings has only the keys that it changes. The settings of one experiment come from four layers,
 and a later layer overrides an earlier one. The layers are `trainer` and `models.MODEL`, that row's `by_domain`, the

@@ -1,4 +1,4 @@
-"""An experiment is one row: (domain, k_core, split, variant, seed). A report is a list of such rows."""
+"""The experiments of the reports and the data that they need, as rows such as (domain, k_core, split, variant, seed)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The rows of `reports`: the exhibits and the experiments of each report."""
+"""The rows of `reports`, with the exhibits and the experiments of each report."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Checkpoints: the state of a training between two steps, in files that a killed run continues from."""
+"""Checkpoints with the state of a training between two steps, from which a killed run continues."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Training on a domain: the next item is predicted; validation Recall@10 stops the training (Section 4.2.4)."""
+"""Training to predict the next item, which validation Recall@10 stops (Section 4.2.4)."""
 
 from collections.abc import Mapping
 from functools import partial

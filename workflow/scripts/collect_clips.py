@@ -1,4 +1,4 @@
-"""Stage collect_clips: the videos of a corpus of clips, from a folder, an archive or the web, and their ledger."""
+"""Collects the videos of a corpus of clips from a folder, an archive or the web, and writes their ledger."""
 
 from argparse import Namespace
 

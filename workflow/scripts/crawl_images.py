@@ -1,4 +1,4 @@
-"""Stage crawl_images: the pictures of a domain's items, verified, and the ledger of every item's state."""
+"""Crawls and verifies the pictures of a domain's items, and writes a ledger with the state of every item."""
 
 from argparse import Namespace
 from pathlib import Path

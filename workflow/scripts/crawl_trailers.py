@@ -1,4 +1,4 @@
-"""Stage crawl_trailers: the trailers of a domain's items, and the ledger of every item's state."""
+"""Crawls the trailers of a domain's items, and writes a ledger with the state of every item."""
 
 from argparse import Namespace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage download_corpus: the shards of a dataset on the hub, at a pinned commit, and shards.json that lists them.
+"""Downloads the shards of a dataset on the hub at a pinned commit, and writes their list shards.json.
 
 The environment variables HF_ENDPOINT and HF_TOKEN are read by huggingface_hub. MMSREC_MIRROR names folders that are
 tried first, separated by commas. A folder that contains hub/OWNER/NAME replaces the hub.

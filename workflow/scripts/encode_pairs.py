@@ -1,4 +1,4 @@
-"""Stage encode_pairs: from shards of clips with frame features to shards of pairs; it encodes the captions.
+"""Encodes the captions of shards of clips, and writes shards of pairs of frame and caption features.
 
 Without --shard, a run writes every missing shard and finalises the folder. With --shard, it writes only that shard, so
 that each shard can be a separate job. A last run without --shard then finalises the folder.

@@ -1,4 +1,4 @@
-"""Stage evaluate: ranks every user's test item with a trained model, and computes the metrics."""
+"""Ranks every user's test item with a trained model, and computes the metrics."""
 
 from argparse import Namespace
 

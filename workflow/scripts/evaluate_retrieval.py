@@ -1,4 +1,4 @@
-"""Stage evaluate_retrieval: zero-shot retrieval on a test corpus.
+"""Measures zero-shot retrieval on a test corpus.
 
 The models are a pre-trained item encoder, the same encoder before training, and the frozen encoder of its features.
 """

@@ -1,4 +1,4 @@
-"""Stage extract_features: encodes the items of a collection, or reads their vectors from a table."""
+"""Encodes the items of a collection, or reads their vectors from a table."""
 
 from argparse import Namespace
 from pathlib import Path

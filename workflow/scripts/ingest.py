@@ -1,4 +1,4 @@
-"""Stage ingest: from the raw files of a domain to interactions.parquet and items.parquet."""
+"""Turns the raw files of a domain into interactions.parquet and items.parquet."""
 
 from argparse import Namespace
 

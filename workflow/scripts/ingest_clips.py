@@ -1,4 +1,4 @@
-"""Stage ingest_clips: from the raw files of a corpus of captioned clips to items.parquet and captions.parquet."""
+"""Turns the raw files of a corpus of captioned clips into items.parquet and captions.parquet."""
 
 from argparse import Namespace
 

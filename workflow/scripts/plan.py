@@ -1,4 +1,4 @@
-"""Writes the rows of dvc.yaml: names that DVC's templates cannot derive from params.yaml."""
+"""Writes the rows of dvc.yaml, which DVC's templates cannot derive from params.yaml."""
 
 import json
 import re

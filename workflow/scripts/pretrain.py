@@ -1,4 +1,4 @@
-"""Stage pretrain: pre-trains the item encoder of one row of `pretrainings`, and resumes a killed run.
+"""Pre-trains the item encoder of one row of `pretrainings`, and resumes a killed run.
 
 Under torchrun, several processes share each batch.
 """

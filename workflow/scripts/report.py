@@ -1,4 +1,4 @@
-"""Stage report: makes a report's tables, figures and page from measured results."""
+"""Makes a report's tables, figures and page from measured results."""
 
 import logging
 from argparse import Namespace

@@ -1,4 +1,4 @@
-"""The common parts of all stage scripts: flags, default paths, logging, and the end after an error."""
+"""The flags, default paths, logging and error messages that all stage scripts share."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""Stage train: trains the model of one experiment, and resumes a killed training.
+"""Trains the model of one experiment, and resumes a killed training.
 
 Under torchrun, several processes share each step.
 """
