@@ -33,7 +33,7 @@ def extract_texts(items: Path, name: str, row: encoding.Encoder, output: Path, *
     Args:
         items: the domain's items.parquet.
         name: name of the encoder's row in the parameters.
-        row: that row.
+        row: the encoder's row.
         output: the feature file.
         domain: name of the domain, for messages.
 

@@ -35,7 +35,7 @@ def extract_table(
         items: the domain's items.parquet.
         table: Parquet file with the columns item_id (text or integers) and embedding (lists of equally many floats).
         name: name of the encoder's row in the parameters.
-        row: that row.
+        row: the encoder's row.
         modality: vision or text; the row must name a table for it.
         output: the feature file.
         domain: name of the domain, for messages.

@@ -42,7 +42,7 @@ class Objective(ABC):
         Args:
             windows_BL: item indices, right-aligned; values of `items` and above are no items.
             items: number of items; [mask] is the index `items`.
-            generator: on the CPU, so that every device gets the same draws.
+            generator: a generator on the CPU, so that every device gets the same draws.
         """
 
     @abstractmethod
@@ -58,7 +58,7 @@ class Masked(Objective):
     become [mask], 10 % become an item drawn uniformly from all items, and 10 % keep their item.
 
     Attributes:
-        mask_probability: of an item that is not the last.
+        mask_probability: probability that an item before the last is hidden.
     """
 
     mask_probability: float

@@ -1,4 +1,4 @@
-"""From a table of item inputs to one vector a predicted place: mask, positions, packing and the cut."""
+"""Computes one vector for each predicted place from a table of item inputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,9 +51,9 @@ class SequenceEncoder:
 
     Attributes:
         embed: input states [N, M, D] from tokens [N, M, D] and positions [N].
-        transformer: over the tokens of all items of a sequence.
+        transformer: attends over the tokens of all items of a sequence.
         causal: a token attends to its own item and earlier items; otherwise to all items.
-        precision: of the transformer's matrix products.
+        precision: precision of the transformer's matrix products.
         pool: one vector for each row [R, D], from hidden states [R, M, D] and a mask of the tokens that are read
             [R, M]. The mask None stands for all tokens.
         positions: positions count from the end of the window, or from the first item of the sequence in it.

@@ -1,4 +1,4 @@
-"""The experiments of the reports and the data that they need, as rows such as (domain, k_core, split, variant, seed)."""
+"""The experiments of the reports and their data, as rows such as (domain, k_core, split, variant, seed)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -47,7 +47,7 @@ class Loop(Generic[Batch]):
 
     Attributes:
         model: on the device of this process, the same in every process.
-        optimizer: of its weights.
+        optimizer: optimiser of the model's weights.
         max_epochs: number of epochs, unless `validation` stops earlier.
         steps_per_epoch: number of batches of an epoch.
         batches: `batches(epoch, first)` yields the batches of an epoch from the step `first` on.

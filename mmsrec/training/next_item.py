@@ -41,8 +41,8 @@ def finetune(
         model: on the device of the sequences, the same in every process; it ends with the best weights.
         sequences: all users' items.
         trainer: settings of the training.
-        seed: of dropout, batches, masks and negatives.
-        folder: holds the checkpoints, the same for all processes.
+        seed: seed of dropout, batches, masks and negatives.
+        folder: folder of the checkpoints, the same for all processes.
         key: everything that the result depends on; a checkpoint of another key is not continued.
         processes: the processes of the training; None for this one alone.
         save_minutes: time between checkpoints; every epoch ends with another one.
