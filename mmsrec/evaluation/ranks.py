@@ -94,8 +94,8 @@ def rank_vectors(
     """Ranks one item for each query by the dot products of vectors.
 
     Args:
-        queries_UD: a vector a query.
-        items_ID: a vector an item.
+        queries_UD: one vector for each query.
+        items_ID: one vector for each item.
         targets_U: index of the item to rank.
         seen: takes indices of queries, and returns the items that are no candidates: their rows and their
             indices; None if all items are candidates.

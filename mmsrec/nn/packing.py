@@ -13,7 +13,7 @@ MAX_GRID_SHARE = 0.75
 
 
 def rounded(rows: int, device: torch.device) -> int:
-    """The next of few counts of rows: at most an eighth more on a CPU, the next multiple of 64 on a GPU.
+    """Rounds a number of rows up to one of few counts: at most an eighth more on a CPU, the next multiple of 64 on a GPU.
 
     On a CPU, oneDNN compiles code for every new shape of a product, which can take longer than the product itself. Few
     counts give few shapes. GPU products are fast for multiples of a power of two.
@@ -82,7 +82,7 @@ class QueryGrid(NamedTuple):
         return self.from_cells.select(x_BQ.flatten(0, 1))
 
     def mask(self, mask: Tensor | None, tokens_per_item: int) -> Tensor | None:
-        """The part [B, 1, Q * M, T] of an attention mask that belongs to the cells' queries, M tokens a cell."""
+        """The part [B, 1, Q * M, T] of an attention mask for the cells' queries, with M tokens per cell."""
         if mask is None or mask.shape[-2] == 1:
             return mask
         token_M = torch.arange(tokens_per_item, device=mask.device)

@@ -44,7 +44,7 @@ def first_token(hidden_RMD: Tensor, read_RM: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class SequenceEncoder:
-    """The way from sequences of item indices to vectors of places, by a transformer.
+    """Computes vectors of places from sequences of item indices, with a transformer.
 
     It owns no weights, so that two encoders can share a transformer or an input embedding. The model that builds it
     registers the modules.

@@ -10,7 +10,7 @@ CONFIDENCE = 0.95
 
 
 def over_seeds(frame: pl.DataFrame, keys: Sequence[str], values: Sequence[str]) -> pl.DataFrame:
-    """One row a combination of `keys`, in order of first appearance.
+    """One row for each combination of `keys`, in order of first appearance.
 
     Returns:
         `keys`, and the following columns.

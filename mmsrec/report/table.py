@@ -97,7 +97,7 @@ class Group:
 
     Args:
         heading: the texts of the table's group columns, joined.
-        names: the same texts, one a group column.
+        names: the same texts, one for each group column.
         rows: the cells of each row, one a shown column.
     """
 

@@ -38,7 +38,7 @@ def exhibit(inputs: Inputs) -> Table:
 
 
 def comparison_frame(inputs: Inputs, metrics: Sequence[str]) -> pl.DataFrame:
-    """One row a combination of `COMPARED`: means over its seeds, and the paper's row of the same data set and model.
+    """One row for each combination of `COMPARED`: means over seeds, and the paper's row of this data set and model.
 
     Args:
         inputs: the report's results and parameters.
@@ -96,7 +96,7 @@ def _by(encoders: Mapping[Modality, str]) -> str:
 
 
 def _described(params: Params, experiments: Sequence[Experiment]) -> pl.DataFrame:
-    """One row a combination of `COMPARED`: that and `DESCRIBED`."""
+    """One row for each combination of `COMPARED`, with the columns `COMPARED` and `DESCRIBED`."""
     paper = {(row["published"], row["model"]): row["encoders"] for row in published_comparison().to_dicts()}
     rows = {}
     for experiment in experiments:

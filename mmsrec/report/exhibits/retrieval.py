@@ -34,7 +34,7 @@ def exhibit(inputs: Inputs) -> Table:
 
 
 def retrieval_frame(measured: pl.DataFrame, params: Params) -> pl.DataFrame:
-    """One row a corpus, pre-training, direction and model.
+    """One row for each corpus, pre-training, direction and model.
 
     Args:
         measured: rows as `Inputs.retrievals` returns them.

@@ -29,7 +29,7 @@ def exhibit(inputs: Inputs) -> Table:
 
 
 def statistics_frame(measured: pl.DataFrame, params: Params) -> pl.DataFrame:
-    """One row a k-core; the k-cores of a domain follow each other.
+    """One row for each k-core; the k-cores of a domain follow each other.
 
     Args:
         measured: rows as `Inputs.statistics` returns them.
