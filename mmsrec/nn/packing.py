@@ -13,7 +13,9 @@ MAX_GRID_SHARE = 0.75
 
 
 def rounded(rows: int, device: torch.device) -> int:
-    """Rounds a number of rows up to one of few counts: at most an eighth more on a CPU, the next multiple of 64 on a GPU.
+    """Rounds a number of rows up to one of few counts.
+
+    On a CPU, the result is at most an eighth larger. On a GPU, it is the next multiple of 64.
 
     On a CPU, oneDNN compiles code for every new shape of a product, which can take longer than the product itself. Few
     counts give few shapes. GPU products are fast for multiples of a power of two.

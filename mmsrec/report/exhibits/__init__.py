@@ -1,4 +1,4 @@
-"""One file for each exhibit. The stem of the file is the exhibit's name, and its function `exhibit` makes a table or figure."""
+"""One file for each exhibit. Its stem is the exhibit's name. The function `exhibit` in it makes a table or a figure."""
 
 from collections.abc import Callable
 from importlib import import_module
