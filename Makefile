@@ -24,13 +24,11 @@ setup: $(READY) ## install the packages of requirements.lock and this project in
 
 demo: $(READY) ## make a small world, run the whole pipeline on it and show its main table
 	$(call DEMO,demo)
-	dvc commit --quiet --force --with-deps report@demo
-	snakemake --cores 1 --quiet all --touch --forceall demo
 	@printf '\n%s\n\n' '$(CURDIR)/results/reports/demo/report.html'
 	@cat results/reports/demo/retrieval.md results/reports/demo/comparison.md
 	@printf '\n%s\n' 'Look at demo-both: pictures and texts together recommend better than either alone, and far better than pop.'
 
-truth: $(READY) ## run the demo's models over three seeds and test that they show what its world holds
+truth: $(READY) ## run the demo's models with three seeds and test that they find the structure of the demo world
 	$(call DEMO,demo-truth)
 	pytest tests/truth
 	@cat results/reports/demo-truth/retrieval.md results/reports/demo-truth/comparison.md
@@ -55,7 +53,7 @@ format: $(READY) ## rewrite the code in the common style
 plan: $(READY) ## rewrite workflow/plan.yaml, the rows of dvc.yaml
 	python workflow/scripts/plan.py --output workflow/plan.yaml
 
-schema: $(READY) ## rewrite params.schema.json from mmsrec/params.py
+schema: $(READY) ## rewrite params.schema.json from mmsrec/settings
 	python workflow/scripts/schema.py --output params.schema.json
 
 lock: $(UV) ## rewrite requirements.lock from pyproject.toml

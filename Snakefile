@@ -15,14 +15,14 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 
 
-# All reports except the demo's.
+# All reports except the reports of the demo.
 rule all:
     default_target: True
     input:
         [layout.path(layout.REPORT, report=name) for name in PARAMS.reports if not name.startswith("demo")],
 
 
-# Each report by its name alone: `snakemake demo`.
+# One target for each report, with the report's name: `snakemake demo`.
 for report in PARAMS.reports:
 
     rule:

@@ -3,15 +3,15 @@
 | kind | columns |
 | --- | --- |
 | interactions | user, item, timestamp (seconds since 1970), in the order of the source file |
-| raw_items | item_id, title, text, media_url: one row an item that the source describes |
+| raw_items | item_id, title, text, media_url: one row per item that the source describes |
 | sequences | user_index, user, items (item_index values in time order), timestamps (of the items) |
 | items | item_index (the row number), item_id, title, text, media_url |
 | ledger | item_id, state, url, status (HTTP), bytes, sha256, attempts, error, path (below the ledger's folder) |
 | frames | item_id, frame_index (in display order), seconds, jpeg; the frames of a video are consecutive rows |
 | features | item_id, frames (images that the vector averages, 1 for text), embedding (float16) |
 | pairs | pair_id, vision (float16) or frames (a list of such vectors), text (float16); null if missing |
-| history | one row an epoch: epoch, loss, recall@10 (validation), learning_rate, seconds, positions, efficiency |
-| pretrain_history | one row an epoch: epoch, loss, its terms (null where not used), learning_rate, seconds, pairs |
+| history | one row per epoch: epoch, loss, recall@10 (validation), learning_rate, seconds, positions, efficiency |
+| pretrain_history | one row per epoch: epoch, loss, its terms (null where not used), learning_rate, seconds, pairs |
 | ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
 | retrieval_ranks | model, direction (text_to_video, video_to_text), pair_id, rank (1 is best), ties |
 """
@@ -142,7 +142,7 @@ def pairs_schema(vision: int, text: int, keep: str = "mean") -> pa.Schema:
     """The schema for a shard of pairs, whose vectors have `vision` and `text` components.
 
     Args:
-        keep: `mean` for one vision vector a pair, `frames` for one vector for each frame.
+        keep: `mean` for one vision vector for each pair, `frames` for one vector for each frame.
     """
     vectors = vectors_type(vision)
     kept = ("vision", vectors) if keep == "mean" else ("frames", pa.list_(pa.field("item", vectors, nullable=False)))

@@ -63,7 +63,7 @@ class ParseError(MmsrecError):
 
 
 class DataError(MmsrecError):
-    """A domain's items or interactions cannot serve the request made of them."""
+    """A domain's items or interactions are not sufficient for a request."""
 
 
 class FeatureError(MmsrecError):

@@ -91,7 +91,7 @@ def sha256(path: Path) -> str:
 def lock(path: Path) -> Iterator[None]:
     """Holds a lock for `path` between processes. A second process waits.
 
-    The lock file lies in the system's temporary folder, so that no workflow engine takes it for an output.
+    The lock file lies in the system's temporary folder, so that no workflow engine mistakes it for an output.
     """
     digest = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:24]
     folder = Path(tempfile.gettempdir()) / f"mmsrec-locks-{os.getuid()}"

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with items/s and ETA on a terminal, log lines elsewhere."""
+"""Shows the progress of long work as a bar on a terminal, and as log lines elsewhere."""
 
 import logging
 import sys

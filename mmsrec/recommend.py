@@ -1,4 +1,4 @@
-"""Recommendations: the items with the highest scores for each user, from a trained model."""
+"""Recommends to each user the items to which a trained model gives the highest scores."""
 
 from collections.abc import Sequence
 

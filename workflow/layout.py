@@ -1,4 +1,4 @@
-"""Every path of the workflow, once. A name in braces is a field of a row, a flag of a script, or a wildcard of a rule.
+"""All paths of the workflow. A name in braces is a field of a row, a flag of a script, or a wildcard of a rule.
 
 All paths are relative to the folder that a run works in. Only params.yaml and the registry of sources may come from
 the repository instead, so that `snakemake --directory X` needs no copy of them.
@@ -51,12 +51,12 @@ REPORT = "results/reports/{report}"
 
 
 def params_file() -> Path:
-    """The parameter file: that of the current folder, else the repository's."""
+    """The parameter file of the current folder, or else the repository's."""
     return _own_or_repository("params.yaml")
 
 
 def registry_file() -> Path:
-    """The registry of source files: that of the current folder, else the repository's."""
+    """The registry of source files of the current folder, or else the repository's."""
     return _own_or_repository("workflow/sources.csv")
 
 
@@ -65,12 +65,12 @@ def _own_or_repository(file: str) -> Path:
 
 
 def log(stage: str, pattern: str) -> str:
-    """The log of a job, named after what it makes."""
+    """The log of a job; its name follows the job's output."""
     return f"logs/{stage}/{pattern}.log"
 
 
 def cost(stage: str, pattern: str) -> str:
-    """The seconds and the memory of a job, as Snakemake measures them."""
+    """The time and the memory of a job, which Snakemake measures."""
     return f"logs/{stage}/{pattern}.tsv"
 
 

@@ -1,7 +1,7 @@
 """The ledger: one state for each item. A log keeps the entries of a killed crawl; the final table is written last.
 
 The log has one JSON object a line. Each finished item appends a line, so a written line survives the process. An
-incomplete last line is dropped. The format works on network file systems; SQLite's write-ahead log does not.
+incomplete last line is dropped. The format works on network file systems; SQLite's WAL mode does not.
 """
 
 import json

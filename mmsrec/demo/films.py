@@ -41,7 +41,7 @@ class Film:
     """An item of the film site.
 
     Attributes:
-        movie_id: ascends over the films, with gaps.
+        movie_id: id of the film; ids ascend, with gaps.
         title: title, with the year at its end.
         genres: genres, sorted.
         look: the look of the trailer.

@@ -20,7 +20,7 @@ class Factor:
     """One circle of taste.
 
     Attributes:
-        name: meaning of the angle.
+        name: the property that the angle describes.
         focus: weight of the factor in a user's choice: the concentration of a von Mises distribution.
         drift: mean change of a user's angle after an action, in radians.
         shown: the modalities that show the factor.

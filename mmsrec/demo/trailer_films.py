@@ -15,7 +15,7 @@ RATE = 6  # frames a second
 SECONDS = 3
 SWAY = 0.15  # radius, in half sides, of the circle that the shape moves on
 SWING = 0.3  # largest rotation to either side, in radians
-# Options for equal bytes: one thread, and no macroblock tree, whose look-ahead differs between runs.
+# Options for equal bytes: one thread, and no macroblock tree, whose lookahead differs between runs.
 X264 = {"preset": "veryfast", "crf": "23", "threads": "1", "mbtree": "0"}
 
 

@@ -1,1 +1,1 @@
-"""Ranks against all items, and what is computed from them."""
+"""Ranks against all items, and the metrics computed from them."""

@@ -24,10 +24,10 @@ def evaluate(
     """Ranks the last item of every sequence and writes ranks.parquet and metrics.json into `output`.
 
     Args:
-        model: trained, on the device of the sequences.
-        dataset: that the model was trained on.
+        model: a trained model on the device of the sequences.
+        dataset: the data set that the model was trained on.
         settings: candidates, cutoffs and number of best items to keep per user.
-        experiment: is recorded in metrics.json.
+        experiment: the experiment, which metrics.json records.
         ties: rule that ordered the sequences, recorded in metrics.json.
         output: folder of the two files.
 

@@ -1,4 +1,4 @@
-"""Recall@k, NDCG@k and MRR of one held-out item a user (Section 4.2.2 of the paper).
+"""Recall@k, NDCG@k and MRR of one held-out item per user (Section 4.2.2 of the paper).
 
 Ties: a target that shares its score with other items takes each of their ranks with equal probability. Its gain is the
 mean over these ranks. Without ties this is the usual gain at the rank.

@@ -65,7 +65,7 @@ def rank(
 
     Args:
         model: it is put into evaluation mode.
-        sequences: of all users, each longer than `held_out`.
+        sequences: sequences of all users, each longer than `held_out`.
         held_out: 1 for the test item, 2 for the validation item.
         candidates: `all` items, or the items `unseen` in the user's history and the target.
         top: best items to return for each user.
@@ -94,10 +94,10 @@ def rank_vectors(
     """Ranks one item for each query by the dot products of vectors.
 
     Args:
-        queries_UD: a vector a query.
-        items_ID: a vector an item.
+        queries_UD: one vector for each query.
+        items_ID: one vector for each item.
         targets_U: index of the item to rank.
-        seen: from indices of queries, the items that are no candidates: their rows among the queries, and their
+        seen: takes indices of queries, and returns the items that are no candidates: their rows and their
             indices; None if all items are candidates.
         top: best items to return for each query.
         group: queries computed together; None for the default of the device.

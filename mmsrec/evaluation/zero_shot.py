@@ -43,7 +43,7 @@ def evaluate_retrieval(
     the corpus; their equal scores share the mean of their ranks.
 
     Args:
-        pairs: of the test corpus.
+        pairs: pairs of the test corpus.
         encoders: item encoders, by the name of the model in both files.
         description: further keys of metrics.json.
         output: folder of the two files.

@@ -1,1 +1,1 @@
-"""Item content to vectors: frames, encoders, extraction and the feature store."""
+"""The steps from the content of items to vectors, which are frames, encoders, extraction and feature files."""

@@ -1,4 +1,4 @@
-"""Extraction: encodes the inputs of a domain into a feature file.
+"""Encodes the inputs of a domain into a feature file.
 
 Threads read and decode the inputs. They run in parallel with an encoder on a GPU, and alternate with an encoder on the
 CPU. Finished parts are kept on disk, so a killed extraction resumes. Batches do not depend on interruptions, so the
@@ -33,7 +33,7 @@ def extract_texts(items: Path, name: str, row: encoding.Encoder, output: Path, *
     Args:
         items: the domain's items.parquet.
         name: name of the encoder's row in the parameters.
-        row: that row.
+        row: the encoder's row.
         output: the feature file.
         domain: name of the domain, for messages.
 

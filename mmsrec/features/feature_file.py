@@ -1,4 +1,7 @@
-"""Feature files: Parquet with a float16 vector for each item_id, one file for each domain, encoder and modality."""
+"""Reads and writes feature files, which are Parquet files with one float16 vector for each item_id.
+
+There is one file for each domain, encoder and modality.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,8 +1,8 @@
 """Samples frames from one video with decord.
 
-Frames are decoded one after another and counted. decord's random access (get_batch, seek, skip_frames) is three times
-as fast, but returns wrong frames without an error for open groups of pictures, for frames without times (AVI, WMV,
-MPEG-PS) and for frames before the start (edit lists).
+Frames are decoded one after another and counted. Random access in decord (get_batch, seek, skip_frames) is three times
+as fast. But it returns wrong frames without an error for some videos: open groups of pictures, frames without times
+(AVI, WMV, MPEG-PS), and edit lists.
 """
 
 import io

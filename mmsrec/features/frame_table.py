@@ -1,4 +1,4 @@
-"""Frame sampling: writes one table of JPEG frames from the videos that a ledger lists."""
+"""Writes one table of sampled JPEG frames from the videos that a ledger lists."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Partial results beside an output: a killed run resumes, and its result is the same."""
+"""Keeps partial results next to an output, so that a killed run resumes with the same result."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The results of a crawl: files that a ledger lists, and pictures decoded from bytes."""
+"""Reads the files that the ledger of a crawl lists, and decodes pictures."""
 
 import io
 from pathlib import Path, PurePosixPath
@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import FeatureError
 
-# Bounds the memory for one picture; the crawl has a lower bound of its own, max_pixels.
+# Bounds the memory for one picture; the crawl's own bound, max_pixels, is lower.
 MAX_PIXELS = 2**28
 
 

@@ -1,4 +1,4 @@
-"""Vectors that the user already has: from a table with the columns item_id and embedding to a feature file."""
+"""Turns vectors that the user already has, a table with the columns item_id and embedding, into a feature file."""
 
 import logging
 from collections.abc import Iterator
@@ -35,15 +35,15 @@ def extract_table(
         items: the domain's items.parquet.
         table: Parquet file with the columns item_id (text or integers) and embedding (lists of equally many floats).
         name: name of the encoder's row in the parameters.
-        row: that row.
+        row: the encoder's row.
         modality: vision or text; the row must name a table for it.
         output: the feature file.
         domain: name of the domain, for messages.
 
     Raises:
         ArtifactError: items.parquet is missing or damaged.
-        FeatureError: the row names no table for this modality, the table cannot be read or does not follow the
-            format above, a number is not finite, an item_id occurs twice, or no item of the domain has a vector.
+        FeatureError: the row names no table for this modality, or the table cannot be read or does not follow the
+            format above. Or a number is not finite, an item_id occurs twice, or no item of the domain has a vector.
     """
     if modality not in row.modalities:
         raise FeatureError(

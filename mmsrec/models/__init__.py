@@ -1,1 +1,1 @@
-"""One file a model, and the registry of all models."""
+"""One file for each model, and the registry of all models."""

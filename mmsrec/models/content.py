@@ -1,4 +1,4 @@
-"""Content: no training; users get the items whose features are most like those of their latest items."""
+"""The untrained content baseline, which scores items by the similarity of their features to a user's latest items."""
 
 import torch
 from torch import Tensor, nn

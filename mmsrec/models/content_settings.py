@@ -8,4 +8,4 @@ from mmsrec.settings.row import Frozen, Positive
 class ContentSettings(Frozen):
     """Similarity of features, without any training."""
 
-    last: Positive = Field(description="the latest items of a user that are compared with the candidates")
+    last: Positive = Field(description="number of a user's latest items that are compared with the candidates")

@@ -1,4 +1,4 @@
-"""A data set as a model reads it: the users' sequences of a k-core, and the features of its items."""
+"""The data set that a model reads, with the users' sequences of a k-core and the features of its items."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ class Dataset:
     """A k-core with the features that a model reads.
 
     Attributes:
-        item_ids: in the order of items.parquet, which is the order of the item indices.
-        users: names, in the order of the sequences.
+        item_ids: ids of the items in the order of items.parquet, which is the order of the item indices.
+        users: names of the users, in the order of the sequences.
         sequences: all users' items.
-        features: by modality; empty for a model that knows item ids only.
+        features: features by modality; empty for a model that knows item ids only.
         inputs: SHA-256 of every file that was read, by file name.
         encoder_digests: identity of the encoder that made the features, by modality.
     """
@@ -54,8 +54,8 @@ def read_dataset(
     Args:
         items_file: items.parquet of the k-core.
         sequences_file: sequences.parquet of the split.
-        features: by modality; empty for a model that knows item ids only.
-        device: holds the sequences; the features follow the model to its device.
+        features: feature files by modality; empty for a model that knows item ids only.
+        device: device of the sequences; the features follow the model to its device.
 
     Raises:
         ArtifactError: a table is missing or damaged.

@@ -17,7 +17,7 @@ from mmsrec.settings.trainer import Trainer
 
 
 class MMSRec(TrainedRecommender):
-    """Retrieval of items by the vector of a place in a sequence.
+    """Predicts an item by the cosine of its vector with the vector of a place in a sequence.
 
     Both towers are one transformer (`item_tower: shared`). The item tower sees the tokens of one item, without
     positions. The sequence tower sees the tokens of all items of a sequence, with positions. Under the objective

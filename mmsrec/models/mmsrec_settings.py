@@ -16,8 +16,10 @@ class ItemEncoderSettings(Frozen):
     feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
     embedding_dropout: Share
     hidden_dropout: Share
-    whiten: bool = Field(description="features are decorrelated, to unit variance, before they are projected")
-    missing: Literal["mask_token", "drop"] = Field(description="what stands for an absent modality")
+    whiten: bool = Field(description="decorrelate features and scale them to unit variance before the projection")
+    missing: Literal["mask_token", "drop"] = Field(
+        description="mask_token: the [mask] replaces an absent modality; drop: its token is not read"
+    )
     temperature: Annotated[float, Field(gt=0)]
 
     @model_validator(mode="after")
@@ -28,14 +30,18 @@ class ItemEncoderSettings(Frozen):
 
 
 class MMSRecSettings(ItemEncoderSettings):
-    """The paper's model (Section 3.3), and the variants of it that are measured beside it."""
+    """The paper's model (Section 3.3), and its measured variants."""
 
     objective: Literal["masked", "causal"] = Field(
-        description="hidden items are predicted (Section 3.3.3), or at every item the next one"
+        description="masked: hidden items are predicted (Section 3.3.3); causal: every item predicts the next"
     )
-    mask_probability: Share = Field(description="of a position that is not the last; for the masked objective")
+    mask_probability: Share = Field(
+        description="probability that an item before the last is hidden; only for objective: masked"
+    )
     positions: Literal["end", "start"] = Field(
-        description="position embeddings count from the window's end, or from the sequence's first item in it"
+        description="end: positions count from the end of the window; start: from the sequence's first item in it"
     )
-    item_tower: Literal["shared", "own"] = Field(description="the sequences' transformer, or another one of its own")
-    item_embedding: bool = Field(description="a trained vector of each item is added to its tokens")
+    item_tower: Literal["shared", "own"] = Field(
+        description="shared: single items pass the transformer of sequences; own: a second transformer"
+    )
+    item_embedding: bool = Field(description="add a trained vector of each item to its tokens")

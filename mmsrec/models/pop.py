@@ -1,4 +1,4 @@
-"""Pop: the same items for every user, those with the most interactions (Section 4.2.3 of the paper)."""
+"""The baseline Pop, which ranks items by their number of interactions (Section 4.2.3 of the paper)."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The interface of every model: vectors of items and of users, whose dot products are scores."""
+"""The interface of every model. It computes vectors of items and of users; their dot products are the scores."""
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
@@ -37,7 +37,7 @@ class ModelInputs(NamedTuple):
 
     Attributes:
         items: number of items.
-        features: of the items, by modality; models of item ids ignore them.
+        features: features of the items, by modality; models of item ids ignore them.
     """
 
     items: int
@@ -51,7 +51,7 @@ class Recommender(nn.Module, ABC):
 
     Args:
         items: number of items.
-        longest_history: how many of a user's latest items can change the user's vector.
+        longest_history: largest number of latest items that can change a user's vector.
     """
 
     def __init__(self, items: int, longest_history: int) -> None:
@@ -90,13 +90,13 @@ class Recommender(nn.Module, ABC):
 
     @torch.no_grad()
     def scores(self, histories_BL: Tensor) -> Tensor:
-        """Scores [B, I] of all items, in one matrix: for few users."""
+        """Scores [B, I] of all items, in one matrix; suits a few users."""
         items = self.encode_all_items()
         return self.user_vectors(items, histories_BL) @ items.vectors_KD.T
 
 
 def _joined(tables: list[Tensor | None]) -> Tensor | None:
-    """One table of all parts' rows; of the [mask] rows that may end each part, it keeps the last."""
+    """Joins the rows of all parts. Each part may end with a [mask] row, and only the last of these rows is kept."""
     *tables, last = tables
     return None if last is None else torch.cat([*(table[:ENCODED_TOGETHER] for table in tables), last])
 

@@ -1,4 +1,4 @@
-"""The models: one line each. Nothing here imports torch until a model is built."""
+"""The registry of the models, with one line for each. The module imports torch only when a model is built."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """What the pipeline knows of a model before it builds one.
+    """The facts about a model that the pipeline needs before it builds one.
 
     Attributes:
         settings: class of the model's own settings.
         network: MODULE:CLASS below mmsrec.models; built as CLASS(inputs, settings, trainer).
-        reads_features: whether an item is known by its features; otherwise by its id.
+        reads_features: whether the model knows an item by its features; otherwise by its id.
         trained: whether steps of gradient descent train it; otherwise it is fitted by counting.
     """
 

@@ -1,4 +1,4 @@
-"""SASRec (Kang and McAuley, 2018) with the softmax over all items: ids alone, every place predicts the next item."""
+"""SASRec (Kang and McAuley, 2018) with the softmax over all items. It reads ids. Each place predicts the next item."""
 
 from torch import Tensor, nn
 

@@ -11,8 +11,8 @@ def attention_mask(visible_BT: Tensor | None, tokens: int, causal: int, device: 
         visible_BT: tokens that any query may attend to; None when all are visible.
         tokens: T.
         causal: 0 when a query sees all items. Otherwise the number of tokens of one item: a query then sees the tokens
-            of its own item and of earlier items.
-        device: of the result.
+            of the same item and of earlier items.
+        device: device of the result.
 
     Returns:
         A mask that broadcasts to [B, heads, T, T], or None for no restriction. Under `causal` a token always sees

@@ -28,10 +28,10 @@ def catalogue_cross_entropy(
     target's logit are float32.
 
     Args:
-        queries_PD: one vector a prediction; a temperature is divided out beforehand.
-        items_ID: one vector an item.
+        queries_PD: one vector for each prediction; a temperature is divided out beforehand.
+        items_ID: one vector for each item.
         targets_P: index of the item to predict.
-        precision: of the matrix products, torch.float32 or torch.bfloat16.
+        precision: precision of the matrix products, torch.float32 or torch.bfloat16.
 
     Returns:
         A scalar.

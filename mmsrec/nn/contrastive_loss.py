@@ -89,7 +89,7 @@ def info_nce(x_ND: Tensor, y_ND: Tensor, anchors: slice, temperature: float, pre
         x_ND, y_ND: vectors of length one; equal rows are positive pairs.
         anchors: rows that are compared with all N rows of the other side.
         temperature: divides the cosines.
-        precision: of the matrix products.
+        precision: precision of the matrix products.
     """
     targets = torch.arange(len(x_ND), device=x_ND.device)[anchors]
     return catalogue_cross_entropy(x_ND[anchors] / temperature, y_ND, targets, precision) + catalogue_cross_entropy(

@@ -31,7 +31,7 @@ def dropout_draws_from(generator: torch.Generator) -> Iterator[None]:
 class Dropout(nn.Module):
     """Inverted dropout; on a CPU each draw is one random byte.
 
-    torch draws one number an element on a CPU, which costs more than the matrix products around it. With bytes the
+    torch draws one number per element on a CPU, which costs more than the matrix products around it. With bytes the
     probability is a multiple of 1/256 (0.2 becomes 0.1992). The scale uses that probability, so the expectation is
     exact.
     """

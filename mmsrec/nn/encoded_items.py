@@ -12,7 +12,7 @@ class EncodedItems:
 
     Attributes:
         vectors_KD: a score is the dot product of a user's vector with one of these.
-        inputs: the table in which sequences look up their items: [K, D], or [K, M, D] for M tokens an item. A model
+        inputs: the table in which sequences look up their items: [K, D], or [K, M, D] for M tokens per item. A model
             with a [mask] adds it as the last row. None where sequences look up `vectors_KD` themselves.
         read: which tokens of `inputs` attention and pooling read [K, M]; None for all.
     """

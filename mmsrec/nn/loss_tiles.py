@@ -1,4 +1,4 @@
-"""Tiles of logits: sizes and padding that the softmax losses share."""
+"""Sizes and padding of the tiles of logits that the softmax losses share."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Training objectives: the inputs that a model sees, the places of its predictions, and the targets there."""
+"""The training objectives, which decide inputs, predicted places and targets."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Objective(ABC):
         Args:
             windows_BL: item indices, right-aligned; values of `items` and above are no items.
             items: number of items; [mask] is the index `items`.
-            generator: on the CPU, so that every device gets the same draws.
+            generator: a generator on the CPU, so that every device gets the same draws.
         """
 
     @abstractmethod
@@ -54,11 +54,11 @@ class Objective(ABC):
 class Masked(Objective):
     """Hidden items are predicted at their own places (Section 3.3.3 of the paper).
 
-    The last item is always hidden behind [mask]. Each other item is hidden with a probability: 80 % of them become
-    [mask], 10 % become an item drawn uniformly from all items, 10 % keep their item.
+    The last item is always hidden behind [mask]. Each other item is hidden with a probability. A share of 80 % of them
+    become [mask], 10 % become an item drawn uniformly from all items, and 10 % keep their item.
 
     Attributes:
-        mask_probability: of an item that is not the last.
+        mask_probability: probability that an item before the last is hidden.
     """
 
     mask_probability: float

@@ -1,4 +1,4 @@
-"""Packing: the items of sequences become rows of one matrix, so that matrix products skip padding."""
+"""Packs the items of sequences into the rows of one matrix, so that matrix products skip padding."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -8,12 +8,14 @@ from torch import Tensor
 
 GPU_STEP = 64  # rows
 # A grid is built where no sequence predicts at more than this share of its places. Without it, a masked training step
-# takes 8 to 9 % more CPU time on ML-1M (N 100, batch 128), and about 1 % more on Beauty (N 20, batch 1024).
+# takes 8 to 9 % more CPU time on ML-1M (N 100, batch 128). On Beauty (N 20, batch 1024), it takes about 1 % more.
 MAX_GRID_SHARE = 0.75
 
 
 def rounded(rows: int, device: torch.device) -> int:
-    """The next of few counts of rows: at most an eighth more on a CPU, the next multiple of 64 on a GPU.
+    """Rounds a number of rows up to one of few counts.
+
+    On a CPU, the result is at most an eighth larger. On a GPU, it is the next multiple of 64.
 
     On a CPU, oneDNN compiles code for every new shape of a product, which can take longer than the product itself. Few
     counts give few shapes. GPU products are fast for multiples of a power of two.
@@ -28,7 +30,7 @@ def padded(x: Tensor, rows: int) -> Tensor:
 
 
 class RowSelection(NamedTuple):
-    """A selection of rows, in an order of its own.
+    """A selection of rows, in any order.
 
     Attributes:
         sources: the source row of each result row.
@@ -82,7 +84,7 @@ class QueryGrid(NamedTuple):
         return self.from_cells.select(x_BQ.flatten(0, 1))
 
     def mask(self, mask: Tensor | None, tokens_per_item: int) -> Tensor | None:
-        """The part [B, 1, Q * M, T] of an attention mask that belongs to the cells' queries, M tokens a cell."""
+        """The part [B, 1, Q * M, T] of an attention mask for the cells' queries, with M tokens per cell."""
         if mask is None or mask.shape[-2] == 1:
             return mask
         token_M = torch.arange(tokens_per_item, device=mask.device)

@@ -14,10 +14,10 @@ def retrieval_loss(queries_PD: Tensor, items_KD: Tensor, predictions: Prediction
     """The summed cross-entropy of the predictions, a scalar.
 
     Args:
-        queries_PD: one vector a prediction; a temperature is divided out beforehand.
-        items_KD: one vector an item.
+        queries_PD: one vector for each prediction; a temperature is divided out beforehand.
+        items_KD: one vector for each item.
         predictions: their targets; their negatives, if there are any, replace all items in the softmax.
-        precision: of the matrix products where it is faster.
+        precision: precision of the matrix products where it is faster.
     """
     scored = items_KD if predictions.negatives is None else predictions.negatives.items_S
     if queries_PD.device.type == "cpu" and len(queries_PD) * len(scored) < REDUCED_LOGITS:

@@ -21,11 +21,11 @@ def sampled_cross_entropy(
     (Bengio and Senecal, 2003; Yi et al., 2019).
 
     Args:
-        queries_PD: one vector a prediction.
-        items_KD: one vector an item.
+        queries_PD: one vector for each prediction.
+        items_KD: one vector for each item.
         targets_P: index of the item to predict.
         negatives: sampled items, the same for every prediction.
-        precision: of the products with the negatives; the rest is float32.
+        precision: precision of the products with the negatives; the rest is float32.
 
     Returns:
         The sum over the predictions, a scalar.

@@ -1,4 +1,4 @@
-"""From a table of item inputs to one vector a predicted place: mask, positions, packing and the cut."""
+"""Computes one vector for each predicted place from a table of item inputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,18 +44,18 @@ def first_token(hidden_RMD: Tensor, read_RM: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class SequenceEncoder:
-    """The way from sequences of item indices to vectors of places, by a transformer.
+    """Computes vectors of places from sequences of item indices, with a transformer.
 
     It owns no weights, so that two encoders can share a transformer or an input embedding. The model that builds it
     registers the modules.
 
     Attributes:
         embed: input states [N, M, D] from tokens [N, M, D] and positions [N].
-        transformer: over the tokens of all items of a sequence.
+        transformer: attends over the tokens of all items of a sequence.
         causal: a token attends to its own item and earlier items; otherwise to all items.
-        precision: of the transformer's matrix products.
-        pool: a vector [R, D] a row from its hidden states [R, M, D] and from which of its tokens are read [R, M];
-            None stands for all.
+        precision: precision of the transformer's matrix products.
+        pool: one vector for each row [R, D], from hidden states [R, M, D] and a mask of the tokens that are read
+            [R, M]. The mask None stands for all tokens.
         positions: positions count from the end of the window, or from the first item of the sequence in it.
     """
 

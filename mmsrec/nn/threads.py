@@ -22,7 +22,7 @@ def in_threads(compute: Callable[[Group], Result], groups: Sequence[Group], devi
     Args:
         compute: called in several threads at once; it records gradients if the caller does.
         groups: arguments of `compute`, independent of each other.
-        device: of the groups; on a GPU they are computed one after another.
+        device: device of the groups; on a GPU they are computed one after another.
     """
     available = torch.get_num_threads() if device.type == "cpu" else 1
     threads = min(available, MOST, len(groups))

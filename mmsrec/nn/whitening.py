@@ -1,4 +1,4 @@
-"""Whitening of features: they are centred, decorrelated and scaled to unit variance.
+"""Whitens features, which are centred, decorrelated and scaled to unit variance.
 
 The vectors of one encoder share a large common part and vary in few directions. So their projection learns slowly.
 The matrix is the symmetric matrix of ZCA (Kessy, Lewin and Strimmer, 2018), with a ridge.

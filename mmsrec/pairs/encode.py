@@ -42,7 +42,7 @@ def encode_pairs(
         corpus: the rule that selects frames, and whether to store them or their mean.
         raw: folder of the corpus, with its shards.json.
         name: name of the encoder's row in the parameters.
-        row: that row. It must be the encoder that made the frame features.
+        row: the encoder's row. It must be the encoder that made the frame features.
         output: folder of the pairs.
         shard: number of the only shard to write, for one job of many; the folder is then not finalised.
 

@@ -79,7 +79,7 @@ class Pairs:
     Attributes:
         rows: the pairs of all shards.
         widths: components of a vector of each modality, vision and text.
-        keep: mean or frames: whether the shards hold one vision vector a pair, or one for each frame.
+        keep: mean or frames: whether the shards hold one vision vector for each pair, or one for each frame.
 
     Raises:
         ArtifactError: the folder is missing or not finalised, or a shard is missing, damaged or unlike its index.

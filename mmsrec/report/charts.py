@@ -1,4 +1,4 @@
-"""A figure as data: line charts or bar charts, each with a text alternative."""
+"""The data of a figure with line charts or bar charts, each with a text alternative."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

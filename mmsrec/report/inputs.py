@@ -66,7 +66,7 @@ class Inputs:
         return experiments_of(self.params, self.report)
 
     def statistics(self) -> pl.DataFrame:
-        """One row a k-core, with the columns of `STATISTICS`.
+        """One row for each k-core, with the columns of `STATISTICS`.
 
         Raises:
             ArtifactError: a file is missing, damaged or made with other parameters.
@@ -96,7 +96,7 @@ class Inputs:
         return pl.DataFrame(rows, schema=KEYS | scores)
 
     def histories(self) -> pl.DataFrame:
-        """One row an epoch of an experiment: `KEYS` and the columns of the artifact `history`.
+        """One row for each epoch of an experiment: `KEYS` and the columns of the artifact `history`.
 
         Raises:
             ArtifactError: a file is missing, damaged or does not follow its schema.

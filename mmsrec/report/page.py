@@ -1,4 +1,4 @@
-"""A report: the files of its exhibits, and one page that holds them all."""
+"""Writes a report as the files of its exhibits, and one page with all exhibits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

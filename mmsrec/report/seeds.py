@@ -10,11 +10,14 @@ CONFIDENCE = 0.95
 
 
 def over_seeds(frame: pl.DataFrame, keys: Sequence[str], values: Sequence[str]) -> pl.DataFrame:
-    """One row a combination of `keys`, in order of first appearance.
+    """One row for each combination of `keys`, in order of first appearance.
 
     Returns:
-        `keys`; seeds, the number of rows; and for each value its mean, VALUE_measured, and half the width of Student's
-        95 % interval of that mean, VALUE_interval, which is null for a single seed.
+        `keys`, and the following columns.
+
+        - seeds: number of rows.
+        - VALUE_measured: mean of each value.
+        - VALUE_interval: half the width of Student's 95 % interval of that mean; null for a single seed.
     """
     rows = frame.group_by(keys, maintain_order=True).agg(
         pl.len().alias("seeds"),

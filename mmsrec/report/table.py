@@ -1,4 +1,4 @@
-"""A table as data: typed columns, groups of rows, and marks for the best and second best value of a group."""
+"""The data of a table with typed columns, groups of rows, and marks for the best and second best value of a group."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ class Group:
 
     Args:
         heading: the texts of the table's group columns, joined.
-        names: the same texts, one a group column.
+        names: the same texts, one for each group column.
         rows: the cells of each row, one a shown column.
     """
 

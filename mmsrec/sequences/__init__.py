@@ -1,1 +1,1 @@
-"""Interactions become sequences: k-core, time order with a stated tie rule, leave-one-out, statistics."""
+"""The steps from interactions to sequences, which are the k-core, the time order, leave-one-out and statistics."""

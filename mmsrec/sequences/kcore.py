@@ -4,14 +4,14 @@ import numpy as np
 
 
 def k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
-    """Which interactions remain when every user and every item has at least k of them.
+    """Selects the largest set of interactions in which every user and every item has at least k.
 
-    Users and items with fewer interactions are removed in turn until none is left to remove. The fixed point is the
-    largest such set, whatever the order of removal.
+    Users and items with fewer interactions are removed until none is left. The result does not depend on the order of
+    removal.
 
     Args:
-        users: codes 0 .. number of users - 1, one an interaction.
-        items: codes 0 .. number of items - 1, one an interaction.
+        users: codes 0 .. number of users - 1, one for each interaction.
+        items: codes 0 .. number of items - 1, one for each interaction.
         k: least number of interactions.
 
     Returns:

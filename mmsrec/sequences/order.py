@@ -1,6 +1,6 @@
-"""The order of a user's interactions: time first, then one of three rules for equal timestamps.
+"""The order of a user's interactions by time, with one of three rules for equal timestamps.
 
-Amazon's timestamps have day precision, so almost half of the neighbouring actions are ties, and what breaks them is a
+Amazon's timestamps have day precision, so almost half of the neighbouring actions are ties. The rule for ties is thus a
 part of the experiment.
 
 | rule | equal timestamps follow |
@@ -22,7 +22,7 @@ def order(interactions: pl.DataFrame, ties: Ties, seed: int) -> pl.DataFrame:
     Args:
         interactions: columns user, item, timestamp, in the order of the source file.
         ties: the rule for equal timestamps of a user.
-        seed: of the rule `shuffle`.
+        seed: seed of the rule `shuffle`.
 
     Returns:
         The same rows and columns, sorted.

@@ -1,4 +1,4 @@
-"""The k-core of a domain: its interactions, its items and its statistics."""
+"""Writes the k-core of a domain with its interactions, items and statistics."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +13,10 @@ from mmsrec.sequences.kcore import k_core
 
 @dataclass(frozen=True)
 class Statistics:
-    """The row of Table 2 (or 4) of one k-core. `sparsity` is the share of empty cells of the users x items matrix."""
+    """The statistics of one k-core (Tables 2 and 4 of the paper).
+
+    `sparsity` is the share of empty cells of the users x items matrix.
+    """
 
     domain: str
     k_core: int

@@ -10,7 +10,7 @@ from mmsrec.settings.data import Split
 
 
 def split(core: Path, row: Split, output: Path) -> int:
-    """Orders the interactions of a k-core and writes one sequence a user.
+    """Orders the interactions of a k-core and writes one sequence for each user.
 
     Args:
         core: folder with interactions.parquet and items.parquet, which `prepare` wrote.

@@ -1,1 +1,1 @@
-"""The parameters of an experiment: one file a topic, read from params.yaml."""
+"""The settings in params.yaml, with one file for each topic."""

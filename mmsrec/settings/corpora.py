@@ -1,4 +1,4 @@
-"""The rows of params.yaml that say what a model is pre-trained on, and judged on without training."""
+"""The rows of `corpora`, which are captioned clips for pre-training and for its zero-shot test."""
 
 from typing import Annotated, Literal
 
@@ -8,12 +8,12 @@ from mmsrec.settings.crawling import ITEM_ID, CrawlOverrides
 from mmsrec.settings.row import Frozen, Positive, RawPath
 
 ARCHIVE = ".zip"
-# Below data/raw; parts of a name may be patterns of one folder level, with * and ?.
+# A path in a dataset on the hub. * and ? match any characters of one folder level.
 _GLOB = r"^[\w-][\w.=-]*(/[\w*?-][\w.=*?-]*)*$|^[\w*?-][\w.=*?-]*$"
 
 
 class ShardCorpus(Frozen):
-    """A dataset of the hub in the format of WebDataset: tar shards of frame features and captions (CLIP-WebVid)."""
+    """A dataset on the hub in the format of WebDataset: tar shards of frame features and captions (CLIP-WebVid)."""
 
     kind: Literal["shards"]
     repository: Annotated[str, Field(pattern=r"^\w[\w.-]*/\w[\w.-]*$", max_length=128)] = Field(
@@ -23,25 +23,27 @@ class ShardCorpus(Frozen):
         "main", description="branch, tag or commit; the first download pins the commit"
     )
     files: Annotated[str, Field(pattern=_GLOB)] = Field(
-        description="pattern of the shards' paths; * and ? stay in a folder"
+        description="pattern of the shards' paths; * and ? do not match a slash"
     )
     frames: Literal["uniform", "first"] = Field(
-        description="which of a clip's frames count: `count` evenly spaced ones, or the first `count`"
+        description="uniform: `count` evenly spaced frames of a clip are used; first: its first `count`"
     )
     count: Positive
-    keep: Literal["mean", "frames"] = Field(description="what is stored of them")
+    keep: Literal["mean", "frames"] = Field(
+        description="mean: the mean of their vectors is stored; frames: every vector is stored"
+    )
 
     @property
     def raw_files(self) -> list[str]:
-        """The files of the registry that the corpus is made of: none, the hub has a stage of its own."""
+        """The files of the corpus that the registry names: none, because a separate stage reads the hub."""
         return []
 
 
 class CaptionSplit(Frozen):
-    """A choice of clips by a table that lists some."""
+    """A selection of clips by tables that list their ids."""
 
-    include: RawPath | None = Field(None, description="only these")
-    exclude: RawPath | None = Field(None, description="all but these")
+    include: RawPath | None = Field(None, description="table of the clips that are used; absent: all clips")
+    exclude: RawPath | None = Field(None, description="table of the clips that are left out")
 
     @model_validator(mode="after")
     def _one_list_at_least(self) -> "CaptionSplit":
@@ -51,23 +53,23 @@ class CaptionSplit(Frozen):
 
 
 class ClipCorpus(Frozen):
-    """Videos with captions. A path may lead through a zip archive: DATASET/FILE.zip/MEMBER."""
+    """Videos with captions. A path may name a member of a zip archive: DATASET/FILE.zip/MEMBER."""
 
     kind: Literal["clips"]
     captions: RawPath = Field(
         description="MSR-VTT's JSON, or a CSV or Parquet table of item_id or video_id and caption or sentence"
     )
     split: CaptionSplit | None = None
-    videos: str = Field(description="an http(s) URL, or a path below data/raw, that holds {item_id}")
+    videos: str = Field(description="an http(s) URL, or a path below data/raw, that contains {item_id}")
     crawl: CrawlOverrides = CrawlOverrides()
-    max_bytes: Positive = Field(50_000_000, description="larger videos are oversize")
+    max_bytes: Positive = Field(50_000_000, description="size above which a video is oversize")
     published: str | None = Field(None, description="name of this corpus in the paper's tables")
-    missing: Literal["drop", "keep"] = Field("drop", description="pairs that lack one of the two features")
+    missing: Literal["drop", "keep"] = Field("drop", description="drop or keep pairs that lack one of the two features")
 
     @model_validator(mode="after")
     def _videos_hold_their_field(self) -> "ClipCorpus":
         if ITEM_ID not in self.videos:
-            raise ValueError(f"videos must hold {ITEM_ID}")
+            raise ValueError(f"videos must contain {ITEM_ID}")
         return self
 
     @property
@@ -77,7 +79,7 @@ class ClipCorpus(Frozen):
 
     @property
     def raw_files(self) -> list[str]:
-        """The files of the registry that the corpus is made of; of a folder of videos none is listed."""
+        """The files of the corpus that the registry names. Videos in a folder are not among them."""
         return [*self.tables, *([self.archive] if self.archive else [])]
 
     @property
@@ -88,7 +90,7 @@ class ClipCorpus(Frozen):
 
     @property
     def archive(self) -> str | None:
-        """The archive that the videos are in, if they are in one."""
+        """The archive of the videos, if they are in an archive."""
         file, member = split_archive(self.videos)
         return file if member else None
 
@@ -97,6 +99,6 @@ Corpus = Annotated[ShardCorpus | ClipCorpus, Field(discriminator="kind")]
 
 
 def split_archive(path: str) -> tuple[str, str | None]:
-    """A path below data/raw as its file and, where it leads through a zip archive, the member; None without one."""
+    """Splits a path below data/raw into a file and the member of a zip archive; None for a path without an archive."""
     file, slash, member = path.partition(f"{ARCHIVE}/")
     return (f"{file}{ARCHIVE}", member) if slash and "://" not in path else (path, None)

@@ -62,7 +62,7 @@ class Trailers(Frozen):
     attempts: Positive = Field(description="number of tries of one page before its item counts as failed")
     pause: Seconds = Field(description="pause between two requests; doubled after each consecutive block")
     max_pause: Seconds
-    max_blocks: Positive = Field(description="consecutive blocks after which the crawl stops")
+    max_blocks: Positive = Field(description="number of consecutive blocks after which the crawl stops")
     read_timeout: Seconds
     total_timeout: Seconds = Field(description="longest duration of one download")
 
@@ -84,7 +84,9 @@ class Crawl(Frozen):
     )
     host_concurrency: Positive = Field(description="number of simultaneous requests to one host")
     host_rate: Annotated[float, Field(gt=0)] = Field(description="number of requests to one host per second")
-    host_failures: Positive = Field(description="consecutive failures after which this run gives a host up")
+    host_failures: Positive = Field(
+        description="number of consecutive failures after which a run stops requests to a host"
+    )
     connect_timeout: Seconds
     read_timeout: Seconds = Field(description="longest wait for the next bytes of an answer")
     total_timeout: Seconds = Field(description="longest duration of one request, with headers and body")

@@ -1,4 +1,4 @@
-"""The rows of params.yaml that name data sets, and how sequences are cut from them."""
+"""The rows of `domains` and `splits`, which are data sets and orders of their sequences."""
 
 from typing import Annotated, Literal
 
@@ -18,9 +18,13 @@ class Domain(Frozen):
     interactions: RawPath
     items: RawPath
     texts: list[RawPath] = Field([], description="further tables whose columns are text fields by item id")
-    text_fields: Annotated[list[str], Field(min_length=1)] = Field(description="item fields joined into its text")
-    vision: Vision | None = Field(None, description="where the pictures or trailers are; absent: nothing is crawled")
-    k_core: Positive = Field(description="lowest k studied; features are kept for the items of this core")
+    text_fields: Annotated[list[str], Field(min_length=1)] = Field(
+        description="fields that are joined into an item's text"
+    )
+    vision: Vision | None = Field(None, description="place of the pictures or trailers; absent: nothing is crawled")
+    k_core: Positive = Field(
+        description="lowest k that a report may have; features are made for the items of this k-core"
+    )
     published: str | None = Field(None, description="name of this domain in the paper's tables")
     crawl: CrawlOverrides = CrawlOverrides()
 
@@ -29,4 +33,4 @@ class Split(Frozen):
     """The order of a user's actions; the last is the test item and the one before it the validation item."""
 
     ties: Ties = Field(description="order of a user's actions that share a timestamp")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the random order of the rule `shuffle`")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the random order; only for ties: shuffle")

@@ -1,4 +1,4 @@
-"""The rows of params.yaml that say how an item's media and text become vectors."""
+"""The rows of `encoders`, which turn texts and pictures into vectors, and the sampling of video frames."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -17,8 +17,8 @@ class LsaEncoder(Frozen):
     modalities: ClassVar[list[str]] = ["text"]
     kind: Literal["lsa"]
     dim: Positive
-    ngrams: Positive = Field(description="longest word n-gram")
-    min_items: Positive = Field(description="items that a term must occur in")
+    ngrams: Positive = Field(description="number of words of the longest n-gram")
+    min_items: Positive = Field(description="number of items that a term must occur in")
     seed: Seed
 
     @property
@@ -42,7 +42,7 @@ class _Network(Frozen):
     @model_validator(mode="after")
     def _seed_of_seeded_weights(self) -> "_Network":
         if (self.weights == SEEDED) != (self.seed is not None):
-            raise ValueError(f"weights: {SEEDED} needs the key seed, and no other weights take it")
+            raise ValueError(f"weights: {SEEDED} needs the key seed; other weights must not have it")
         return self
 
     @property
@@ -85,9 +85,9 @@ class TransformersEncoder(_Network):
     )
     weights: Literal["pretrained", "seeded"] = Field(description="seeded: random weights for the model's config")
     pooling: Literal["cls", "mean", "stored"] = Field(
-        description="cls: the last layer's [CLS]; mean: its mean; stored: as the sentence-transformers folder says"
+        description="cls: the last layer's [CLS]; mean: its mean; stored: as in the sentence-transformers folder"
     )
-    max_tokens: Positive = Field(description="longer texts are cut; special tokens count")
+    max_tokens: Positive = Field(description="number of tokens, special tokens included, to which a text is cut")
 
 
 class TableEncoder(Frozen):
@@ -115,7 +115,7 @@ class TableEncoder(Frozen):
 
     @property
     def files(self) -> list[Path]:
-        """None: `vector_tables` gives the tables, since their folder is no setting."""
+        """No files: `vector_tables` returns the tables, because their folder is not a setting."""
         return []
 
 

@@ -10,6 +10,8 @@ from mmsrec.settings.row import Frozen, Positive
 class Evaluation(Frozen):
     """The protocol of a ranking."""
 
-    candidates: Literal["all", "unseen"] = Field(description="rank among all items, or leave out the user's history")
-    cutoffs: Annotated[list[Positive], Field(min_length=1)] = Field(description="k of Recall@k and NDCG@k")
-    top: Positive = Field(description="best items kept for each user")
+    candidates: Literal["all", "unseen"] = Field(
+        description="all: rank among all items; unseen: without the items of the user's history"
+    )
+    cutoffs: Annotated[list[Positive], Field(min_length=1)] = Field(description="values of k for Recall@k and NDCG@k")
+    top: Positive = Field(description="number of best items that are stored for each user")

@@ -1,8 +1,8 @@
-"""The only reader of params.yaml: typed, frozen, validated before anything runs.
+"""Reads params.yaml into typed, frozen settings, and validates them before anything runs.
 
-Every row (domain, split, encoder, model, variant, report) is data. A row that overrides settings names only what it
-changes. The settings of one experiment come from four layers, each over the one before it: `trainer` and
-`models.MODEL`, that row's `by_domain`, the variant, and the variant's `by_domain`.
+A row that overrides settings has only the keys that it changes. The settings of one experiment come from four layers,
+and a later layer overrides an earlier one. The layers are `trainer` and `models.MODEL`, that row's `by_domain`, the
+variant, and the variant's `by_domain`.
 """
 
 import json
@@ -37,8 +37,8 @@ class ModelSettings:
 
     Attributes:
         model: name in the registry of models.
-        settings: of the model's own class.
-        trainer: of its training; a model that is not trained by steps does not read it.
+        settings: an instance of the model's settings class.
+        trainer: settings of its training; a model that is fitted by counting does not read them.
     """
 
     model: str
@@ -48,7 +48,7 @@ class ModelSettings:
     def dump(self) -> dict[str, Any]:
         """The settings as plain data, without those that have their default.
 
-        So a new setting with a default changes no record of an earlier training.
+        A new setting with a default thus leaves the records of earlier trainings as they are.
         """
         dumped = {"model": self.model, "settings": self.settings.model_dump(mode="json", exclude_defaults=True)}
         if MODELS[self.model].trained:
@@ -164,7 +164,11 @@ class Params(Frozen):
 
 
 def _fit(key: str, make: Callable[..., Row], *arguments: Any, **settings: Any) -> Row:
-    """Settings that are put together from several rows; together they may contradict each other."""
+    """Makes settings from several rows.
+
+    Raises:
+        ValueError: the rows contradict each other; the message starts with `key`.
+    """
     try:
         return make(*arguments, **settings)
     except ValidationError as error:
@@ -192,7 +196,8 @@ def read_params(path: Path) -> Params:
     """Reads and validates params.yaml.
 
     Raises:
-        ParamsError: with every offending key's path, the expected type and the value found.
+        ParamsError: the file is missing, is not YAML or is not valid. For each wrong key, the message has the path, the
+            expected type and the value found.
     """
     try:
         raw = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
@@ -214,17 +219,17 @@ def parse_params(raw: object, where: object = "params") -> Params:
             "A parameter is neither text, a number, true, false, null, a list nor a mapping.",
             where=where,
             found=error,
-            fix="Put text that looks like a date in quotes; an anchor must not hold itself.",
+            fix="Put text that looks like a date in quotes; an anchor must not contain itself.",
         ) from error
     try:
-        # Through JSON, because pydantic's strict mode takes a list for a tuple or an enum's value there only.
+        # pydantic's strict mode accepts a list for a tuple, or the value of an enum, in JSON only.
         return Params.model_validate_json(plain)
     except ValidationError as error:
         raise ParamsError(
             "The parameters are not valid.",
             where=where,
             found="".join(f"\n    {_describe(detail)}" for detail in error.errors()),
-            fix="Correct these keys; params.schema.json lists every key with its type and meaning.",
+            fix="Correct these keys; params.schema.json lists every key with its type and description.",
         ) from error
 
 
@@ -242,7 +247,7 @@ def _describe(detail: dict[str, Any]) -> str:
 
 
 def _path(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The keys of a place in params.yaml; pydantic adds the discriminating value of a union after a row's name."""
+    """The path of a key in params.yaml, without the value that pydantic inserts to name the member of a union."""
     unions = {"variants", "encoders", "corpora"}
     return location[:2] + location[3:] if location[:1] and location[0] in unions else location
 

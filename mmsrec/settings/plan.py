@@ -1,4 +1,4 @@
-"""An experiment is one row: (domain, k_core, split, variant, seed). A report is a list of such rows."""
+"""The experiments of the reports and their data, as rows such as (domain, k_core, split, variant, seed)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def experiments_of(params: Params, report: str) -> list[Experiment]:
 
 
 def cores_of(params: Params, report: str) -> list[Core]:
-    """The k-cores whose statistics a report shows: those of its experiments, then those it names besides."""
+    """The k-cores whose statistics a report shows: the k-cores of its experiments, then those of its `statistics`."""
     named = (Core(*row) for grid in params.reports[report].statistics for row in product(grid.domains, grid.k_cores))
     return list(dict.fromkeys([*(row.core for row in experiments_of(params, report)), *named]))
 
@@ -116,7 +116,7 @@ def all_retrievals(params: Params) -> list[Retrieval]:
 
 
 def pairs_of(params: Params, retrieval: Retrieval) -> PairFolder:
-    """The pairs that a retrieval is measured on: by the encoder that the pre-training knows."""
+    """The pairs that a retrieval is measured on, made by the encoder of the pre-training."""
     return PairFolder(retrieval.corpus, params.pretrainings[retrieval.pretraining].encoder)
 
 
@@ -137,7 +137,7 @@ def all_cuts(params: Params) -> list[Cut]:
 
 
 def all_cores(params: Params) -> list[Core]:
-    """The k-cores that any stage reads: those of every report and, for the features, every domain's lowest."""
+    """The k-cores that any stage reads: the k-cores of every report and, for the features, every domain's lowest."""
     lowest = [Core(name, domain.k_core) for name, domain in params.domains.items()]
     return _union([lowest, *(cores_of(params, report) for report in params.reports)])
 
@@ -224,7 +224,7 @@ def pretraining_run(params: Params, name: str) -> dict[str, Any]:
 
 
 def experiment_settings(params: Params, experiment: Experiment) -> dict[str, Any]:
-    """The settings that decide the weights of an experiment's model, its data and its seed aside."""
+    """The settings that decide the weights of an experiment's model, besides its data and its seed."""
     row = params.variants[experiment.variant].model_dump(include={"encoders", "pretrained"})
     return row | params.settings_of(experiment.domain, experiment.variant).dump()
 

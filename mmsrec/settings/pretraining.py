@@ -1,4 +1,4 @@
-"""The rows of params.yaml that say how the item encoder is pre-trained (Sections 3.2 and 4.1 of the paper)."""
+"""Settings of `pretraining` and rows of `pretrainings` (Sections 3.2 and 4.1 of the paper)."""
 
 from typing import Annotated, Literal
 
@@ -13,10 +13,10 @@ Weight = Annotated[float, Field(ge=0)]
 class Weights(Frozen):
     """Coefficients of the terms of the loss (equation 5); a term of weight 0 is not computed."""
 
-    vv: Weight = Field(description="of (v, v'): two views of an item's vision")
-    tt: Weight = Field(description="of (t, t'): two views of its text")
-    vt: Weight = Field(description="of (v, t): its vision and its text")
-    both: Weight = Field(description="of (vt, vt'): two views of both together")
+    vv: Weight = Field(description="weight of (v, v'), two views of an item's vision")
+    tt: Weight = Field(description="weight of (t, t'), two views of its text")
+    vt: Weight = Field(description="weight of (v, t), its vision and its text")
+    both: Weight = Field(description="weight of (vt, vt'), two views of both together")
 
     @model_validator(mode="after")
     def _one_is_positive(self) -> "Weights":
@@ -30,15 +30,15 @@ class Pretraining(ItemEncoderSettings):
 
     weights: Weights
     negatives: Literal["global", "local"] = Field(
-        description="an item is told apart from those of the whole batch, or of its process's share of it"
+        description="global: negatives come from the whole batch; local: from the process's share of the batch"
     )
     learning_rate: Annotated[float, Field(gt=0)]
-    decay: Annotated[float, Field(gt=0, le=1)] = Field(description="factor of the learning rate, each epoch")
+    decay: Annotated[float, Field(gt=0, le=1)] = Field(description="factor on the learning rate after each epoch")
     weight_decay: Annotated[float, Field(ge=0)]
     clip_norm: Annotated[float, Field(gt=0)]
-    batch_size: Annotated[int, Field(ge=2)] = Field(description="pairs a step, over all processes")
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="number of pairs in a step, over all processes")
     max_epochs: Positive
-    precision: Literal["float32", "bfloat16"] = Field(description="of matrix products")
+    precision: Literal["float32", "bfloat16"] = Field(description="precision of matrix products")
 
 
 PretrainingOverrides = overrides("PretrainingOverrides", Pretraining)
@@ -48,11 +48,9 @@ class PretrainingRow(Frozen):
     """A pre-trained item encoder."""
 
     corpus: Name = Field(description="row of `corpora`")
-    encoder: Name = Field(description="row of `encoders`: what made the features of the pairs")
-    seed: Annotated[int, Field(ge=0)] = Field(description="of weights, dropout and the order of the pairs")
-    settings: PretrainingOverrides = Field(
-        PretrainingOverrides(), description="what differs from `pretraining`; {} for nothing"
-    )
+    encoder: Name = Field(description="row of `encoders` that made the features of the pairs")
+    seed: Annotated[int, Field(ge=0)] = Field(description="seed of weights, dropout and the order of the pairs")
+    settings: PretrainingOverrides = Field(PretrainingOverrides(), description="changes to `pretraining`; {} for none")
 
 
 def pretraining_settings(common: Pretraining, row: PretrainingRow) -> Pretraining:

@@ -1,4 +1,4 @@
-"""The rows of params.yaml that say what a report shows."""
+"""The rows of `reports`, with the exhibits and the experiments of each report."""
 
 from typing import Annotated
 
@@ -11,14 +11,14 @@ Seed = Annotated[int, Field(ge=0)]
 
 
 class Cores(Frozen):
-    """Every pair of these domains and k."""
+    """All pairs of these domains and values of k."""
 
     domains: Annotated[list[Name], Field(min_length=1)]
     k_cores: Annotated[list[Positive], Field(min_length=1)]
 
 
 class Experiments(Cores):
-    """Every combination of these domains, k, splits, variants and seeds."""
+    """All combinations of these domains, values of k, splits, variants and seeds."""
 
     splits: Annotated[list[Name], Field(min_length=1)] = Field(description="rows of `splits`")
     variants: Annotated[list[Name], Field(min_length=1)]
@@ -26,7 +26,7 @@ class Experiments(Cores):
 
 
 class Retrievals(Frozen):
-    """Every pair of these pre-trainings and test corpora."""
+    """All pairs of these pre-trainings and test corpora."""
 
     pretrainings: Annotated[list[Name], Field(min_length=1)]
     corpora: Annotated[list[Name], Field(min_length=1)]
@@ -51,5 +51,5 @@ class Report(Frozen):
         description="files below mmsrec/report/exhibits, in the order of the page"
     )
     retrievals: list[Retrievals] = Field([])
-    statistics: list[Cores] = Field([], description="further rows of the statistics beside those of the experiments")
+    statistics: list[Cores] = Field([], description="k-cores in the statistics besides those of the experiments")
     experiments: list[Experiments] = Field([])

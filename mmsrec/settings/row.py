@@ -1,11 +1,11 @@
-"""What every row of params.yaml is made of."""
+"""The base class of every row of params.yaml, and the types that rows share."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
-# Without a dot, which separates the keys of a path such as domains.ml-1m.training.
+# A name has no dot, because dots separate the keys of a path such as domains.ml-1m.crawl.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 RawPath = Annotated[str, Field(pattern=r"^[\w-][\w.-]*(/[\w-][\w.-]*)+$", description="DATASET/FILE below data/raw")]
 Positive = Annotated[int, Field(ge=1)]
@@ -20,7 +20,7 @@ class Frozen(BaseModel):
 
 
 def overrides(name: str, row: type[Frozen]) -> type[Frozen]:
-    """The fields of `row`, none of them required: a row that names what it changes."""
+    """Makes a class with the fields of `row`, all of them optional, for rows that override some settings."""
     return create_model(name, __base__=Frozen, **{field: _optional(info) for field, info in row.model_fields.items()})
 
 

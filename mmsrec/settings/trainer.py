@@ -12,20 +12,24 @@ Precision = Literal["float32", "bfloat16"]
 class Trainer(Frozen):
     """The training of one model on one domain (Section 4.2.4 of the paper)."""
 
-    max_length: Annotated[int, Field(ge=2)] = Field(description="N: the last N items of a sequence, [mask] included")
+    max_length: Annotated[int, Field(ge=2)] = Field(
+        description="N, the largest number of items of a sequence, [mask] included"
+    )
     augment: Literal["prefixes", "windows", "none"] = Field(
-        description="every prefix of a sequence, windows that hold every action once as a target, or its end alone"
+        description="prefixes: every prefix; windows: windows with every action once as a target; none: the end alone"
     )
     sampled_items: Annotated[int, Field(ge=0)] = Field(
-        description="items drawn a step for a softmax with logQ correction; 0: the softmax runs over all items"
+        description="items drawn in a step for a softmax with logQ correction; 0: a softmax over all items"
     )
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     clip_norm: Annotated[float, Field(gt=0)]
-    batch_size: Positive = Field(description="sequences a step")
+    batch_size: Positive = Field(description="number of sequences in a step")
     max_epochs: Positive
-    patience: Positive = Field(description="epochs without a better validation Recall@10 before training stops")
-    precision: Precision = Field(description="of the matrix products")
+    patience: Positive = Field(
+        description="number of epochs without a better validation Recall@10 before training stops"
+    )
+    precision: Precision = Field(description="precision of matrix products")
 
 
 TrainerOverrides = overrides("TrainerOverrides", Trainer)

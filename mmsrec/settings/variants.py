@@ -1,6 +1,6 @@
-"""The rows of params.yaml that say what is trained: models, and variants of them.
+"""The rows of `models` and `variants`, which decide what is trained.
 
-Each model has row classes of its own, made from its settings class, so that a key of another model is an error.
+Each model has its own row classes, made from its settings class. So a key of another model is an error.
 """
 
 from functools import reduce
@@ -16,19 +16,19 @@ from mmsrec.settings.trainer import TrainerOverrides
 
 
 class Layer(Frozen):
-    """Settings that override those of the layers before it; a model's own class narrows both."""
+    """Settings that override the settings of earlier layers. A subclass for each model restricts the keys."""
 
-    settings: Frozen = Field(Frozen(), description="of the model")
-    trainer: TrainerOverrides = Field(TrainerOverrides(), description="of its training")
+    settings: Frozen = Field(Frozen(), description="settings of the model")
+    trainer: TrainerOverrides = Field(TrainerOverrides(), description="settings of its training")
 
 
 class LayeredRow(Layer):
     """A layer, with further overrides in some domains."""
 
-    by_domain: dict[Name, Layer] = Field({}, description="further overrides in a domain")
+    by_domain: dict[Name, Layer] = Field({}, description="overrides for single domains, by domain")
 
     def layers(self, domain: str) -> list[Layer]:
-        """The row's own layer, then the one for the domain."""
+        """The row's own layer, then its layer for the domain."""
         return [self, self.by_domain.get(domain, Layer())]
 
 
@@ -36,7 +36,9 @@ class Variant(LayeredRow):
     """A model, or an ablation of one."""
 
     model: str
-    encoders: dict[Modality, Name] = Field({}, description="what made the features of each modality that is read")
+    encoders: dict[Modality, Name] = Field(
+        {}, description="row of `encoders` that made the features, for each modality that is read"
+    )
     pretrained: Name | None = Field(None, description="row of `pretrainings` whose weights training starts from")
 
     @model_validator(mode="after")
@@ -50,7 +52,7 @@ class Variant(LayeredRow):
 
     @property
     def modalities(self) -> list[Modality]:
-        """The modalities that the model reads, in one order whatever that of the row."""
+        """The modalities that the model reads, in a fixed order."""
         return [modality for modality in get_args(Modality) if modality in self.encoders]
 
 
@@ -58,12 +60,12 @@ def _rows(name: str) -> tuple[type[LayeredRow], type[Variant]]:
     """The classes of a model's row in `models` and of its rows in `variants`."""
     title = MODELS[name].settings.__name__.removesuffix("Settings")
     partial = overrides(f"{title}Overrides", MODELS[name].settings)
-    own: dict[str, Any] = {"settings": (partial, Field(partial(), description="of the model"))}
+    own: dict[str, Any] = {"settings": (partial, Field(partial(), description="settings of the model"))}
     if not MODELS[name].trained:
         none = create_model(f"{title}Trainer", __base__=Frozen)
         own["trainer"] = (none, Field(none(), description="this model is not trained by steps"))
     layer = create_model(f"{title}Layer", __base__=Layer, **own)
-    own["by_domain"] = (dict[Name, layer], Field({}, description="further overrides in a domain"))
+    own["by_domain"] = (dict[Name, layer], Field({}, description="overrides for single domains, by domain"))
     row = create_model(f"{title}Row", __base__=LayeredRow, __doc__=f"Settings of the model {name}.", **own)
     variant = create_model(
         f"{title}Variant", __base__=Variant, __doc__=f"A variant of {name}.", model=(Literal[name], ...), **own

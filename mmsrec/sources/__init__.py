@@ -1,1 +1,1 @@
-"""Raw bytes to tables: where source files come from, how they are fetched, and one parser for each format."""
+"""The steps from source files to tables, which are the registry, the download and one parser for each format."""

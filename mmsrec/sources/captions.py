@@ -37,9 +37,9 @@ _CAPTIONS = ("caption", "sentence")
 def ingest_clips(corpus: ClipCorpus, raw: Path, output: Path) -> None:
     """Writes the clips and the captions of a corpus as two tables with the schema `items`.
 
-    items.parquet has one row for each clip: its item_id, its first caption as text, and the place of its video as
-    media_url. captions.parquet has one row for each caption: its item_id is CLIP#N for the caption N of the clip, from
-    0, and its text is the caption. Both tables keep the order of the captions file.
+    The table items.parquet has one row for each clip: its item_id, its first caption as text, and the place of its
+    video as media_url. The table captions.parquet has one row for each caption, with the caption as text. Its item_id
+    is CLIP#N for the caption N of the clip, from 0. Both tables keep the order of the captions file.
 
     Args:
         corpus: the settings of the corpus.

@@ -1,4 +1,4 @@
-"""Malformed rows of a raw file: they are counted and reported, and too many are an error."""
+"""Counts and reports the malformed rows of a raw file; too many are an error."""
 
 import logging
 

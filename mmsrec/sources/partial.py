@@ -1,4 +1,4 @@
-"""An unfinished download: `.NAME.part` beside the destination, and a JSON file that records its source."""
+"""An unfinished download. It is `.NAME.part` beside the destination, and a JSON file that records its source."""
 
 import os
 from collections.abc import Iterator

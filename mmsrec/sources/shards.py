@@ -1,8 +1,8 @@
 """Tar shards in the format of WebDataset, as in CLIP-WebVid: KEY.npy with frame features, KEY.txt, KEY.json.
 
 The files of a clip follow each other, and a shard is read as a stream. The size in a member's header is checked before
-the member is read. A malformed clip is dropped and counted by reason. The code is our own for two reasons: the order of
-the clips must not depend on processes and kills, and every size must be bounded.
+the member is read. A malformed clip is dropped and counted by reason. The code is our own for two reasons. The order of
+the clips must not depend on processes and kills. Every size must be bounded.
 """
 
 import io

@@ -34,7 +34,7 @@ class FurtherTexts:
             raise DataError(
                 "Two tables of texts have the same field.",
                 where=", ".join(str(path) for path, _ in self._tables),
-                expected="a name of its own for each field",
+                expected="a different name for each field",
                 found=", ".join(repeated),
                 fix="Rename a column, or leave out a table.",
             )
@@ -78,7 +78,7 @@ def own_fields(
         raise DataError(
             "A further table of texts has a field that the items already have.",
             where=where,
-            expected="a name of its own for each field",
+            expected="a different name for each field",
             found=", ".join(both),
             fix="Rename the table's column, and use the new name in the domain's text_fields.",
         )

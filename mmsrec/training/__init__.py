@@ -1,1 +1,1 @@
-"""Training: objectives, steps, checkpoints, early stopping."""
+"""The training of models, with steps, checkpoints and early stopping."""

@@ -39,7 +39,7 @@ def examples(sequences: Sequences, augment: Literal["prefixes", "windows", "none
     """The training sequences of all users.
 
     Args:
-        sequences: of all users.
+        sequences: sequences of all users.
         augment: `prefixes` gives every prefix of at least two items. `windows` gives windows of `max_length` items that
             overlap by one item and together hold the whole sequence. `none` gives the whole sequence alone; a model
             sees its last `max_length` items.
@@ -83,7 +83,7 @@ class Batches:
     """The steps of an epoch: every example once, in a random order, `batch_size` at a time.
 
     Args:
-        sequences: of all users.
+        sequences: sequences of all users.
         model: the model to train.
         trainer: `max_length`, `augment`, `batch_size` and `sampled_items` are read.
 

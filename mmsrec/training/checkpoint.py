@@ -1,4 +1,4 @@
-"""Checkpoints: the state of a training between two steps, in files that a killed run continues from."""
+"""Checkpoints with the state of a training between two steps, from which a killed run continues."""
 
 import hashlib
 import io
@@ -63,7 +63,7 @@ class Checkpoint:
     A file's name contains the digest of its content, so that damage is found before the content is parsed.
 
     Args:
-        folder: holds the files. Writing a checkpoint removes those of other keys.
+        folder: folder of the files. Writing a checkpoint removes the files of other keys.
         key: everything that the training depends on.
         keep: number of newest files that stay.
     """
@@ -97,7 +97,7 @@ class Checkpoint:
         """Writes a checkpoint atomically and removes old ones.
 
         Args:
-            state: to be saved.
+            state: the state to save.
             done: orders the checkpoints of a training; it grows with every step and with every end of an epoch.
         """
         buffer = io.BytesIO()

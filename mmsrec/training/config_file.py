@@ -18,7 +18,7 @@ def read_config_file(folder: Path, kind: type[Kind], fix: str) -> Kind:
     """The config.json of a folder.
 
     Args:
-        folder: holds the file.
+        folder: folder of the file.
         kind: the class that the file must fit.
         fix: tells the reader how to write the folder again.
 

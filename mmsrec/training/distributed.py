@@ -19,7 +19,7 @@ class Processes:
     """The processes of a training, seen from this one. All processes must call each method together.
 
     Attributes:
-        device: holds the tensors of this process.
+        device: device of the tensors of this process.
         rank: number of this process, from 0.
         size: number of processes.
     """
@@ -112,7 +112,7 @@ def processes(device: torch.device) -> Iterator[Processes]:
     """Joins the processes that torchrun started (nccl on GPUs, gloo on CPUs); without torchrun, this one alone.
 
     Args:
-        device: of this process; for a GPU, torchrun's local rank chooses which.
+        device: device of this process; for a GPU, torchrun's local rank chooses which.
     """
     if "RANK" not in os.environ:
         yield Processes(device)

@@ -18,9 +18,9 @@ class PretrainedConfig(Frozen):
     """Everything that decides the weights of a pre-trained item encoder.
 
     Attributes:
-        name, corpus, encoder, seed: from its row of `pretrainings`.
-        settings: of the pre-training.
-        widths: of the features, by modality.
+        name, corpus, encoder, seed: values of its row of `pretrainings`.
+        settings: settings of the pre-training.
+        widths: widths of the features, by modality.
         encoder_digest: identity of the frozen encoder that made the features.
         pairs: number of pairs of the corpus.
         corpus_digest: identifies the content of all shards.

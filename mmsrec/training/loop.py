@@ -42,12 +42,12 @@ class Validation:
 class Loop(Generic[Batch]):
     """A training. Every process builds the same loop and calls `run`.
 
-    Epochs count from 1, steps of an epoch from 0. What `batches` and `step` compute must depend on the epoch and the
-    step alone, so that a continued training equals an uninterrupted one.
+    Epochs count from 1, steps of an epoch from 0. The results of `batches` and `step` must depend on the epoch and
+    the step alone, so that a continued training equals an uninterrupted one.
 
     Attributes:
         model: on the device of this process, the same in every process.
-        optimizer: of its weights.
+        optimizer: optimiser of the model's weights.
         max_epochs: number of epochs, unless `validation` stops earlier.
         steps_per_epoch: number of batches of an epoch.
         batches: `batches(epoch, first)` yields the batches of an epoch from the step `first` on.
@@ -170,6 +170,6 @@ class Loop(Generic[Batch]):
         if self.processes.leads:
             self.state.model = on_cpu(self.model.state_dict())
             self.state.optimizer = self.optimizer.state_dict()
-            # The end of an epoch counts as a step of its own, after a checkpoint that its last step wrote.
+            # The end of an epoch counts as one more step, because its last step may already have written a checkpoint.
             done = (self.state.epoch - 1) * (self.steps_per_epoch + 1) + self.state.step
             self.checkpoint.save(self.state, done)

@@ -75,7 +75,7 @@ def load(folder: Path, dataset: Dataset) -> Recommender:
     """A trained model in evaluation mode, on the device of the data set's sequences.
 
     Args:
-        folder: of the trained model.
+        folder: folder of the trained model.
         dataset: must have the inputs that the model was trained on.
 
     Raises:

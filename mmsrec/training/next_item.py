@@ -1,4 +1,4 @@
-"""Training on a domain: the next item is predicted; validation Recall@10 stops the training (Section 4.2.4)."""
+"""Training to predict the next item, which validation Recall@10 stops (Section 4.2.4)."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -41,8 +41,8 @@ def finetune(
         model: on the device of the sequences, the same in every process; it ends with the best weights.
         sequences: all users' items.
         trainer: settings of the training.
-        seed: of dropout, batches, masks and negatives.
-        folder: holds the checkpoints, the same for all processes.
+        seed: seed of dropout, batches, masks and negatives.
+        folder: folder of the checkpoints, the same for all processes.
         key: everything that the result depends on; a checkpoint of another key is not continued.
         processes: the processes of the training; None for this one alone.
         save_minutes: time between checkpoints; every epoch ends with another one.

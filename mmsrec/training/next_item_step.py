@@ -38,7 +38,7 @@ def train_step(
 
     Args:
         model: in training mode.
-        optimizer: of its weights.
+        optimizer: optimiser of the model's weights.
         step: the same in every process.
         trainer: `clip_norm` is read.
         key: seeds dropout, together with a group's index.

@@ -48,10 +48,10 @@ def pretrain(
 
     Args:
         name: key of the row in `pretrainings`.
-        row: names the corpus, its encoder and the seed.
-        settings: of the pre-training, with the overrides of the row.
-        pairs: of the corpus, with features from the row's encoder.
-        folder: the same for all processes.
+        row: the row, which names the corpus, its encoder and the seed.
+        settings: settings of the pre-training, with the overrides of the row.
+        pairs: pairs of the corpus, with features from the row's encoder.
+        folder: output folder, the same for all processes.
         processes: the processes of the training.
         save_minutes: time between checkpoints; every epoch ends with another one.
         observe: called in the leading process after each step, with the number of steps done and the step's losses.

@@ -50,9 +50,9 @@ def train_step(
 
     Args:
         encoder: the same in every process.
-        optimizer: of its weights.
+        optimizer: optimiser of the encoder's weights.
         items: this process's share of the batch.
-        settings: of the pre-training.
+        settings: settings of the pre-training.
         key: seeds dropout together with a chunk's place in the whole batch. So the step does not depend on the number
             of processes if their shares begin at multiples of a chunk.
         processes: the processes of the training.

@@ -40,9 +40,9 @@ def profile_steps(
 
     Args:
         model: untrained, on the device of the sequences, the same in every process.
-        sequences: of all users.
+        sequences: sequences of all users.
         trainer: settings of the training.
-        seed: of dropout, batches, masks and negatives.
+        seed: seed of dropout, batches, masks and negatives.
         count: number of timed steps; an untimed one precedes them.
         processes: the processes; None for this one alone.
 

@@ -15,7 +15,7 @@ class NegativeSampler:
     """Draws items in proportion to the number of their training interactions plus one.
 
     Args:
-        sequences: of all users.
+        sequences: sequences of all users.
         ends_U: ends of the users' training sequences.
         items: number of items.
         count: draws a step.
@@ -41,8 +41,8 @@ def with_step_items(
     """The groups with indices among the items that a step needs, and these items [K].
 
     Args:
-        groups: with indices among all items.
-        negatives: likewise.
+        groups: groups with indices among all items.
+        negatives: negatives with indices among all items.
         items: number of items.
     """
     shown = [group.inputs_BL.flatten() for group in groups]

@@ -55,9 +55,9 @@ def transfer(
     """Loads pre-trained weights into an item encoder; an error leaves it unchanged.
 
     Args:
-        folder: of the pre-trained item encoder.
+        folder: folder of the pre-trained item encoder.
         encoder: receives the weights.
-        settings: that `encoder` was built from.
+        settings: settings that `encoder` was built from.
         encoder_digests: identity of the frozen encoder that made the features, by modality.
 
     Raises:

@@ -33,10 +33,10 @@ def train(
     A killed training continues from its newest checkpoint when this is called again.
 
     Args:
-        experiment: is recorded in config.json; its seed decides all random draws.
+        experiment: the experiment, which config.json records; its seed decides all random draws.
         chosen: the model, its own settings and those of its training.
-        dataset: to train on.
-        folder: of the trained model.
+        dataset: the data set to train on.
+        folder: folder of the trained model.
         pretrained: folder of a pre-trained item encoder to start from; a finished training no longer needs it.
         processes: the processes that share the training; None for this one alone.
         save_minutes: time between checkpoints; every epoch ends with another one.

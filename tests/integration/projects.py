@@ -14,13 +14,12 @@ from tests.integration.engines import ROOT, copy_workflow
 
 SMALL = {
     "dim: 64, heads: 4": "dim: 16, heads: 2",
-    "dim: 64\n      heads: 4": "dim: 16\n      heads: 2",
     "max_epochs: 8": "max_epochs: 3",
     "dim: 64, ngrams": "dim: 16, ngrams",
     "domains: [demo-shop, demo-films]": "domains: [demo-shop]",
     "demo-text, demo-vision, demo-both]": "demo-both]",
     "[demo-clip, demo-pretrained]": "[demo-pretrained]",
-    "\n      - {domains: [demo-wear], k_cores: [5], variants: [pop, demo-both], seeds: [0]}": "",
+    "\n      - {domains: [demo-wear], k_cores: [5], splits: [shuffle], variants: [pop, demo-both], seeds: [0]}": "",
 }
 REPORT = "results/reports/demo"
 
@@ -70,9 +69,16 @@ def serving(*command: str) -> list[str]:
     return ["workflow/scripts/serve_demo.py", "--mirror", "mirror", "--", sys.executable, *command]
 
 
-def snakemake(project: Path, *flags: str, target: str = REPORT, **options: str) -> str:
-    """Makes a target, the demo's report if no other, and returns what Snakemake printed."""
-    return run(project, *serving("-m", "snakemake", "--cores", "2", target, *flags), **options)
+def snakemake(project: Path, *flags: str, target: str = REPORT, warm: bool = False, **options: str) -> str:
+    """Makes a target, by default the demo's report, and returns what Snakemake printed.
+
+    Args:
+        warm: stages run in forks of one process that has imported their packages.
+    """
+    command = serving("-m", "snakemake", "--cores", "2", target, *flags)
+    if warm:
+        command = ["workflow/scripts/warm_stages.py", "--", sys.executable, *command]
+    return run(project, *command, **options)
 
 
 def planned(output: str) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Parameters, wildcards and every function that a rule calls; the other files hold rules only."""
+"""The parameters, the wildcards and all functions that rules call. The other files have rules only."""
 
 import os
 import re
@@ -34,7 +34,7 @@ from mmsrec.sources.file_registry import read_registry
 
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())
-# The profile admits one job at a time to a GPU; where there is none, cores alone bound the jobs.
+# The profile runs one job at a time on a GPU. On a machine without a GPU, only the cores limit the jobs.
 GPUS_OF_A_JOB = int(Path("/dev/nvidia0").exists())
 SCRIPTS = os.path.relpath(Path(workflow.basedir) / "workflow" / "scripts")
 
@@ -48,11 +48,11 @@ if config:
 
 
 def any_of(names):
-    # No name is matched by nothing, but Snakemake takes an empty constraint for none.
+    # Without names, no text may match; Snakemake would ignore an empty constraint.
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-# A raw file that the registry does not know is the user's own: an input that no rule makes.
+# A raw file outside the registry is the user's own file, so no rule makes it.
 wildcard_constraints:
     file=any_of(REGISTRY),
     domain=any_of(PARAMS.domains),
@@ -76,7 +76,7 @@ def raw_files(wildcards):
     return raw(*domain_files(PARAMS.domains[wildcards.domain]))
 
 
-# A collection has items with texts and media: a domain at its lowest k, or a corpus of clips.
+# A collection has items with texts and media. It is a domain at its lowest k, or a corpus of clips.
 
 
 def items(wildcards):
@@ -144,7 +144,7 @@ def collected(wildcards):
     return [f"{layout.path(layout.COLLECTED, report=name)}/{file}" for file in files]
 
 
-# The settings that a stage reads, resolved: a job runs again when they change.
+# The settings that a stage reads, after all overrides. A job runs again when they change.
 
 
 def ingest_settings(wildcards):

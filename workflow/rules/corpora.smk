@@ -1,4 +1,5 @@
-# The shards lie beside their list, and the pairs beside their index, outside the outputs: a killed run continues.
+# The shards lie next to their list, and the pairs next to their index. They are not outputs, so Snakemake keeps them
+# and a killed run continues.
 
 
 rule download_corpus:

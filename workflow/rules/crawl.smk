@@ -1,4 +1,5 @@
-# The media and the log of a crawl lie beside its ledger, outside the outputs: a killed run continues from them.
+# The media and the log of a crawl lie next to its ledger. They are not outputs, so Snakemake keeps them and a killed
+# run continues.
 
 
 rule crawl_images:

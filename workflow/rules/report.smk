@@ -1,5 +1,5 @@
-# A DVC stage can depend on a folder, but not on a list of files that grows with the parameters: the files of a report
-# are copied into a folder of its own.
+# A DVC stage can depend on a folder, but not on a list of files that grows with the parameters. So the files of a
+# report are copied into one folder.
 rule collect:
     input:
         "{file}",

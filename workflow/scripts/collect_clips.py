@@ -1,4 +1,4 @@
-"""Stage collect_clips: the videos of a corpus of clips, from a folder, an archive or the web, and their ledger."""
+"""Collects the videos of a corpus of clips from a folder, an archive or the web, and writes their ledger."""
 
 from argparse import Namespace
 
@@ -23,7 +23,7 @@ if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind clips")
     arguments.path("--items", layout.CLIP_ITEMS, "items of the corpus")
-    arguments.path("--raw", layout.RAW, "folder that the videos' paths are below")
+    arguments.path("--raw", layout.RAW, "folder that the videos' paths start from")
     arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
     arguments.path(
         "--output", layout.MEDIA.replace("{collection}", "{corpus}"), "folder of ledger.parquet and the videos"

@@ -1,4 +1,4 @@
-"""Stage crawl_images: the pictures of a domain's items, verified, and the ledger of every item's state."""
+"""Crawls and verifies the pictures of a domain's items, and writes a ledger with the state of every item."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -34,7 +34,7 @@ if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
     arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the domain's lowest k)")
-    arguments.path("--raw", layout.RAW, "folder that a poster's path is below")
+    arguments.path("--raw", layout.RAW, "folder that a poster's path starts from")
     arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
     arguments.path(
         "--output", layout.MEDIA.replace("{collection}", "{domain}"), "folder of ledger.parquet and the pictures"

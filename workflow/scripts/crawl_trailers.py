@@ -1,4 +1,4 @@
-"""Stage crawl_trailers: the trailers of a domain's items, and the ledger of every item's state."""
+"""Crawls the trailers of a domain's items, and writes a ledger with the state of every item."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -32,7 +32,7 @@ if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
     arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the domain's lowest k)")
-    arguments.path("--raw", layout.RAW, "folder that the path of the trailer ids is below")
+    arguments.path("--raw", layout.RAW, "folder that the path of the trailer ids starts from")
     arguments.add_argument("--cookies", type=Path, help="cookies.txt of a signed-in session")
     arguments.path(
         "--output", layout.MEDIA.replace("{collection}", "{domain}"), "folder of ledger.parquet and the videos"

@@ -1,7 +1,7 @@
-"""Stage download: one source file, from a mirror or from the URLs that the registry names.
+"""Downloads one source file from a mirror or from the URLs that the registry names.
 
-The environment variable MMSREC_MIRROR names places that are tried first: folders or base URLs that hold DATASET/FILE,
-separated by commas.
+The environment variable MMSREC_MIRROR names folders or base URLs that are tried first, separated by commas. Each
+contains DATASET/FILE.
 """
 
 import os

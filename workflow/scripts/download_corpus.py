@@ -1,7 +1,7 @@
-"""Stage download_corpus: the shards of a dataset on the hub, at a pinned commit, and shards.json that lists them.
+"""Downloads the shards of a dataset on the hub at a pinned commit, and writes their list shards.json.
 
-HF_ENDPOINT and HF_TOKEN are huggingface_hub's own. The environment variable MMSREC_MIRROR names folders that are tried
-first, separated by commas: one that holds hub/OWNER/NAME serves the files in the hub's place.
+The environment variables HF_ENDPOINT and HF_TOKEN are read by huggingface_hub. MMSREC_MIRROR names folders that are
+tried first, separated by commas. A folder that contains hub/OWNER/NAME replaces the hub.
 """
 
 import os

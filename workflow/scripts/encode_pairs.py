@@ -1,7 +1,7 @@
-"""Stage encode_pairs: shards of clips with frame features, to shards of pairs; the captions are encoded.
+"""Encodes the captions of shards of clips, and writes shards of pairs of frame and caption features.
 
-Without --shard every shard that is not there is written and the folder sealed. With it one is, as a job of its own; a
-run without it then seals the folder.
+Without --shard, a run writes every missing shard and finalises the folder. With --shard, it writes only that shard, so
+that each shard can be a separate job. A last run without --shard then finalises the folder.
 """
 
 from argparse import Namespace

@@ -1,4 +1,7 @@
-"""Zero-shot retrieval on a test corpus: by a pre-trained item encoder, the same untrained, and the frozen encoder."""
+"""Measures zero-shot retrieval on a test corpus.
+
+The models are a pre-trained item encoder, the same encoder before training, and the frozen encoder of its features.
+"""
 
 from argparse import Namespace
 from pathlib import Path

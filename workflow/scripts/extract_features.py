@@ -1,4 +1,4 @@
-"""Stage extract_features: encodes the items of a collection, or reads their vectors from a table."""
+"""Encodes the items of a collection, or reads their vectors from a table."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -34,9 +34,9 @@ if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--collection", required=True, help="row of `domains` or `corpora` in the parameter file")
     arguments.add_argument("--encoder", required=True, help="row of `encoders` in the parameter file")
-    arguments.add_argument("--modality", required=True, choices=["text", "vision"], help="what to encode")
+    arguments.add_argument("--modality", required=True, choices=["text", "vision"], help="modality to encode")
     arguments.add_argument("--items", type=Path, help="table of items (default: those of the collection)")
-    arguments.path("--raw", layout.RAW, "folder that the paths of given vectors are below")
+    arguments.path("--raw", layout.RAW, "folder that the paths of given vectors start from")
     arguments.path("--captions", layout.CAPTIONS, "texts of a corpus of clips", corpus="{collection}")
     arguments.path("--media", layout.MEDIA, "folder of the pictures, with its ledger.parquet")
     arguments.path("--frames", layout.FRAMES, "table of the videos' frames")

@@ -1,4 +1,4 @@
-"""Stage ingest: the raw files of a domain, to interactions.parquet and items.parquet."""
+"""Turns the raw files of a domain into interactions.parquet and items.parquet."""
 
 from argparse import Namespace
 
@@ -23,7 +23,7 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
-    arguments.add_argument("--domain", required=True, help="row of `domains`")
-    arguments.path("--raw", layout.RAW, "folder that the row's paths are below")
+    arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
+    arguments.path("--raw", layout.RAW, "folder that the row's paths start from")
     arguments.path("--output", layout.INGESTED, "folder of the two tables")
     stage.run(main, arguments)

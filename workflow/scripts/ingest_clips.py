@@ -1,4 +1,4 @@
-"""Stage ingest_clips: the raw files of a corpus of captioned clips, to items.parquet and captions.parquet."""
+"""Turns the raw files of a corpus of captioned clips into items.parquet and captions.parquet."""
 
 from argparse import Namespace
 
@@ -18,6 +18,6 @@ def main(flags: Namespace) -> None:
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind clips")
-    arguments.path("--raw", layout.RAW, "folder that the corpus' paths are below")
+    arguments.path("--raw", layout.RAW, "folder that the corpus' paths start from")
     arguments.path("--output", layout.CLIPS, "folder of the two tables")
     stage.run(main, arguments)

@@ -29,12 +29,12 @@ def seed(text: str) -> int:
 def world_flags(arguments: argparse.ArgumentParser) -> None:
     """Adds the flags that name a world and the folder of its mirror."""
     arguments.add_argument("--output", type=Path, required=True, help="folder of the mirror")
-    arguments.add_argument("--seed", type=seed, default=2023, help="another seed is another world")
+    arguments.add_argument("--seed", type=seed, default=2023, help="seed of the world's random draws")
     arguments.add_argument("--size", choices=sorted(SIZES), default="demo")
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
     world_flags(arguments)
-    arguments.add_argument("--media-base", default=MEDIA, help="URL below which the items have their pictures")
+    arguments.add_argument("--media-base", default=MEDIA, help="base URL of the items' pictures")
     stage.run(main, arguments)

@@ -1,4 +1,4 @@
-"""Writes the demo's shards of captioned clips into its mirror: what the hub would serve, their frames encoded."""
+"""Writes the demo's shards of captioned clips into its mirror, with encoded frames, in place of files on the hub."""
 
 import argparse
 import logging

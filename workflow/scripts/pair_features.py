@@ -1,4 +1,4 @@
-"""Stage pair_features: the vision and text features of a corpus of clips, joined to a folder of pairs."""
+"""Joins the vision and text features of a corpus of clips to a folder of pairs."""
 
 from argparse import Namespace
 

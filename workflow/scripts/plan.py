@@ -1,4 +1,4 @@
-"""Writes the rows of dvc.yaml: names that DVC's templates cannot work out from params.yaml by themselves."""
+"""Writes the rows of dvc.yaml, which DVC's templates cannot derive from params.yaml."""
 
 import json
 import re
@@ -39,13 +39,14 @@ from mmsrec.settings.plan import (
 from mmsrec.sources.file_registry import SourceFile, read_registry
 
 HEADER = "# Made by `make plan` from params.yaml and workflow/sources.csv; not edited by hand.\n"
-RAW_FILES = 4  # of a domain or a corpus, at most
+RAW_FILES = 4  # the largest number of raw files of a domain or a corpus
 
 
 def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -> dict[str, dict[str, Any]]:
     """The rows of each group of stages, by the name that follows a stage's @.
 
-    They name what a stage reads and hold no value of params.yaml, `raw`: an edit of a value needs no new plan.
+    They name the files and the keys that a stage reads, and no value of params.yaml (`raw`). So an edit of a value
+    needs no new plan.
     """
     features = all_features(params)
     pictures, trailers, clips = picture_domains(params), trailer_domains(params), clip_corpora(params)
@@ -95,7 +96,7 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
 
 
 def padded(values: Sequence[str], count: int, filler: str | None = None) -> list[str]:
-    """So many values: a stage of DVC names a fixed number of inputs and keys, of which some may be the same."""
+    """The values, repeated up to `count`, because a stage of DVC names a fixed number of inputs and keys."""
     return [*values, *[filler or values[0]] * (count - len(values))]
 
 
@@ -182,7 +183,7 @@ def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[st
 
 
 def text_of(groups: dict[str, dict[str, Any] | list[str]]) -> str:
-    """The plan as YAML, a line a row: JSON is YAML, too."""
+    """The plan as YAML with one line for each row. A row is JSON, which is also YAML."""
     lines = [HEADER + "plan:"]
     for group, rows in groups.items():
         if isinstance(rows, list) or not rows:

@@ -1,4 +1,4 @@
-"""Stage prepare: a domain's k-core, its items and its statistics."""
+"""Filters a domain to its k-core, and writes its interactions, items and statistics."""
 
 from argparse import Namespace
 

@@ -1,6 +1,6 @@
-"""Pre-trains the item encoder of one row of `pretrainings`; continues where a killed run stopped.
+"""Pre-trains the item encoder of one row of `pretrainings`, and resumes a killed run.
 
-Under torchrun, its processes share each batch.
+Under torchrun, several processes share each batch.
 """
 
 from argparse import Namespace
@@ -44,6 +44,10 @@ if __name__ == "__main__":
     arguments.add_argument("--pairs", type=Path, help=f"folder of pairs (default: {layout.PAIRS} of the row)")
     arguments.path("--output", layout.PRETRAINED, "folder for the pre-trained item encoder")
     arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
-    arguments.add_argument("--checkpoint-minutes", type=float, default=10, help="between checkpoints within an epoch")
-    arguments.add_argument("--tensorboard", type=Path, help="folder for TensorBoard's event files; none without it")
+    arguments.add_argument(
+        "--checkpoint-minutes", type=float, default=10, help="minutes between checkpoints within an epoch"
+    )
+    arguments.add_argument(
+        "--tensorboard", type=Path, help="folder for TensorBoard's event files (default: no event files)"
+    )
     stage.run(main, arguments)

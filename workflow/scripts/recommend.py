@@ -1,4 +1,4 @@
-"""Writes the best next items of users, from a trained model, as a csv or Parquet file."""
+"""Writes the best next items of users, from a trained model, as a CSV or Parquet file."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -32,8 +32,8 @@ def table_path(text: str) -> Path:
 if __name__ == "__main__":
     parser = stage.experiment_parser(__doc__)
     parser.path("--model", layout.MODEL, "folder of the trained model")
-    parser.add_argument("--users", nargs="+", help="whom to recommend to; everybody without this flag")
+    parser.add_argument("--users", nargs="+", help="names of users (default: all users)")
     parser.add_argument("--top", type=int, default=10, help="items for each user")
-    parser.add_argument("--seen", action="store_true", help="items of a user's own sequence may be recommended")
+    parser.add_argument("--seen", action="store_true", help="also recommend items of a user's own sequence")
     parser.add_argument("--output", type=table_path, required=True, help="a .csv or .parquet file to write")
     stage.run(main, parser)

@@ -15,7 +15,7 @@ from mmsrec.settings.params import read_params
 
 
 def main(flags: Namespace) -> None:
-    # matplotlib tells at this level of its font cache.
+    # At the level INFO, matplotlib logs the state of its font cache.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
 
     def collected(pattern: str) -> Callable[[Any], Path]:

@@ -1,4 +1,4 @@
-"""Stage sample_frames: a few frames of each video that a crawl fetched."""
+"""Samples a few frames of each video that a crawl fetched."""
 
 from argparse import Namespace
 

@@ -1,4 +1,7 @@
-"""Serves the demo world's media on loopback: while a command runs, whose status it ends with, or until interrupted."""
+"""Serves the demo world's media on loopback, while a command runs or until an interrupt.
+
+With a command, the process ends with the status of the command.
+"""
 
 import logging
 import os
@@ -23,8 +26,8 @@ def main(flags: Namespace) -> None:
 
 
 def run(command: Sequence[str]) -> int:
-    """Runs a command to its end, however often Ctrl-C is pressed: it gets the signal, too, and may clean up."""
-    # A proxy could not reach this machine's loopback.
+    """Runs a command and waits for its end. Ctrl-C reaches the command, too, and does not end the server before it."""
+    # A proxy on another machine cannot reach this machine's loopback addresses.
     direct = {name: ",".join(filter(None, [os.environ.get(name), HOST])) for name in ("no_proxy", "NO_PROXY")}
     process = subprocess.Popen(command, env=os.environ | direct)  # noqa: S603 - it is the user's own command
     return stage.wait_for(process)
@@ -42,6 +45,8 @@ def wait() -> int:
 if __name__ == "__main__":
     arguments = ArgumentParser(description=__doc__)
     arguments.add_argument("--mirror", type=Path, required=True, help="folder that make_demo.py wrote")
-    arguments.add_argument("--port", type=int, default=PORT, help="the demo's links lead to the default one")
-    arguments.add_argument("command", nargs="*", metavar="-- COMMAND", help="what to run meanwhile")
+    arguments.add_argument(
+        "--port", type=int, default=PORT, help="port of the server; the demo's links have the default port"
+    )
+    arguments.add_argument("command", nargs="*", metavar="-- COMMAND", help="command to run while the server runs")
     stage.run(main, arguments)

@@ -1,4 +1,4 @@
-"""Stage split: the sequences of a k-core, in the order of one row of `splits`."""
+"""Writes the sequences of a k-core in the order of one row of `splits`."""
 
 from argparse import Namespace
 

@@ -1,4 +1,4 @@
-"""What every stage script shares: common flags, default paths, logging, and errors that end as a message."""
+"""The flags, default paths, logging and error messages that all stage scripts share."""
 
 import os
 import sys
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         self._patterns: dict[str, str] = {}
 
     def path(self, flag: str, pattern: str, help: str, **fields: str) -> None:
-        """Adds the flag of a path; without it the path is `pattern`, filled from `fields` and then from the flags."""
+        """Adds the flag of a path. Its default is `pattern`, filled from `fields` and then from the flags."""
         for name, value in fields.items():
             pattern = pattern.replace(f"{{{name}}}", value)
         self.add_argument(flag, type=Path, help=f"{help} (default: {pattern})")
@@ -67,7 +67,11 @@ def parser(description: str | None) -> Parser:
 
 
 def corpus(params: Params, name: str, kind: type[Kind]) -> Kind:
-    """The row of a corpus, which must be of this kind."""
+    """The row of a corpus.
+
+    Raises:
+        ParamsError: there is no such row, or it has another kind.
+    """
     row = row_of(params.corpora, name, "corpora")
     if not isinstance(row, kind):
         raise ParamsError(
@@ -77,7 +81,7 @@ def corpus(params: Params, name: str, kind: type[Kind]) -> Kind:
 
 
 def items_file(params: Params, collection: str) -> Path:
-    """The items of a collection: those of a corpus of clips, or of a domain's lowest k."""
+    """The file of the items of a corpus of clips, or of a domain at its lowest k."""
     if collection in params.corpora:
         return Path(layout.path(layout.CLIP_ITEMS, corpus=collection))
     row = row_of(params.domains, collection, "domains, corpora")
@@ -85,7 +89,7 @@ def items_file(params: Params, collection: str) -> Path:
 
 
 def positive(text: str) -> int:
-    """A flag's whole number above zero."""
+    """Reads a whole number above zero from a flag."""
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above zero")
     return number
@@ -98,7 +102,7 @@ def experiment_parser(description: str | None) -> Parser:
     arguments.add_argument("--k-core", type=positive, required=True, help="least interactions of a user and of an item")
     arguments.add_argument("--split", required=True, help="row of `splits` in the parameter file")
     arguments.add_argument("--variant", required=True, help="row of `variants` in the parameter file")
-    arguments.add_argument("--seed", type=int, required=True, help="of weights, dropout, batches and masks")
+    arguments.add_argument("--seed", type=int, required=True, help="seed of weights, dropout, batches and masks")
     arguments.path("--items", layout.ITEMS, "items of the k-core")
     arguments.path("--sequences", layout.SEQUENCES, "sequences of the split")
     arguments.path("--features", layout.COLLECTION_FEATURES, "folder of features", collection="{domain}")
@@ -129,7 +133,7 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
 
 
 def run(action: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
-    """Calls `action` with the parsed flags; an error that a user can mend ends the process with status 1."""
+    """Calls `action` with the parsed flags; an error that a user can correct ends the process with status 1."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     try:
         action(arguments.parse_args())

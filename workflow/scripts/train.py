@@ -1,6 +1,6 @@
-"""Trains the model of one experiment; continues where a killed training stopped.
+"""Trains the model of one experiment, and resumes a killed training.
 
-Under torchrun, its processes share each step.
+Under torchrun, several processes share each step.
 """
 
 from argparse import Namespace
@@ -33,8 +33,10 @@ if __name__ == "__main__":
     parser = stage.experiment_parser(__doc__)
     parser.path("--output", layout.MODEL, "folder for the trained model")
     parser.path("--pretrained", layout.PRETRAININGS, "folder of the pre-trained item encoders")
-    parser.add_argument("--checkpoint-minutes", type=float, default=10, help="between checkpoints within an epoch")
     parser.add_argument(
-        "--profile", type=stage.positive, metavar="STEPS", help="print where the time of a step goes, and train nothing"
+        "--checkpoint-minutes", type=float, default=10, help="minutes between checkpoints within an epoch"
+    )
+    parser.add_argument(
+        "--profile", type=stage.positive, metavar="STEPS", help="print a profile of this many steps, and write no model"
     )
     stage.run(main, parser)

@@ -91,7 +91,7 @@ def load_encoder(name: str, row: encoding.Encoder, corpus: Sequence[str] = ()) -
 
     Args:
         name: the row's name.
-        row: that row.
+        row: the encoder's row.
         corpus: the domain's texts; used by kinds that are fitted on texts.
 
     Raises:

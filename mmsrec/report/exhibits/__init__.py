@@ -1,4 +1,4 @@
-"""One file an exhibit: its stem is the exhibit's name, its function `exhibit` makes a table or a figure."""
+"""One file for each exhibit. Its stem is the exhibit's name. The function `exhibit` in it makes a table or a figure."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -38,18 +38,23 @@ def exhibit(inputs: Inputs) -> Table:
 
 
 def comparison_frame(inputs: Inputs, metrics: Sequence[str]) -> pl.DataFrame:
-    """One row a combination of `COMPARED`: means over its seeds, and the paper's row of the same data set and model.
+    """One row for each combination of `COMPARED`: means over seeds, and the paper's row of this data set and model.
 
     Args:
         inputs: the report's results and parameters.
         metrics: the metrics to show.
 
     Returns:
-        `COMPARED`, features, ties, candidates, seeds (their number), reported_for (the model of the paper's row),
-        departures (how the configuration differs from the paper's), reported_note (a remark on the paper's row), and
-        for each metric METRIC_reported, METRIC_measured, METRIC_interval (half the 95 % interval) and
-        METRIC_difference (measured minus reported). A number that the paper does not give is null. One more row a
-        group has the expected values of a random ranking.
+        `COMPARED`, features, ties, candidates, and the following columns. A number that the paper does not give is
+        null. One more row in each group has the expected values of a random ranking.
+
+        - seeds: number of seeds.
+        - reported_for: model of the paper's row.
+        - departures: differences between the configuration and the paper's.
+        - reported_note: a remark on the paper's row.
+        - METRIC_reported, METRIC_measured: the value of each metric.
+        - METRIC_interval: half the 95 % interval.
+        - METRIC_difference: measured minus reported.
     """
     measured = inputs.metrics()
     described = _described(inputs.params, inputs.experiments)
@@ -91,7 +96,7 @@ def _by(encoders: Mapping[Modality, str]) -> str:
 
 
 def _described(params: Params, experiments: Sequence[Experiment]) -> pl.DataFrame:
-    """One row a combination of `COMPARED`: that and `DESCRIBED`."""
+    """One row for each combination of `COMPARED`, with the columns `COMPARED` and `DESCRIBED`."""
     paper = {(row["published"], row["model"]): row["encoders"] for row in published_comparison().to_dicts()}
     rows = {}
     for experiment in experiments:

@@ -1,4 +1,4 @@
-"""Learning curves: validation Recall@10 by epoch."""
+"""Learning curves with the validation Recall@10 of each epoch."""
 
 import polars as pl
 

@@ -20,8 +20,8 @@ def exhibit(inputs: Inputs) -> Table:
     frame = retrieval_frame(inputs.retrievals(), inputs.params)
     return Table(
         title="Zero-shot retrieval",
-        caption="Captions find their clips among all clips of a test corpus, and the reverse, without training on it: "
-        "the paper's Table 1 next to measured values.",
+        caption="Captions find their clips among all clips of a test corpus, and the reverse, without training on it. "
+        "The paper's Table 1 is next to measured values.",
         frame=frame,
         columns=_columns(),
         notes=[
@@ -34,15 +34,15 @@ def exhibit(inputs: Inputs) -> Table:
 
 
 def retrieval_frame(measured: pl.DataFrame, params: Params) -> pl.DataFrame:
-    """One row a corpus, pre-training, direction and model.
+    """One row for each corpus, pre-training, direction and model.
 
     Args:
         measured: rows as `Inputs.retrievals` returns them.
         params: has the name of a corpus in the paper.
 
     Returns:
-        corpus, pretraining, direction, model, pairs; each metric; METRIC_reported and METRIC_difference (measured minus
-        reported) for each of `REPORTED`, null where the paper has no such row.
+        The columns corpus, pretraining, direction, model, pairs, and each metric. Then METRIC_reported and
+        METRIC_difference (measured minus reported) for each of `REPORTED`; they are null where the paper has no row.
     """
     names = {name: getattr(corpus, "published", None) for name, corpus in params.corpora.items()}
     reported = published_retrieval().rename({name: f"{name}_reported" for name in REPORTED} | {"model": "paper_model"})

@@ -29,15 +29,15 @@ def exhibit(inputs: Inputs) -> Table:
 
 
 def statistics_frame(measured: pl.DataFrame, params: Params) -> pl.DataFrame:
-    """One row a k-core; the k-cores of a domain follow each other.
+    """One row for each k-core; the k-cores of a domain follow each other.
 
     Args:
         measured: rows as `Inputs.statistics` returns them.
         params: has the name of a domain in the paper.
 
     Returns:
-        The columns of `measured`; STATISTIC_reported and STATISTIC_difference (measured minus reported) for each of
-        `COMPARED`; reported_in, the paper's table; and note, a remark on the reported values.
+        The columns of `measured`, and for each of `COMPARED` STATISTIC_reported and STATISTIC_difference (measured
+        minus reported). The column reported_in is the paper's table, and note is a remark on the reported values.
     """
     reported = published_statistics().rename({name: f"{name}_reported" for name in COMPARED})
     names = {name: domain.published for name, domain in params.domains.items()}

@@ -33,7 +33,7 @@ def params() -> Params:
         "variants": {
             "pop": {"model": "pop"},
             "text": {"model": "mmsrec", "encoders": {"text": "lsa"}},
-            "both": {"model": "mmsrec", "encoders": {"vision": "lsa", "text": "lsa"}},
+            "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         },
         "reports": {
             "first": {
@@ -102,7 +102,7 @@ def test_every_domain_is_prepared_at_its_lowest_k(params):
 
 def test_a_model_reads_the_features_of_its_modalities(params):
     assert features_of(params, Experiment("shop", 9, "source", "both", 4)) == [
-        FeatureFile("shop", "lsa", "vision"),
+        FeatureFile("shop", "clip", "vision"),
         FeatureFile("shop", "lsa", "text"),
     ]
     assert features_of(params, Experiment("shop", 5, "source", "pop", 0)) == []
@@ -112,7 +112,7 @@ def test_a_feature_file_that_many_experiments_read_is_made_once(params):
     assert set(all_features(params)) == {
         FeatureFile("films", "lsa", "text"),
         FeatureFile("shop", "lsa", "text"),
-        FeatureFile("shop", "lsa", "vision"),
+        FeatureFile("shop", "clip", "vision"),
     }
     assert len(all_features(params)) == 3
 

@@ -12,7 +12,7 @@ import pytest
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import ArtifactError, DataError, ParseError
 from mmsrec.files import read_json
-from mmsrec.settings.experiments import Domain
+from mmsrec.settings.data import Domain
 from mmsrec.sources.ingest import SOURCES, ingest
 
 ROOT = Path(__file__).parents[3]
@@ -166,16 +166,14 @@ def test_the_scripts_go_from_a_mirror_to_tables(shop, tmp_path):
         done = run_script(
             "download.py",
             f"amazon/{name}",
-            *("--registry", "workflow/sources.csv", "--output", tmp_path / "raw" / name),
+            *("--output", tmp_path / "raw" / "amazon" / name),
             MMSREC_MIRROR=f" {tmp_path}/none , {mirror.parent}",
         )
         assert done.returncode == 0, done.stderr
-    assert read_json(tmp_path / "raw" / "ratings_Beauty.csv.json")["url"] == "mirror:amazon/ratings_Beauty.csv"
-    ratings, metadata = (tmp_path / "raw" / name for name in names)
-    done = run_script(
-        "ingest.py",
-        *("--domain", "beauty", "--interactions", ratings, "--items", metadata, "--output", tmp_path / "out"),
+    assert (
+        read_json(tmp_path / "raw" / "amazon" / "ratings_Beauty.csv.json")["url"] == "mirror:amazon/ratings_Beauty.csv"
     )
+    done = run_script("ingest.py", "--domain", "beauty", "--raw", tmp_path / "raw", "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert interactions_of(tmp_path / "out").height == 3
 
