@@ -113,8 +113,8 @@ def test_captioned_videos_become_pairs(stage, tmp_path):
 
     stage("ingest_clips", "--corpus=clips", "--raw=raw", "--output=processed")
     stage("collect_clips", "--corpus=clips", "--raw=raw", "--items=processed/items.parquet", "--output=media")
-    stage("sample_frames", "--media=media", "--output=frames.parquet")
-    extract = ("extract_features", "--domain=clips", "--encoder=tiny")
+    stage("sample_frames", "--collection=clips", "--media=media", "--output=frames.parquet")
+    extract = ("extract_features", "--collection=clips", "--encoder=tiny")
     stage(
         *extract,
         "--modality=vision",

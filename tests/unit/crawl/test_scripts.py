@@ -68,26 +68,21 @@ def test_posters_are_copied_from_a_folder(tmp_path: Path) -> None:
 def test_trailers_are_crawled_by_known_id(serve: Serve, tmp_path: Path) -> None:
     server = serve({"/aaaaaaaaaaa.avi": Reply(video(30), headers={"Content-Type": "video/avi"})})
     write_items(tmp_path, {"1": None})
-    (tmp_path / "ml-youtube.csv").write_text("youtubeId,movieId,title\naaaaaaaaaaa,1,Film\n")
+    (tmp_path / "raw/ml-1m").mkdir(parents=True)
+    (tmp_path / "raw/ml-1m/ml-youtube.csv").write_text("youtubeId,movieId,title\naaaaaaaaaaa,1,Film\n")
     trailers = YAML(typ="safe", pure=True).load(PARAMS.read_text())["crawl"]["trailers"]
     trailers |= {"url": server.base + "/{id}.avi", "extractors": ["generic"], "pause": 0.01}
     vision = {"kind": "trailer", "trailer_ids": "ml-1m/ml-youtube.csv"}
-    flags = f"--trailer-ids={tmp_path / 'ml-youtube.csv'}"
-    done = run("crawl_trailers.py", tmp_path, vision, {"trailers": trailers}, flags)
+    done = run("crawl_trailers.py", tmp_path, vision, {"trailers": trailers}, f"--raw={tmp_path / 'raw'}")
 
     assert done.returncode == 0, done.stderr
     assert list(files(tmp_path / "media").values()) == [video(30)]
 
 
-@pytest.mark.parametrize(
-    ("script", "vision", "flags"),
-    [("crawl_images.py", None, []), ("crawl_trailers.py", {"kind": "image"}, ["--trailer-ids=ids.csv"])],
-)
-def test_a_domain_without_such_media_is_an_error(
-    tmp_path: Path, script: str, vision: dict[str, Any] | None, flags: list[str]
-) -> None:
+@pytest.mark.parametrize(("script", "vision"), [("crawl_images.py", None), ("crawl_trailers.py", {"kind": "image"})])
+def test_a_domain_without_such_media_is_an_error(tmp_path: Path, script: str, vision: dict[str, Any] | None) -> None:
     write_items(tmp_path, {"1": None})
-    done = run(script, tmp_path, vision, {}, *flags)
+    done = run(script, tmp_path, vision, {})
 
     assert done.returncode == 1
     assert "domains.ml-1m.vision" in done.stderr
