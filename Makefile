@@ -5,13 +5,15 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 READY := .venv/.ready
 
+# One job more than cores, because crawls mostly wait.
+DEMO_JOBS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # The demo's world as a mirror, then the pipeline on it with the world's web beside it. Raw files come from that web, the
 # shards of the corpus from the folder. All stages start in forks of one process that has imported their packages.
 define DEMO
 	MMSREC_MIRROR=http://127.0.0.1:8765,.mirror python workflow/scripts/warm_stages.py -- bash -euc ' \
 		python workflow/scripts/make_demo.py --output .mirror; \
 		python workflow/scripts/make_demo_clips.py --encoder demo-clip --output .mirror; \
-		python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --profile profiles/demo --cores all $(1)'
+		python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --profile profiles/demo --cores $(DEMO_JOBS) $(1)'
 endef
 
 .PHONY: help setup demo truth test lint format lock plan schema
