@@ -55,7 +55,7 @@ format: $(READY) ## rewrite the code in the common style
 plan: $(READY) ## rewrite workflow/plan.yaml, the rows of dvc.yaml
 	python workflow/scripts/plan.py --output workflow/plan.yaml
 
-schema: $(READY) ## rewrite params.schema.json from mmsrec/params.py
+schema: $(READY) ## rewrite params.schema.json from mmsrec/settings/
 	python workflow/scripts/schema.py --output params.schema.json
 
 lock: $(UV) ## rewrite requirements.lock from pyproject.toml
