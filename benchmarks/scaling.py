@@ -33,7 +33,7 @@ from mmsrec.features.encoders import Encoder, Tower
 from mmsrec.features.feature_file import Provenance
 from mmsrec.pairs.encode import encode_shard
 from mmsrec.pairs.read import PairBatch, Pairs
-from mmsrec.pairs.write import pair_table, seal, shard_name, write_shard
+from mmsrec.pairs.write import finalise, pair_table, shard_name, write_shard
 from mmsrec.settings.corpora import ShardCorpus
 
 PAIRS_A_SHARD = 10_000
@@ -65,7 +65,7 @@ def write_corpus(folder: Path, pairs: int, width: int) -> float:
         began = time.perf_counter()
         write_shard(folder / names[-1], [pair_table(ids, batch.rows(slice(size)))], schema, provenance)
         seconds += time.perf_counter() - began
-    seal(folder, names)
+    finalise(folder, names)
     return seconds
 
 
