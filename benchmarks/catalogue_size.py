@@ -2,9 +2,9 @@
 
     python benchmarks/catalogue_size.py --items 12000 50000 200000 1000000
 
-Beside each stands the plain way in float32: all logits in one matrix, all scores sorted, a step without sampling. Each
-measurement is a process of its own; its memory is what the computation adds at its peak to the process before it, less
-the gradients that it is asked for. Seconds are those of a second call.
+Each is compared with the plain way in float32: all logits in one matrix, all scores sorted, a step without sampling.
+Each measurement runs in a separate process. Its memory is the peak that the computation adds to the process, less the
+requested gradients. Seconds are measured on a second call.
 """
 
 import argparse
@@ -37,7 +37,7 @@ SEQUENCES, ACTIONS, DRAWN = 1_024, 12, 8_192
 
 
 class Job(NamedTuple):
-    """What is measured, and the bytes of the gradients that it leaves behind."""
+    """The measured computation, and the bytes of the gradients that it leaves behind."""
 
     compute: Callable[[], object]
     gradients: int = 0
@@ -81,7 +81,7 @@ def ranking(items: int, plain: bool) -> Job:
 def step(items: int, plain: bool) -> Job:
     """A step of fine-tuning, with items drawn for the softmax, or in the plain way with all.
 
-    It computes the vectors of its own items: up to 18,000, fewer where a small catalogue repeats them.
+    It computes the vectors of the items in the step: up to 18,000, fewer if a small catalogue repeats them.
     """
     common = read_params(Path(__file__).parents[1] / "params.yaml").settings_of("beauty", "mmsrec-text")
     settings = common.settings.model_copy(update={"dim": DIM, "heads": 4, "feedforward": 2 * DIM, "whiten": False})

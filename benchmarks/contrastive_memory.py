@@ -2,8 +2,8 @@
 
     python benchmarks/contrastive_memory.py --batches 1000 4000 48000
 
-Each measurement is a process of its own; its peak is what the step adds to the process before it. A plain step whose
-matrices alone would not fit is not run: their size is printed instead.
+Each measurement runs in a separate process. Its peak is the memory that the step adds to the process. A plain step
+whose matrices alone would not fit is not run: their size is printed instead.
 """
 
 import argparse

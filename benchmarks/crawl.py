@@ -1,11 +1,11 @@
-"""Pictures a second of the crawl on loopback, beside img2dataset on the same server and pictures in the same run.
+"""Pictures a second of the crawl on loopback, against img2dataset on the same server and pictures in the same run.
 
     MMSREC_MIRROR=... python benchmarks/crawl.py [--peer PYTHON]
     python benchmarks/crawl.py --faults
 
-PYTHON is the interpreter of an environment with img2dataset. The server is a process of its own and answers from
-memory. Each crawler is a process too: its processor time and peak memory include its start, "clock" leaves it out.
-img2dataset leaves the bytes of a JPEG as they are (resize_mode=no, skip_reencode), which is its faster way.
+PYTHON is the interpreter of an environment with img2dataset. The server is a separate process and answers from memory.
+Each crawler is a separate process, too. Its processor time and peak memory include its start; "clock" does not.
+The peer keeps the bytes of a JPEG (resize_mode=no, skip_reencode), because it is faster so.
 """
 
 import argparse
@@ -41,7 +41,7 @@ if __name__ == "__main__":
 
 
 class Run(NamedTuple):
-    """What one crawler did: pictures kept, seconds by its own clock and of its process, processor seconds, peak MiB."""
+    """One crawler's result: pictures kept, seconds by its own clock and of its process, processor seconds, peak MiB."""
 
     pictures: int
     clock: float
@@ -85,7 +85,7 @@ def server_of(folder: Path) -> Iterator[str]:
 
 
 def crawl(urls: Path, folder: Path, connections: int) -> None:
-    """The crawl itself, run in a process of its own."""
+    """The crawl itself, run in a separate process."""
     import pyarrow as pa
 
     from mmsrec.crawl.images import crawl_images
@@ -118,7 +118,7 @@ def measure(command: list[str]) -> Run:
 
 
 def compare(posters: Path, copies: int, connections: int, rounds: int, peer: str | None) -> None:
-    """Prints a row for each crawler, measured by turns."""
+    """Prints a row for each crawler. The crawlers run alternately."""
     with server_of(posters) as base, tempfile.TemporaryDirectory() as scratch:
         names = sorted(f"{copy}-{path.name}" for path in posters.iterdir() for copy in range(copies))
         urls = Path(scratch) / "urls.txt"

@@ -36,7 +36,7 @@ from PIL import Image
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.features.encoders import Encoder, load_encoder
 from mmsrec.features.extract import extract
-from mmsrec.features.item_inputs import Inputs, picture_inputs, text_inputs
+from mmsrec.features.item_inputs import ItemInputs, picture_inputs, text_inputs
 from mmsrec.settings.encoding import OpenClipEncoder
 
 ONE_BY_ONE = 32
@@ -75,7 +75,7 @@ class OneByOne:
 
 
 def benchmark(
-    encoder: Encoder, modality: str, inputs: Inputs, folder: Path, rounds: int, alone: OneByOne
+    encoder: Encoder, modality: str, inputs: ItemInputs, folder: Path, rounds: int, alone: OneByOne
 ) -> dict[str, Measure]:
     """The median measure of each way over the rounds."""
     tower = encoder.tower(modality)
@@ -155,7 +155,7 @@ def made_up_items(path: Path, count: int) -> Path:
     return path
 
 
-def first_batches(inputs: Inputs, count: int) -> Inputs:
+def first_batches(inputs: ItemInputs, count: int) -> ItemInputs:
     """The inputs of the first batches that hold `count` together."""
     total, batches = 0, []
     for batch in inputs.batches:

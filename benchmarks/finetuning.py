@@ -3,8 +3,8 @@
     python benchmarks/finetuning.py --domain beauty \
         --data data/processed/beauty/k5/source --features data/features/beauty/lsa/text.parquet
 
-The other way is benchmarks/released.py. Before anything is timed, both sides compute a step and ranks from the same
-weights, in float32 and without dropout, and the run ends if they differ.
+The other way is benchmarks/released.py. Before the timing, both sides compute a step and ranks from the same weights,
+in float32 and without dropout. The run ends if their results differ.
 """
 
 import argparse
@@ -74,9 +74,9 @@ def check_ranks(model: MMSRec, trainer: Trainer, sequences: Sequences) -> str:
 def useful_flops(step: Step, model: MMSRec) -> int:
     """Operations of the matrix products that no way of computing a step can leave out, two for a multiply-add.
 
-    Left out are padding, keys that a query does not see, what the last block would do for items where nothing is
-    predicted, and the attention of a single token to itself. Backwards costs twice forwards, but for features, which
-    have no gradient.
+    Padding, keys that a query does not see, and the attention of a single token to itself are not counted. In the last
+    block, items without a prediction are not counted. The backward pass costs twice the forward pass, except for
+    features, which have no gradient.
     """
     settings, modalities = model.settings, len(model.features)
     dim, square = settings.dim, settings.dim**2
@@ -214,7 +214,7 @@ def main() -> None:
 
 
 def compare(model: MMSRec, trainer: Trainer, sequences: Sequences, top: int, flags: argparse.Namespace) -> None:
-    """Checks that both sides compute the same, times them by turns, and prints medians."""
+    """Checks that both sides compute the same, times them alternately, and prints medians."""
     print(f"checked: {check_step(model, trainer, sequences)}")
     print(f"checked: {check_ranks(model, trainer, sample(sequences, flags.users or CHECKED_USERS))}", flush=True)
     users = sample(sequences, flags.users or sequences.users), sample(sequences, flags.users or OTHER_USERS)

@@ -2,8 +2,9 @@
 
     python benchmarks/pretrain_throughput.py --batch 2000
 
-The other way, in the same run: one .npy file of frame features a clip, captions through the text tower in the loop, a
-batch's similarities as whole matrices. Its text tower has the shape of CLIP ViT-B/32's and weights drawn at random.
+The other way is measured in the same run. It reads one .npy file of frame features a clip and encodes captions in the
+loop. It computes a batch's similarities as whole matrices. Its text tower has the shape of CLIP ViT-B/32 and random
+weights.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""The released code's way of training and ranking, re-stated: what benchmarks/finetuning.py compares with.
+"""The released code's way of training and ranking, re-stated as the other side of benchmarks/finetuning.py.
 
-Float32; batches made of Python lists and padded to their longest sequence; features transformed anew for every token
-of a batch; all tokens through all of torch's encoder layers and through pooling, and then the masked ones chosen; all
-logits of a batch in one matrix; the vectors of all items anew for every batch, of an evaluation too; a rank is the
-place of the target in the argsort of all scores.
+Everything is float32. Batches are made from Python lists and padded to their longest sequence. Features are transformed
+again for every token of a batch. All tokens pass through all of torch's encoder layers and through pooling, and then
+the masked tokens are selected. All logits of a batch are one matrix. The vectors of all items are computed again for
+every batch, also in an evaluation. A rank is the place of the target in the argsort of all scores.
 """
 
 import copy
@@ -95,7 +95,7 @@ class Released:
         return self._pooled(tokens_IMD[:, None], None if read_IM is None else read_IM[:, None])[:, 0]
 
     def histories(self, sequences: Sequences) -> list[list[int]]:
-        """What the model is shown of each user before the test item."""
+        """The items of each user that the model reads before the test item."""
         longest, hidden = self.model.longest_history, [self.model.mask]
         items = sequences.items_A.tolist()
         bounds = zip(sequences.offsets_U1.tolist(), sequences.ends(TEST).tolist(), strict=False)

@@ -1,12 +1,12 @@
 """Bytes and seconds per million pairs, from tar shards to batches, and whether they stay flat as the corpus grows.
 
 - write: generated pairs to Parquet shards, 10,000 a shard;
-- read: an epoch of shuffled batches in a process of its own: cold (the files' pages dropped first) and warm, and as the
-  first of eight ranks, which takes an eighth of each batch; with the process' largest resident memory. Beside the
-  seconds of wall time stand those of processor time, over all threads;
-- shards: a generated tar shard through encode_shard, with an encoder that costs nothing in the place of the text tower.
+- read: an epoch of shuffled batches in a separate process: cold (the files' pages dropped first) and warm. It is read
+  again as the first of eight ranks, which takes an eighth of each batch. The output has seconds of wall time and of
+  processor time over all threads, and the largest resident memory of the process;
+- shards: a generated tar shard through encode_shard, with an encoder that costs nothing instead of the text tower.
 
-A corpus of N pairs takes about N * 2.1 kB of disk at width 512; each is removed before the next.
+A corpus of N pairs takes about N * 2.1 kB of disk at width 512. Each corpus is removed before the next.
 
     python benchmarks/scaling.py --folder DIR                              # 0.1 million pairs
     python benchmarks/scaling.py --folder DIR --pairs 1000000 2000000 4000000
@@ -33,7 +33,7 @@ from mmsrec.features.encoders import Encoder, Tower
 from mmsrec.features.feature_file import Provenance
 from mmsrec.pairs.encode import encode_shard
 from mmsrec.pairs.read import PairBatch, Pairs
-from mmsrec.pairs.write import pair_table, seal, shard_name, write_shard
+from mmsrec.pairs.write import finalise, pair_table, shard_name, write_shard
 from mmsrec.settings.corpora import ShardCorpus
 
 PAIRS_A_SHARD = 10_000
@@ -65,7 +65,7 @@ def write_corpus(folder: Path, pairs: int, width: int) -> float:
         began = time.perf_counter()
         write_shard(folder / names[-1], [pair_table(ids, batch.rows(slice(size)))], schema, provenance)
         seconds += time.perf_counter() - began
-    seal(folder, names)
+    finalise(folder, names)
     return seconds
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/step_memory.py --items 28000
 
-Each measurement is a process of its own; its peak is what the step adds to the process before it.
+Each measurement runs in a separate process. Its peak is the memory that the step adds to the process.
 """
 
 import argparse

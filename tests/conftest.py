@@ -1,4 +1,4 @@
-"""What tests share: the loopback server and the real data, where it is."""
+"""Fixtures of all tests: the loopback server, and the folder of the real data if there is one."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What memory an operation asks for, told by the tensors that its operators make."""
+"""The memory that an operation requests, measured by the tensors that its operators make."""
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode

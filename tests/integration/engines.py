@@ -36,7 +36,7 @@ WORKFLOW = (
 
 @dataclass(frozen=True)
 class Job:
-    """What makes an output."""
+    """The job that makes an output."""
 
     stage: str
     command: str

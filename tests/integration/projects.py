@@ -43,7 +43,7 @@ def edit(project: Path, changes: Mapping[str, str]) -> None:
 
 
 def start(project: Path, *command: str, mirror: str = "", **options: object) -> subprocess.Popen:
-    """Starts a Python command in the project, in a process group of its own."""
+    """Starts a Python command in the project, in a separate process group."""
     places = ",".join(filter(None, [mirror, MEDIA, str(project / "mirror")]))
     environment = os.environ | {"MMSREC_MIRROR": places, "OMP_NUM_THREADS": "1"}
     # The scripts are called as `python`, which must be this one.

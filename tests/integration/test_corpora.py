@@ -65,7 +65,7 @@ def test_shards_from_the_hub_become_pairs(stage, serve, tmp_path):
     routes = hub(bodies, "data", server.base)
     server.routes |= {path: [reply] for path, reply in routes.items()}
 
-    # A process of its own, because huggingface_hub reads the environment when it is imported.
+    # A separate process, because huggingface_hub reads the environment when it is imported.
     command = [
         sys.executable,
         SCRIPTS / "download_corpus.py",

@@ -1,4 +1,4 @@
-"""What one engine has made, the other takes over; both run the real graph over stages that only write their files."""
+"""Each engine accepts the outputs of the other. Both run the real graph over stages that only write their files."""
 
 import os
 import sys

@@ -16,7 +16,7 @@ from tests.integration.projects import REPORT, edit, make_project, planned, serv
 from tests.servers import Reply, Server
 
 SLOW_FILE = "demo/ratings_Demo.csv"
-# What is there while a stage is at work, and what only its end brings.
+# A file that exists while a stage runs, and a file that exists only after its end.
 STAGES = {
     "download": ("data/raw/demo/.ratings_Demo.csv.part", f"data/raw/{SLOW_FILE}"),
     "crawl_images": ("data/media/demo-shop/ledger.jsonl", "data/media/demo-shop/ledger.parquet"),
@@ -102,12 +102,12 @@ def broken(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
     folder = tmp_path_factory.mktemp("broken")
     make_project(folder)
     body = (folder / "mirror" / SLOW_FILE).read_bytes()
-    version = {"ETag": '"1"'}  # without one, a download begins anew
+    version = {"ETag": '"1"'}  # without one, a download begins again
     slow, fast = Reply(body, headers=version, chunk=500, pause=0.05), Reply(body, headers=version)
     with Server({f"/{SLOW_FILE}": [slow, fast]}) as server:
         for stage in STAGES:
             kill_in(folder, stage, mirror=server.base)
-            # What a killed Snakemake leaves locked, as its message says.
+            # A killed Snakemake leaves the folder locked, as its message says.
             snakemake(folder, "--unlock")
         snakemake(folder, mirror=server.base, warm=True)
         assert [request.headers.get("Range") is None for request in server.asked(f"/{SLOW_FILE}")] == [True, False]

@@ -1,6 +1,6 @@
-"""What the demo's world holds must come out of its pipeline, for every one of three seeds: docs/demo.md has the values.
+"""The pipeline must show the known truths of the demo's world for each of three seeds; docs/demo.md has the values.
 
-`make truth` runs the pipeline and then this; without its report there is nothing to test.
+`make truth` runs the pipeline and then these tests. They are skipped if there is no report.
 """
 
 from pathlib import Path

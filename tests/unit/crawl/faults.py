@@ -60,7 +60,7 @@ FAULTS = (
     Fault("410", [Reply(status=410)], "dead", 1, 410, "410"),
     Fault("429 with Retry-After", [Reply(status=429, headers={"Retry-After": "1"}), Reply(PICTURE)], "ok", 2, 200),
     Fault("500, then 200", [Reply(status=500), Reply(PICTURE)], "ok", 2, 200),
-    Fault("500 for ever", [Reply(status=500)], "failed", ATTEMPTS, 500, "500"),
+    Fault("500 always", [Reply(status=500)], "failed", ATTEMPTS, 500, "500"),
     Fault("silence", [Reply(PICTURE, delay=3)], "failed", ATTEMPTS, None, "in time", True),
     Fault("slow-loris body", [Reply(PICTURE, chunk=1, pause=0.2)], "failed", ATTEMPTS, None, "in time", True),
     Fault(

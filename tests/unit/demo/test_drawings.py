@@ -38,7 +38,7 @@ def gallery():
 
 
 def accuracy(features, labels):
-    """Of a linear probe that is fitted on the first three quarters and asked about the others."""
+    """The accuracy of a linear probe that is fitted on the first three quarters and tested on the last quarter."""
     known = LOOKS * 3 // 4
     features = (features - features[:known].mean(axis=0)) / (features[:known].std(axis=0) + 1e-9)
     probe = LogisticRegression(C=0.01, max_iter=200).fit(features[:known], labels[:known])

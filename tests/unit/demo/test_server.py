@@ -30,7 +30,7 @@ def get(url, **headers):
 
 
 def raw(base, request):
-    """What comes back for bytes that no client library would send."""
+    """The answer to bytes that no client library would send."""
     host, _, port = base.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(request)

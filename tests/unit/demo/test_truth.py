@@ -1,4 +1,4 @@
-"""What docs/demo.md promises of the demo-sized world, for three seeds."""
+"""The properties of the demo-sized world that docs/demo.md states, for three seeds."""
 
 import pytest
 

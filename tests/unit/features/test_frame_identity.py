@@ -40,7 +40,7 @@ def test_the_sampled_frames_equal_ffmpegs(tmp_path, name, rule):
     ffmpeg("-f", "lavfi", "-i", SOURCE, *CLIPS[name], "-pix_fmt", "yuv420p", path)
     raw = ffmpeg("-i", path, "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "-")
     decoded = np.frombuffer(raw, np.uint8).reshape(-1, HEIGHT, WIDTH, 3)
-    # Of every fourth pixel, which tells the frames of the test picture apart.
+    # Every fourth pixel is enough to distinguish the frames of the test picture.
     sparse = decoded[:, ::4, ::4].astype(np.int16)
     frames = sample_video(path, Frames(rule=rule, count=20, size=HEIGHT, quality=100))
     assert len(frames) == 20

@@ -44,7 +44,7 @@ def test_a_folder_without_its_index_is_not_complete(folder, tmp_path):
 
 @pytest.fixture
 def copy(folder, tmp_path):
-    """A folder of pairs of its own."""
+    """A copy of the folder of pairs."""
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path

@@ -28,7 +28,7 @@ def corpus(**settings):
 
 
 def vector(text):
-    """What the encoder of these tests makes of a text; of one word it knows nothing."""
+    """The vector of a text from the encoder of these tests; zeros for the word `unknown`."""
     if text == "unknown":
         return np.zeros(WIDTH, np.float32)
     return np.random.default_rng(list(sha256(text.encode()).digest())).standard_normal(WIDTH).astype(np.float32)

@@ -15,7 +15,7 @@ from tests.unit.pairs.stored_pairs import PROVENANCE, ROWS, TEXT, VISION, ids, s
 
 
 def masked(pairs):
-    """What a reader should give: zeros where there is nothing."""
+    """The batch that a reader should return: zeros for absent features."""
     return PairBatch(
         np.where(pairs.vision_present[:, None], pairs.vision, 0),
         pairs.vision_present,
@@ -179,7 +179,7 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path):
         opened = Pairs(path, window_bytes=2**19)
         tracemalloc.start()
         for _ in opened.batches(1000, 0, 0):
-            time.sleep(0.005)  # so that the threads that read ahead are as far ahead as they may be, in both corpora
+            time.sleep(0.005)  # the threads that read in advance reach their bound, in both corpora
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]

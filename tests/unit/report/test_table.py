@@ -67,7 +67,7 @@ def test_the_best_and_the_second_best_of_a_group_ignore_absent_values_and_equals
     shown = table(frame, [Column("v", "V", show=fixed, best="highest")], groups=[Column("g", "G")])
     assert marks(shown) == [
         [("0.1000", ""), ("0.3000", "best"), ("0.2000", "second"), ("0.3000", "best"), ("–", "")],
-        # Of two values, the second best is the worst and has no mark.
+        # If there are two values, the second best is the worst and has no mark.
         [("0.4000", ""), ("0.5000", "best")],
         [("–", "")],
     ]

@@ -19,7 +19,7 @@ from tests.unit.training.pairs import DIGEST
 CHUNK_OF_TESTS = 6
 ROW = PretrainingRow(corpus="corpus", encoder="clip", seed=3)
 NO_DROPOUT = {"embedding_dropout": 0.0, "hidden_dropout": 0.0}
-# 96 pairs in batches of 24 are 20 steps in 5 epochs; the shares of two and of four processes begin at multiples of a
+# 96 pairs in batches of 24 are 20 steps in 5 epochs. The shares of two and of four processes begin at multiples of a
 # chunk. Batches of 47 give unequal shares. The last batch of an epoch has 2 pairs: two of four processes have none.
 COMMON = PRETRAINING.model_copy(update={"batch_size": 24, "max_epochs": 5, "learning_rate": 5e-5})
 SCENARIOS = {

@@ -1,4 +1,4 @@
-"""What a GPU computes is what the CPU computes, and computes again; skipped where there is none."""
+"""A GPU computes the same as the CPU, and the same again; skipped if there is no GPU."""
 
 import copy
 from dataclasses import replace
