@@ -47,7 +47,7 @@ def delegate() -> None:
 
 @contextmanager
 def serving(preload: Callable[[], None]) -> Iterator[str]:
-    """Serves in a process of its own while the context lasts; gives the server's address.
+    """Serves in a separate process while the context lasts; gives the server's address.
 
     Args:
         preload: imports what stages need. It runs in the server, whose clients wait for its end.
