@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -35,8 +37,8 @@ from mmsrec.sources.file_registry import read_registry
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())
 # The profile runs one job at a time on a GPU. On a machine without a GPU, only the cores limit the jobs.
-GPUS_OF_A_JOB = int(Path("/dev/nvidia0").exists())
-SCRIPTS = os.path.relpath(Path(workflow.basedir) / "workflow" / "scripts")
+GPUS_OF_A_JOB = int(shutil.which("nvidia-smi") is not None)
+
 
 if config:
     raise ParamsError(
@@ -66,6 +68,12 @@ wildcard_constraints:
     variant=any_of(PARAMS.variants),
     seed="[0-9]+",
     report=any_of(PARAMS.reports),
+
+
+def command(stage):
+    """The shell command of a stage; the path is relative to the folder that the run works in."""
+    scripts = os.path.relpath(Path(workflow.basedir) / "workflow" / "scripts")
+    return f"python {shlex.quote(f'{scripts}/')}{stage}"
 
 
 def raw(*files):

@@ -18,7 +18,7 @@ rule download_corpus:
     message:
         "Fetching the shards of {wildcards.corpus}"
     shell:
-        "python {SCRIPTS}/download_corpus.py --corpus {wildcards.corpus}" " > {log} 2>&1"
+        command("download_corpus.py --corpus {wildcards.corpus}" " > {log} 2>&1")
 
 
 rule encode_pairs:
@@ -42,7 +42,7 @@ rule encode_pairs:
     message:
         "Encoding the captions of {wildcards.corpus} by {wildcards.encoder}"
     shell:
-        "python {SCRIPTS}/encode_pairs.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}" " > {log} 2>&1"
+        command("encode_pairs.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}" " > {log} 2>&1")
 
 
 rule ingest_clips:
@@ -64,7 +64,7 @@ rule ingest_clips:
     message:
         "Reading the captions of {wildcards.corpus}"
     shell:
-        "python {SCRIPTS}/ingest_clips.py --corpus {wildcards.corpus}" " > {log} 2>&1"
+        command("ingest_clips.py --corpus {wildcards.corpus}" " > {log} 2>&1")
 
 
 rule collect_clips:
@@ -86,7 +86,7 @@ rule collect_clips:
     message:
         "Collecting the videos of {wildcards.corpus}"
     shell:
-        "python {SCRIPTS}/collect_clips.py --corpus {wildcards.corpus}" " > {log} 2>&1"
+        command("collect_clips.py --corpus {wildcards.corpus}" " > {log} 2>&1")
 
 
 rule pair_features:
@@ -108,4 +108,4 @@ rule pair_features:
     message:
         "Pairing the videos and captions of {wildcards.corpus} by {wildcards.encoder}"
     shell:
-        "python {SCRIPTS}/pair_features.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}" " > {log} 2>&1"
+        command("pair_features.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}" " > {log} 2>&1")

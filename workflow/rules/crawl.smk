@@ -20,7 +20,7 @@ rule crawl_images:
     message:
         "Crawling the pictures of {wildcards.collection}"
     shell:
-        "python {SCRIPTS}/crawl_images.py --domain {wildcards.collection}" " > {log} 2>&1"
+        command("crawl_images.py --domain {wildcards.collection}" " > {log} 2>&1")
 
 
 rule crawl_trailers:
@@ -42,4 +42,4 @@ rule crawl_trailers:
     message:
         "Crawling the trailers of {wildcards.collection}"
     shell:
-        "python {SCRIPTS}/crawl_trailers.py --domain {wildcards.collection}" " > {log} 2>&1"
+        command("crawl_trailers.py --domain {wildcards.collection}" " > {log} 2>&1")

@@ -13,4 +13,4 @@ rule download:
     message:
         "Fetching {wildcards.file}"
     shell:
-        "python {SCRIPTS}/download.py {wildcards.file}" " > {log} 2>&1"
+        command("download.py {wildcards.file}" " > {log} 2>&1")

@@ -3,8 +3,8 @@ rule evaluate:
         layout.SEQUENCES,
         layout.ITEMS,
         features,
-        layout.MODEL + "/weights.safetensors",
-        layout.MODEL + "/config.json",
+        layout.WEIGHTS,
+        layout.CONFIG,
     output:
         layout.RANKS,
         layout.METRICS,
@@ -22,7 +22,9 @@ rule evaluate:
     message:
         "Ranking by {wildcards.variant} on {wildcards.domain} (k={wildcards.k_core}, {wildcards.split}, seed {wildcards.seed})"
     shell:
-        "python {SCRIPTS}/evaluate.py"
-        " --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
-        " --variant {wildcards.variant} --seed {wildcards.seed}"
-        " > {log} 2>&1"
+        command(
+            "evaluate.py"
+            " --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
+            " --variant {wildcards.variant} --seed {wildcards.seed}"
+            " > {log} 2>&1"
+        )

@@ -15,7 +15,7 @@ rule sample_frames:
     message:
         "Sampling the frames of {wildcards.collection}"
     shell:
-        "python {SCRIPTS}/sample_frames.py --collection {wildcards.collection}" " > {log} 2>&1"
+        command("sample_frames.py --collection {wildcards.collection}" " > {log} 2>&1")
 
 
 rule extract_table_features:
@@ -37,9 +37,11 @@ rule extract_table_features:
     message:
         "Reading the given {wildcards.modality} vectors of {wildcards.collection} ({wildcards.encoder})"
     shell:
-        "python {SCRIPTS}/extract_features.py --collection {wildcards.collection}"
-        " --encoder {wildcards.encoder} --modality {wildcards.modality}"
-        " > {log} 2>&1"
+        command(
+            "extract_features.py --collection {wildcards.collection}"
+            " --encoder {wildcards.encoder} --modality {wildcards.modality}"
+            " > {log} 2>&1"
+        )
 
 
 rule extract_text_features:
@@ -63,9 +65,11 @@ rule extract_text_features:
     message:
         "Encoding the texts of {wildcards.collection} by {wildcards.encoder}"
     shell:
-        "python {SCRIPTS}/extract_features.py --collection {wildcards.collection}"
-        " --encoder {wildcards.encoder} --modality text"
-        " > {log} 2>&1"
+        command(
+            "extract_features.py --collection {wildcards.collection}"
+            " --encoder {wildcards.encoder} --modality text"
+            " > {log} 2>&1"
+        )
 
 
 rule extract_picture_features:
@@ -91,9 +95,11 @@ rule extract_picture_features:
     message:
         "Encoding the pictures of {wildcards.collection} by {wildcards.encoder}"
     shell:
-        "python {SCRIPTS}/extract_features.py --collection {wildcards.collection}"
-        " --encoder {wildcards.encoder} --modality vision"
-        " > {log} 2>&1"
+        command(
+            "extract_features.py --collection {wildcards.collection}"
+            " --encoder {wildcards.encoder} --modality vision"
+            " > {log} 2>&1"
+        )
 
 
 rule extract_frame_features:
@@ -119,6 +125,8 @@ rule extract_frame_features:
     message:
         "Encoding the frames of {wildcards.collection} by {wildcards.encoder}"
     shell:
-        "python {SCRIPTS}/extract_features.py --collection {wildcards.collection}"
-        " --encoder {wildcards.encoder} --modality vision"
-        " > {log} 2>&1"
+        command(
+            "extract_features.py --collection {wildcards.collection}"
+            " --encoder {wildcards.encoder} --modality vision"
+            " > {log} 2>&1"
+        )

@@ -2,8 +2,8 @@ rule ingest:
     input:
         raw_files,
     output:
-        layout.INGESTED + "/interactions.parquet",
-        layout.INGESTED + "/items.parquet",
+        layout.INGESTED_INTERACTIONS,
+        layout.INGESTED_ITEMS,
     log:
         layout.log("ingest", "{domain}"),
     benchmark:
@@ -15,15 +15,15 @@ rule ingest:
     message:
         "Reading the raw files of {wildcards.domain}"
     shell:
-        "python {SCRIPTS}/ingest.py --domain {wildcards.domain}" " > {log} 2>&1"
+        command("ingest.py --domain {wildcards.domain}" " > {log} 2>&1")
 
 
 rule prepare:
     input:
-        layout.INGESTED + "/interactions.parquet",
-        layout.INGESTED + "/items.parquet",
+        layout.INGESTED_INTERACTIONS,
+        layout.INGESTED_ITEMS,
     output:
-        layout.CORE + "/interactions.parquet",
+        layout.INTERACTIONS,
         layout.ITEMS,
         layout.STATISTICS,
     log:
@@ -35,12 +35,12 @@ rule prepare:
     message:
         "Filtering {wildcards.domain} to its {wildcards.k_core}-core"
     shell:
-        "python {SCRIPTS}/prepare.py --domain {wildcards.domain} --k-core {wildcards.k_core}" " > {log} 2>&1"
+        command("prepare.py --domain {wildcards.domain} --k-core {wildcards.k_core}" " > {log} 2>&1")
 
 
 rule split:
     input:
-        layout.CORE + "/interactions.parquet",
+        layout.INTERACTIONS,
         layout.ITEMS,
     output:
         layout.SEQUENCES,
@@ -55,5 +55,7 @@ rule split:
     message:
         "Ordering the sequences of {wildcards.domain} (k={wildcards.k_core}, {wildcards.split})"
     shell:
-        "python {SCRIPTS}/split.py --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
-        " > {log} 2>&1"
+        command(
+            "split.py --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
+            " > {log} 2>&1"
+        )

@@ -3,8 +3,8 @@ rule pretrain:
         pretraining_pairs,
     output:
         layout.PRETRAINED_WEIGHTS,
-        layout.PRETRAINED + "/config.json",
-        layout.PRETRAINED + "/history.parquet",
+        layout.PRETRAINED_CONFIG,
+        layout.PRETRAINED_HISTORY,
     log:
         layout.log("pretrain", "{pretraining}"),
     benchmark:
@@ -19,17 +19,17 @@ rule pretrain:
     message:
         "Pre-training {wildcards.pretraining}"
     shell:
-        "python {SCRIPTS}/pretrain.py --pretraining {wildcards.pretraining}" " > {log} 2>&1"
+        command("pretrain.py --pretraining {wildcards.pretraining}" " > {log} 2>&1")
 
 
 rule evaluate_retrieval:
     input:
         test_pairs,
         layout.PRETRAINED_WEIGHTS,
-        layout.PRETRAINED + "/config.json",
+        layout.PRETRAINED_CONFIG,
     output:
         layout.RETRIEVAL_METRICS,
-        layout.RETRIEVAL + "/ranks.parquet",
+        layout.RETRIEVAL_RANKS,
     log:
         layout.log("evaluate_retrieval", "{pretraining}/{corpus}"),
     benchmark:
@@ -42,5 +42,6 @@ rule evaluate_retrieval:
     message:
         "Retrieving the clips of {wildcards.corpus} by {wildcards.pretraining}"
     shell:
-        "python {SCRIPTS}/evaluate_retrieval.py --pretraining {wildcards.pretraining} --corpus {wildcards.corpus}"
-        " > {log} 2>&1"
+        command(
+            "evaluate_retrieval.py --pretraining {wildcards.pretraining} --corpus {wildcards.corpus}" " > {log} 2>&1"
+        )

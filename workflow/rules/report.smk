@@ -4,7 +4,7 @@ rule collect:
     input:
         "{file}",
     output:
-        layout.COLLECTED + "/{file}",
+        layout.COLLECTED_FILE,
     log:
         layout.log("collect", "{report}/{file}"),
     wildcard_constraints:
@@ -33,4 +33,4 @@ rule report:
     message:
         "Writing the report {wildcards.report}"
     shell:
-        "python {SCRIPTS}/report.py --report {wildcards.report}" " > {log} 2>&1"
+        command("report.py --report {wildcards.report}" " > {log} 2>&1")

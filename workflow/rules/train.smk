@@ -5,9 +5,9 @@ rule train:
         features,
         pretrained,
     output:
-        layout.MODEL + "/weights.safetensors",
-        layout.MODEL + "/last.safetensors",
-        layout.MODEL + "/config.json",
+        layout.WEIGHTS,
+        layout.LAST_WEIGHTS,
+        layout.CONFIG,
         layout.HISTORY,
     log:
         layout.log("train", layout.EXPERIMENT),
@@ -23,7 +23,9 @@ rule train:
     message:
         "Training {wildcards.variant} on {wildcards.domain} (k={wildcards.k_core}, {wildcards.split}, seed {wildcards.seed})"
     shell:
-        "python {SCRIPTS}/train.py"
-        " --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
-        " --variant {wildcards.variant} --seed {wildcards.seed}"
-        " > {log} 2>&1"
+        command(
+            "train.py"
+            " --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
+            " --variant {wildcards.variant} --seed {wildcards.seed}"
+            " > {log} 2>&1"
+        )
