@@ -2,31 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from mmsrec.settings.row import Frozen, Positive, Share
+from mmsrec.models.transformer_settings import TransformerSettings
+from mmsrec.settings.row import Share
 
 
-class ItemEncoderSettings(Frozen):
+class ItemEncoderSettings(TransformerSettings):
     """The transformer of both towers (Sections 3.2.2, 4.1.3 and 4.2.4 of the paper)."""
 
-    dim: Positive = Field(description="width of the model")
-    layers: Positive = Field(description="transformer blocks")
-    heads: Positive = Field(description="attention heads; they divide dim")
-    feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
-    embedding_dropout: Share
-    hidden_dropout: Share
     whiten: bool = Field(description="decorrelate features and scale them to unit variance before the projection")
     missing: Literal["mask_token", "drop"] = Field(
         description="mask_token: the [mask] replaces an absent modality; drop: its token is not read"
     )
     temperature: Annotated[float, Field(gt=0)]
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> "ItemEncoderSettings":
-        if self.dim % self.heads:
-            raise ValueError(f"heads must divide dim: {self.heads} does not divide {self.dim}")
-        return self
 
 
 class MMSRecSettings(ItemEncoderSettings):

@@ -1,22 +1,7 @@
 """The settings of SASRec."""
 
-from pydantic import Field, model_validator
-
-from mmsrec.settings.row import Frozen, Positive, Share
+from mmsrec.models.transformer_settings import TransformerSettings
 
 
-class SASRecSettings(Frozen):
+class SASRecSettings(TransformerSettings):
     """A causal transformer over item embeddings (Kang and McAuley, 2018)."""
-
-    dim: Positive = Field(description="width of the model")
-    layers: Positive = Field(description="transformer blocks")
-    heads: Positive = Field(description="attention heads; they divide dim")
-    feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
-    embedding_dropout: Share
-    hidden_dropout: Share
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> "SASRecSettings":
-        if self.dim % self.heads:
-            raise ValueError(f"heads must divide dim: {self.heads} does not divide {self.dim}")
-        return self

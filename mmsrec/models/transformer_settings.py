@@ -1,0 +1,22 @@
+"""The settings that every model built on transformer blocks has."""
+
+from pydantic import Field, model_validator
+
+from mmsrec.settings.row import Frozen, Positive, Share
+
+
+class TransformerSettings(Frozen):
+    """Sizes and dropouts of a stack of transformer blocks."""
+
+    dim: Positive = Field(description="width of the model")
+    layers: Positive = Field(description="transformer blocks")
+    heads: Positive = Field(description="attention heads; they divide dim")
+    feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
+    embedding_dropout: Share
+    hidden_dropout: Share
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> "TransformerSettings":
+        if self.dim % self.heads:
+            raise ValueError(f"heads must divide dim: {self.heads} does not divide {self.dim}")
+        return self
