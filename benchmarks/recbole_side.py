@@ -23,6 +23,9 @@ from recbole.utils import get_model, get_trainer, init_seed
 from torch import Tensor, nn
 
 ITEM, USER, LIST, LENGTH = "item_id", "user_id", "item_id_list", "item_length"
+# The terms of S3-Rec's pre-training, and the arguments of `pretrain` after the attributes.
+TERMS = ("aap_weight", "mip_weight", "map_weight", "sp_weight")
+WINDOWS = ("masked", "items", "negatives", "rest", "segment", "other")
 MIB = 1 << 20
 PARTS = ("train", "valid", "test")
 
@@ -56,10 +59,10 @@ class Side:
         self.model = get_model(job["model"])(self.config, self.loaders["train"].dataset)
         self.trainer = get_trainer(self.config["MODEL_TYPE"], job["model"])(self.config, self.model)
         self.length = self.config["MAX_ITEM_LIST_LENGTH"]
-        self.row_I = self._numbers(ITEM)
+        self.row_I = self.numbers(ITEM)
         shapes = {name: len(weight) for name, weight in self.model.state_dict().items()}
         self._rows = {
-            name: self._all_rows(self._numbers(field) - shift, shapes[name])
+            name: self._all_rows(self.numbers(field) - shift, shapes[name])
             for name, (field, shift) in job["tables"].items()
         }
 
@@ -102,7 +105,7 @@ class Side:
         items = {name: item_of_row[rows[field].numpy()] for name, field in (("inputs", LIST), ("targets", ITEM))}
         return {"users": users.astype(np.int64), **items}
 
-    def _numbers(self, field: str) -> Tensor:
+    def numbers(self, field: str) -> Tensor:
         """RecBole's number of each value of a field, whose tokens are the numbers of the other half."""
         tokens = self.dataset.field2id_token[field][1:].astype(np.int64)
         numbers = torch.empty(len(tokens), dtype=torch.long)
@@ -146,6 +149,31 @@ def compare(side: Side, folder: Path) -> None:
     with torch.no_grad():
         answer["scores"] = side.model.full_sort_predict(batch)[:, side.row_I].numpy()
     np.savez(folder / "answer.npz", **answer)
+
+
+def pretraining(side: Side, folder: Path) -> None:
+    """Writes S3-Rec's terms, and the gradients of their weighted sum, for the inputs of question.npz.
+
+    The windows are left-padded, as RecBole's are. [mask] is the index after the last item, padding the one after it.
+    """
+    question = dict(np.load(folder / "question.npz"))
+    side.take(part(question, "weights"))
+    side.model.eval()
+    row_K = torch.cat([side.row_I, torch.tensor([side.model.mask_token, 0])])
+    windows = [row_K[torch.from_numpy(question[name])] for name in WINDOWS]
+    number_A = side.numbers(side.config["item_attribute"]) - 1
+    features_BLA = torch.empty(question["attributes"].shape)
+    features_BLA[..., number_A] = torch.from_numpy(question["attributes"])
+    weights, answer = {term: getattr(side.model, term) for term in TERMS}, {}
+    for chosen in [{term: float(term == other) for term in TERMS} for other in TERMS] + [weights]:
+        for term, weight in chosen.items():
+            setattr(side.model, term, weight)
+        side.model.zero_grad(set_to_none=True)
+        loss = side.model.pretrain(features_BLA, *windows)
+        loss.backward()
+        name = "all" if chosen is weights else next(term for term in TERMS if chosen[term])
+        answer[f"loss/{name}"] = np.array(loss.item())
+    np.savez(folder / "answer.npz", **answer, **under("gradients", side.gradients()))
 
 
 def steps(side: Side, folder: Path) -> None:
@@ -198,7 +226,7 @@ def under(prefix: str, arrays: Arrays) -> Arrays:
     return {f"{prefix}/{name}": array for name, array in arrays.items()}
 
 
-TASKS: dict[str, Callable[[Side, Path], None]] = {"compare": compare, "steps": steps, "training": training}
+TASKS: dict[str, Callable[[Side, Path], None]] = {"compare": compare, "pretraining": pretraining, "steps": steps, "training": training}
 
 
 def main() -> None:

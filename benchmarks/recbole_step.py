@@ -2,7 +2,7 @@
 
     python benchmarks/recbole_step.py --data data/processed/beauty/k5/source
 
-Each side of a model has a process of its own with one thread. The sides take their steps in turn. All start with a
+Each side of a model is a separate process with one thread. The sides take their steps in turn. All start with a
 step that is not counted. Rates are for seconds of the processor, so that other work on the machine changes them little.
 The memory is what the steps add to the peak of the process.
 """
