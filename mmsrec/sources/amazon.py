@@ -6,8 +6,9 @@ import html
 import re
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -49,11 +50,45 @@ def items(path: Path, text_fields: Sequence[str], further: FurtherTexts = NO_TEX
     """
     own = own_fields(text_fields, TEXT_FIELDS, path, further)
     joints = {field: TEXT_FIELDS[field] for field in dict.fromkeys(["title", *own])}
-    malformed = Malformed(path, "a Python dictionary with the key 'asin' a line")
     schema = dict.fromkeys(["item_id", "media_url", *joints], pl.String)
+
+    def row(item: dict[str, Any]) -> tuple[str | None, ...]:
+        texts = (_text(item.get(field), joint) for field, joint in joints.items())
+        return item["asin"], _text(item.get("imUrl"), ""), *texts
+
+    for frame in _rows(path, row, schema):
+        yield item_table(frame, text_fields, further)
+
+
+def attributes(path: Path, drop_first: bool = False) -> Iterator[pl.DataFrame]:
+    """Reads item_id and attributes of the same file: `brand=NAME`, then `category=NAME` for each part of each path.
+
+    A path is a list of categories from the most general one on. One list without lists in it is one path.
+
+    Args:
+        path: the metadata file.
+        drop_first: leaves out the first category of each path.
+
+    Raises:
+        ParseError: as in `items`; a line whose categories are no paths is malformed.
+    """
+
+    def row(item: dict[str, Any]) -> tuple[str, list[str]]:
+        brand = _text(item.get("brand"), TEXT_FIELDS["brand"])
+        names = [name for names in _paths(item.get("categories")) for name in names[drop_first:]]
+        found = [("brand", brand), *(("category", _text(name, "")) for name in names)]
+        return item["asin"], [f"{field}={name}" for field, name in found if name]
+
+    yield from _rows(path, row, {"item_id": pl.String, "attributes": pl.List(pl.String)})
+
+
+def _rows(
+    path: Path, row: Callable[[dict[str, Any]], tuple[Any, ...]], schema: dict[str, pl.DataType]
+) -> Iterator[pl.DataFrame]:
+    """The results of `row` for the items of a file, some thousands in a frame; errors of `items`."""
+    malformed = Malformed(path, "a Python dictionary with the key 'asin' a line")
     for lines in _batches(path):
-        rows = _parse(lines, joints, malformed)
-        yield item_table(pl.DataFrame(rows, schema, orient="row"), text_fields, further)
+        yield pl.DataFrame(_parse(lines, row, malformed), schema, orient="row")
     malformed.close()
 
 
@@ -83,22 +118,22 @@ def _batches(path: Path) -> Iterator[list[tuple[int, bytes]]]:
 
 
 def _parse(
-    lines: list[tuple[int, bytes]], joints: dict[str, str], malformed: Malformed
-) -> list[tuple[str | None, ...]]:
+    lines: list[tuple[int, bytes]], row: Callable[[dict[str, Any]], tuple[Any, ...]], malformed: Malformed
+) -> list[tuple[Any, ...]]:
     rows = []
     with warnings.catch_warnings():
         # Python warns about every line that holds a stray backslash.
         warnings.simplefilter("ignore")
         for number, line in lines:
             try:
-                rows.append(_row(line, joints))
+                rows.append(row(_item(line)))
             except _REFUSED:
                 malformed.add(f"line {number}")
     malformed.rows += len(rows)
     return rows
 
 
-def _row(line: bytes, joints: dict[str, str]) -> tuple[str | None, ...]:
+def _item(line: bytes) -> dict[str, Any]:
     if len(line) == _LONGEST_LINE:
         raise ValueError("the line is too long")
     item = ast.literal_eval(_RELATED.sub("'related': None", line.decode("utf-8").strip()))
@@ -107,8 +142,7 @@ def _row(line: bytes, joints: dict[str, str]) -> tuple[str | None, ...]:
     asin = item.get("asin")
     if not (isinstance(asin, str) and asin and asin.isascii()):
         raise ValueError("it has no asin")
-    texts = (_text(item.get(field), joint) for field, joint in joints.items())
-    return asin, _text(item.get("imUrl"), ""), *texts
+    return item
 
 
 def _text(value: object, joint: str) -> str | None:
@@ -118,6 +152,21 @@ def _text(value: object, joint: str) -> str | None:
     text = html.unescape(joint.join(parts))
     # A literal can hold half of a surrogate pair, which UTF-8 cannot encode.
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _paths(value: object) -> list[list[str]]:
+    """The paths of a field with categories."""
+    match value:
+        case None:
+            return []
+        case list() | tuple() if any(isinstance(part, list | tuple) for part in value):
+            paths = list(value)
+        case _:
+            paths = [value]
+    for path in paths:
+        if not isinstance(path, list | tuple) or not all(isinstance(name, str) for name in path):
+            raise TypeError("expected lists of categories")
+    return paths
 
 
 def _strings(value: object) -> Iterator[str]:
