@@ -26,8 +26,10 @@ from mmsrec.settings.plan import (
     features_of,
     picture_domains,
     pretraining_run,
+    recommending,
     retrievals_of,
     shard_corpora,
+    start_of,
     table_encoders,
     trailer_domains,
 )
@@ -132,6 +134,11 @@ def test_pairs(wildcards):
 def pretrained(wildcards):
     name = PARAMS.variants[wildcards.variant].pretrained
     return layout.path(layout.PRETRAINED_WEIGHTS, pretraining=name) if name else []
+
+
+def start(wildcards):
+    row = start_of(PARAMS, experiment_of(wildcards))
+    return layout.path(layout.WEIGHTS, row) if row else []
 
 
 def trailer_ids(wildcards):

@@ -4,6 +4,7 @@ rule train:
         layout.ITEMS,
         features,
         pretrained,
+        start,
     output:
         layout.WEIGHTS,
         layout.LAST_WEIGHTS,
