@@ -8,13 +8,14 @@ from mmsrec.settings.crawling import CrawlOverrides, Vision
 from mmsrec.settings.row import Frozen, Positive, RawPath
 
 Modality = Literal["vision", "text"]
+Format = Literal["amazon", "amazon-2018", "movielens", "table"]
 Ties = Literal["source", "item", "shuffle"]
 
 
 class Domain(Frozen):
     """A data set: items with their texts and media, and the actions of users on them."""
 
-    source: Literal["amazon", "movielens", "table"] = Field(description="format of the raw files")
+    source: Format = Field(description="format of the raw files")
     interactions: RawPath
     items: RawPath
     texts: list[RawPath] = Field([], description="further tables whose columns are text fields by item id")
