@@ -22,12 +22,14 @@ class Model:
         settings: class of the model's own settings.
         network: MODULE:CLASS below mmsrec.models; built as CLASS(inputs, settings, trainer).
         reads_features: whether the model knows an item by its features; otherwise by its id.
+        reads_attributes: whether the model reads the items' attributes, such as brands and genres.
         trained: whether steps of gradient descent train it; otherwise it is fitted by counting.
     """
 
     settings: type[Frozen]
     network: str
     reads_features: bool = False
+    reads_attributes: bool = False
     trained: bool = True
 
     def network_class(self) -> "type[Recommender]":

@@ -2,8 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +60,45 @@ def items(path: Path, text_fields: Sequence[str], further: FurtherTexts = NO_TEX
     """
     own = own_fields(text_fields, TEXT_FIELDS, path, further)
     joints = {field: TEXT_FIELDS[field] for field in dict.fromkeys(["title", *own])}
-    malformed = Malformed(path, "a JSON object with the key 'asin' a line")
-    schema = dict.fromkeys(["item_id", "media_url", *joints], pl.String)
     script = pl.col("title").str.contains(_SCRIPT, literal=True)
-    for lines in batches(path):
-        rows = parsed(lines, partial(_item, joints=joints), _REFUSED, malformed)
-        frame = pl.DataFrame(rows, schema, orient="row")
+
+    def row(item: dict[str, Any]) -> tuple[str | None, ...]:
+        texts = (field_text(item.get(field), joint) for field, joint in joints.items())
+        return _id(item, "asin"), _picture(item.get("imageURLHighRes")), *texts
+
+    for frame in _items(path, row, dict.fromkeys(["item_id", "media_url", *joints], pl.String)):
         yield item_table(frame.with_columns(title=pl.when(~script).then("title")), text_fields, further)
+
+
+def attributes(path: Path, drop_first: bool = False) -> Iterator[pl.DataFrame]:
+    """Reads item_id and attributes of the same file: `brand=NAME`, then `category=NAME` for each part of its one path.
+
+    Args:
+        path: the metadata file.
+        drop_first: leaves out the first category, which names the shop's department.
+
+    Raises:
+        ParseError: as in `items`.
+    """
+
+    def row(item: dict[str, Any]) -> tuple[str, list[str]]:
+        names = item.get("category") or []
+        if not isinstance(names, list):
+            raise TypeError("expected a list of categories")
+        found = [("brand", item.get("brand")), *(("category", name) for name in names[drop_first:])]
+        named = [(field, field_text(name, " ")) for field, name in found]
+        return _id(item, "asin"), [f"{field}={name}" for field, name in named if name]
+
+    yield from _items(path, row, {"item_id": pl.String, "attributes": pl.List(pl.String)})
+
+
+def _items(
+    path: Path, row: Callable[[dict[str, Any]], tuple[Any, ...]], schema: dict[str, pl.DataType]
+) -> Iterator[pl.DataFrame]:
+    """The results of `row` for the items of a file, some thousands in a frame; errors of `items`."""
+    malformed = Malformed(path, "a JSON object with the key 'asin' a line")
+    for lines in batches(path):
+        yield pl.DataFrame(parsed(lines, lambda line: row(_object(line)), _REFUSED, malformed), schema, orient="row")
     malformed.close()
 
 
@@ -77,12 +108,6 @@ def _action(line: bytes) -> tuple[str, str, int]:
     if type(time) is not int or not -_LATEST < time < _LATEST:
         raise ValueError("it has no time")
     return _id(review, "reviewerID"), _id(review, "asin"), time
-
-
-def _item(line: bytes, joints: dict[str, str]) -> tuple[str | None, ...]:
-    item = _object(line)
-    texts = (field_text(item.get(field), joint) for field, joint in joints.items())
-    return _id(item, "asin"), _picture(item.get("imageURLHighRes")), *texts
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -96,6 +96,25 @@ def test_fields_become_title_text_and_media_url(write):
     assert described == ["Soft. It's new", None, None, None, "One", None, None]
 
 
+def test_attributes_are_the_brand_and_the_categories(write):
+    path = write(
+        item("B1", category=["Beauty", "Bath &amp; Body", "Soap"], brand="Acme"),
+        item("B2", category=[], brand=""),
+        item("B3", category=["Beauty"], title="Comb"),
+        *fine(200),
+        item("B4", category="Beauty"),
+    )
+    frame = read(amazon_2018.attributes(path))
+    assert frame.rows()[:3] == [
+        ("B1", ["brand=Acme", "category=Beauty", "category=Bath & Body", "category=Soap"]),
+        ("B2", []),
+        ("B3", ["category=Beauty"]),
+    ]
+    assert frame.height == 203
+    below = read(amazon_2018.attributes(path, drop_first=True))["attributes"].to_list()[:3]
+    assert below == [["brand=Acme", "category=Bath & Body", "category=Soap"], [], []]
+
+
 def test_an_unknown_text_field_names_the_known_ones(write):
     with pytest.raises(DataError, match="title, description, brand, category"):
         read(amazon_2018.items(write(*fine(1)), ["title", "categories"]))
