@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from recbole_process import PEERS, Peer
+from recbole_process import PEERS, Peer, RecBole
 from scipy import stats
 
 from mmsrec.evaluation.evaluate import TEST
@@ -61,8 +61,8 @@ def theirs(sequences: Sequences, peer: Peer, chosen: ModelSettings, seed: int, f
         "learning_rate": trainer.learning_rate,
         "valid_metric": "Recall@10",
     }
-    side = peer.at(folder, trainer.max_length - 1, config)
-    side.write_job(sequences, {})
+    side = RecBole(folder, peer, trainer.max_length - 1, config)
+    side.write_job(sequences)
     answer = side.ask("training", {"goal": np.array(np.inf), "limit": np.array(np.inf)})
     return {name: float(answer[f"metrics/{name}"]) for name in COMPARED}
 
@@ -77,7 +77,7 @@ def welch(first: list[float], second: list[float]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of a split")
-    parser.add_argument("--variant", default="sasrec-paper", choices=list(PEERS))
+    parser.add_argument("--variant", default="sasrec-paper", choices=["sasrec-paper", "gru4rec-paper"])
     parser.add_argument("--share", type=float, default=0.1, help="of the users")
     parser.add_argument("--length", type=int, default=20, help="longest history")
     parser.add_argument("--batch", type=int, default=256)
@@ -89,7 +89,8 @@ def main() -> None:
     sequences = sample(Sequences.read(flags.data / "sequences.parquet", torch.device("cpu")), flags.share, seed=0)
     chosen = read_params(Path(__file__).parents[1] / "params.yaml").settings_of("beauty", flags.variant)
     update = {"max_length": flags.length + 1, "batch_size": flags.batch, "max_epochs": flags.epochs}
-    chosen.trainer = chosen.trainer.model_copy(update=update | {"precision": "float32"})
+    trainer = chosen.trainer.model_copy(update=update | {"precision": "float32"})
+    chosen = ModelSettings(chosen.model, chosen.settings, trainer)
     print(f"{flags.variant}: {sequences.users:,} users, {int(sequences.items_A.max()) + 1:,} items, {chosen.trainer}")
     measured: dict[str, list[Measured]] = {"ours": [], "RecBole": []}
     for seed in range(flags.seeds):
@@ -97,7 +98,11 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as name:
                 started = time.perf_counter()
                 arguments = (sequences, chosen, seed, Path(name))
-                found = ours(*arguments) if side == "ours" else theirs(sequences, PEERS[flags.variant], *arguments[1:])
+                found = (
+                    ours(*arguments)
+                    if side == "ours"
+                    else theirs(sequences, PEERS[flags.variant](None), *arguments[1:])
+                )
                 results.append(found)
             shown = "  ".join(f"{metric} {found[metric]:.4f}" for metric in COMPARED)
             print(f"seed {seed}  {side:<8} {shown}  {time.perf_counter() - started:6.0f} s", flush=True)

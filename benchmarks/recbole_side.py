@@ -127,6 +127,8 @@ def compare(side: Side, folder: Path) -> None:
     for name in PARTS:
         answer |= under(name, side.examples(name))
     side.model.eval()
+    # S3-Rec's other stage wants a file of weights when it is built.
+    side.model.train_stage = "finetune"
     items = side.model.item_embedding
     others = torch.ones(items.num_embeddings, dtype=torch.bool)
     others[side.row_I] = False
@@ -226,7 +228,12 @@ def under(prefix: str, arrays: Arrays) -> Arrays:
     return {f"{prefix}/{name}": array for name, array in arrays.items()}
 
 
-TASKS: dict[str, Callable[[Side, Path], None]] = {"compare": compare, "pretraining": pretraining, "steps": steps, "training": training}
+TASKS: dict[str, Callable[[Side, Path], None]] = {
+    "compare": compare,
+    "pretraining": pretraining,
+    "steps": steps,
+    "training": training,
+}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from recbole_process import ENVIRONMENT, PEERS, Arrays
+from recbole_process import ENVIRONMENT, PEERS, Arrays, RecBole
 
 from mmsrec.models.recommender import ModelInputs
 from mmsrec.models.registry import MODELS
@@ -130,8 +130,8 @@ def compare(variant: str, chosen: ModelSettings, flags: argparse.Namespace) -> d
         commands = {precision: [*child, "--precision", precision] for precision in flags.precisions}
         if variant in PEERS:
             sequences = Sequences.read(flags.data / "sequences.parquet", CPU)
-            side = PEERS[variant].at(folder, chosen.trainer.max_length - 1, {"train_batch_size": batch})
-            side.write_job(catalogue(sequences), {})
+            side = RecBole(folder, PEERS[variant](attributes), chosen.trainer.max_length - 1)
+            side.write_job(catalogue(sequences))
             np.savez(folder / "question.npz", **windows(sequences, chosen.trainer, 1 + flags.rounds * flags.steps))
             commands["RecBole"] = side.command("steps")
         sides = {label: stack.enter_context(Side(command, folder)) for label, command in commands.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from recbole_process import PEERS
+from recbole_process import Peer, RecBole
 
 from mmsrec.models.recommender import ModelInputs
 from mmsrec.models.registry import MODELS
@@ -44,8 +44,8 @@ def ours(sequences: Sequences, variant: str) -> History:
 def recbole(sequences: Sequences, goal: float, limit: float) -> History:
     """RecBole's SASRec with its own settings, until the goal or the limit."""
     with tempfile.TemporaryDirectory() as folder:
-        side = PEERS["sasrec-paper"].at(Path(folder), 50, {"valid_metric": "Recall@10"})
-        side.write_job(sequences, {})
+        side = RecBole(Path(folder), Peer("SASRec"), 50, {"valid_metric": "Recall@10"})
+        side.write_job(sequences)
         answer = side.ask("training", {"goal": np.array(goal), "limit": np.array(limit)})
     return [(float(seconds), float(value)) for seconds, value in answer["history"]]
 
