@@ -105,6 +105,8 @@ class Params(Frozen):
             self._check_modality(encoder, modality, f"{key}.encoders.{modality}")
         for domain in variant.by_domain:
             _known(domain, self.domains, f"{key}.by_domain")
+        if variant.starts_from:
+            self._check_start(variant, key)
         if variant.pretrained:
             _known(variant.pretrained, self.pretrainings, f"{key}.pretrained")
             known = self.pretrainings[variant.pretrained].encoder
@@ -112,6 +114,32 @@ class Params(Frozen):
                 raise ValueError(
                     f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} was trained on {known}"
                 )
+
+    def _check_start(self, variant: Variant, key: str) -> None:
+        start = variant.starts_from
+        for domain in filter(None, [start.domain, *start.by_domain, *start.by_domain.values()]):
+            _known(domain, self.domains, f"{key}.starts_from")
+        if variant.pretrained:
+            raise ValueError(f"{key}: a training starts from pretrained or from starts_from, not from both")
+        if not MODELS[variant.model].reads_features and (start.domain or start.by_domain):
+            raise ValueError(
+                f"{key}.starts_from: the model {variant.model} knows items by their ids, so it starts in its own domain"
+            )
+        passed = [key.removeprefix("variants.")]
+        row = variant
+        while row.starts_from:
+            name = row.starts_from.variant
+            _known(name, self.variants, f"variants.{passed[-1]}.starts_from.variant")
+            if name in passed:
+                raise ValueError(f"{key}.starts_from: the starts form a cycle: {' from '.join([*passed, name])}")
+            allowed, model = MODELS[row.model].starts, self.variants[name].model
+            if model not in allowed:
+                known = " or ".join(sorted(allowed)) or "no other model"
+                raise ValueError(
+                    f"{key}.starts_from: the model {row.model} starts from {known}, and {name} is a {model}"
+                )
+            passed.append(name)
+            row = self.variants[name]
 
     def _check_modality(self, encoder: str, modality: Modality, key: str) -> None:
         row = self.encoders[encoder]
@@ -139,6 +167,11 @@ class Params(Frozen):
         for table in ("splits", "variants"):
             for name in getattr(grid, table, []):
                 _known(name, getattr(self, table), f"{key}.{table}")
+        for name in getattr(grid, "variants", []):
+            if not MODELS[self.variants[name].model].validated:
+                raise ValueError(
+                    f"{key}.variants: {name} is a pre-training, which is not evaluated; name what starts from it"
+                )
 
     def _check_attributes(self, grid: Experiments, key: str) -> None:
         reading = [name for name in grid.variants if MODELS[self.variants[name].model].reads_attributes]

@@ -1,7 +1,7 @@
 """The experiments of the reports and their data, as rows such as (domain, k_core, split, variant, seed)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any, get_args
 
@@ -128,20 +128,43 @@ def all_pairs(params: Params) -> list[PairFolder]:
     return _union([trained, [pairs_of(params, row) for row in all_retrievals(params)]])
 
 
-def all_experiments(params: Params) -> list[Experiment]:
-    """The experiments of every report, each once."""
+def reported_experiments(params: Params) -> list[Experiment]:
+    """The experiments of every report, each once. They are evaluated."""
     return _union(experiments_of(params, report) for report in params.reports)
 
 
+def start_of(params: Params, experiment: Experiment) -> Experiment | None:
+    """The experiment whose weights a training starts from: same split and seed, in another domain its lowest k."""
+    row = params.variants[experiment.variant].starts_from
+    if row is None:
+        return None
+    domain = row.domain_of(experiment.domain)
+    k_core = experiment.k_core if domain == experiment.domain else params.domains[domain].k_core
+    return replace(experiment, domain=domain, k_core=k_core, variant=row.variant)
+
+
+def starts_of(params: Params, experiment: Experiment) -> list[Experiment]:
+    """The experiments that come before an experiment, the nearest start first."""
+    start = start_of(params, experiment)
+    return [start, *starts_of(params, start)] if start else []
+
+
+def all_experiments(params: Params) -> list[Experiment]:
+    """The experiments of every report, then those that they start from, each once. They are trained."""
+    reported = reported_experiments(params)
+    return _union([reported, *(starts_of(params, experiment) for experiment in reported)])
+
+
 def all_cuts(params: Params) -> list[Cut]:
-    """The sequences that the experiments of every report are trained on, each once."""
+    """The sequences that any experiment is trained on, each once."""
     return _union([[experiment.cut for experiment in all_experiments(params)]])
 
 
 def all_cores(params: Params) -> list[Core]:
-    """The k-cores that any stage reads: the k-cores of every report and, for the features, every domain's lowest."""
+    """The k-cores that any stage reads: those of reports and trainings and, for the features, every domain's lowest."""
     lowest = [Core(name, domain.k_core) for name, domain in params.domains.items()]
-    return _union([lowest, *(cores_of(params, report) for report in params.reports)])
+    trained = [experiment.core for experiment in all_experiments(params)]
+    return _union([lowest, *(cores_of(params, report) for report in params.reports), trained])
 
 
 @dataclass(frozen=True, order=True)
@@ -164,7 +187,7 @@ def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
 
 
 def all_features(params: Params) -> list[FeatureFile]:
-    """The feature files of every experiment and of the pairs of every corpus of clips, each once."""
+    """The feature files of every training and of the pairs of every corpus of clips, each once."""
     clips = [
         [FeatureFile(row.corpus, row.encoder, modality) for modality in get_args(Modality)]
         for row in all_pairs(params)
@@ -262,9 +285,19 @@ def pretraining_run(params: Params, name: str) -> dict[str, Any]:
 
 
 def experiment_settings(params: Params, experiment: Experiment) -> dict[str, Any]:
-    """The settings that decide the weights of an experiment's model, besides its data and its seed."""
+    """The settings that decide the weights of an experiment's model, besides its data and its seed.
+
+    A start counts with its own settings.
+    """
     row = params.variants[experiment.variant].model_dump(include={"encoders", "pretrained"})
-    return row | params.settings_of(experiment.domain, experiment.variant).dump()
+    own = row | params.settings_of(experiment.domain, experiment.variant).dump()
+    start = start_of(params, experiment)
+    return own | {"start": asdict(start) | experiment_settings(params, start)} if start else own
+
+
+def recommending(params: Params) -> list[str]:
+    """The variants that recommend items, and so can be evaluated; the others are pre-trainings on sequences."""
+    return [name for name, row in params.variants.items() if MODELS[row.model].validated]
 
 
 def crawl_settings(params: Params, domain: str) -> dict[str, Any]:

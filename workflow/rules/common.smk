@@ -27,8 +27,10 @@ from mmsrec.settings.plan import (
     features_of,
     picture_domains,
     pretraining_run,
+    recommending,
     retrievals_of,
     shard_corpora,
+    start_of,
     table_encoders,
     trailer_domains,
 )
@@ -137,6 +139,11 @@ def pretrained(wildcards):
 
 def raw_items(wildcards):
     return raw(PARAMS.domains[wildcards.domain].items)
+
+
+def start(wildcards):
+    row = start_of(PARAMS, experiment_of(wildcards))
+    return layout.path(layout.WEIGHTS, row) if row else []
 
 
 def trailer_ids(wildcards):
