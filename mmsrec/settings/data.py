@@ -8,6 +8,7 @@ from mmsrec.settings.crawling import CrawlOverrides, Vision
 from mmsrec.settings.row import Frozen, Positive, RawPath
 
 Modality = Literal["vision", "text"]
+Format = Literal["amazon", "amazon-2018", "movielens", "table"]
 Ties = Literal["source", "item", "shuffle"]
 
 
@@ -15,7 +16,7 @@ class AttributeRules(Frozen):
     """The attributes of a domain's items, which some models read: brands, categories, genres."""
 
     drop_first: bool = Field(
-        False, description="leave out the first category of each path, the shop's own; only for source: amazon"
+        False, description="leave out the first category of each path, the shop's own; only for Amazon's formats"
     )
     min_items: Positive = Field(1, description="an attribute of fewer items of the k-core is left out")
 
@@ -23,7 +24,7 @@ class AttributeRules(Frozen):
 class Domain(Frozen):
     """A data set: items with their texts and media, and the actions of users on them."""
 
-    source: Literal["amazon", "movielens", "table"] = Field(description="format of the raw files")
+    source: Format = Field(description="format of the raw files")
     interactions: RawPath
     items: RawPath
     texts: list[RawPath] = Field([], description="further tables whose columns are text fields by item id")
@@ -42,7 +43,7 @@ class Domain(Frozen):
 
     @model_validator(mode="after")
     def _paths_have_a_first_category(self) -> "Domain":
-        if self.attributes and self.attributes.drop_first and self.source != "amazon":
+        if self.attributes and self.attributes.drop_first and self.source not in ("amazon", "amazon-2018"):
             raise ValueError(f"attributes.drop_first: items of source: {self.source} have no paths of categories")
         return self
 

@@ -10,7 +10,7 @@ import polars as pl
 from mmsrec.artifacts import SCHEMAS, write_batches
 from mmsrec.errors import ArtifactError
 from mmsrec.progress import progress
-from mmsrec.sources import amazon, movielens, tables
+from mmsrec.sources import amazon, amazon_2018, movielens, tables
 from mmsrec.sources.text import FurtherTexts
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ class Source:
 # The formats that a domain's `source` can name.
 SOURCES = {
     "amazon": Source(amazon.interactions, amazon.items, amazon.attributes),
+    "amazon-2018": Source(amazon_2018.interactions, amazon_2018.items, amazon_2018.attributes),
     "movielens": Source(movielens.interactions, movielens.items, movielens.attributes),
     "table": Source(tables.interactions, tables.items, tables.attributes),
 }
