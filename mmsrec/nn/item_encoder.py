@@ -73,9 +73,8 @@ class ItemEncoder(nn.Module):
         super().__init__()
         self.missing = settings.missing
         self.embedding = TokenEmbedding(widths, settings, positions)
-        sizes = (settings.dim, settings.layers, settings.heads, settings.feedforward, settings.hidden_dropout)
-        self.transformer = Transformer(*sizes)
-        self.item_transformer = Transformer(*sizes) if own_tower else None
+        self.transformer = Transformer.of(settings)
+        self.item_transformer = Transformer.of(settings) if own_tower else None
         self.output = nn.ModuleDict({name: nn.Linear(settings.dim, settings.dim) for name in widths})
         self.output_norm = nn.LayerNorm(settings.dim)
         initialise(self)
