@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmsrec.models.attributes import Attributes
 from mmsrec.models.fdsa_settings import FDSASettings

@@ -25,5 +25,6 @@ class S3RecPretrainingSettings(TransformerSettings):
     mask_probability: Share = Field(description="probability that an item is hidden")
     weights: TaskWeights
     positions: Literal["end", "start"] = Field(
-        "end", description="end: positions count from the end of the window; start: from the sequence's first item in it"
+        "end",
+        description="end: positions count from the end of the window; start: from the sequence's first item in it",
     )

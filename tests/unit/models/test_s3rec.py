@@ -89,7 +89,9 @@ def group_and_sequences(network, seed=1):
 
 @pytest.mark.parametrize("task", ["aap", "map", "mip", "sp", None])
 def test_each_loss_and_the_weighted_sum_equal_the_multi_hot_computation(task):
-    weights = WEIGHTS if task is None else TaskWeights(**{name: float(name == task) for name in ("aap", "mip", "map", "sp")})
+    weights = (
+        WEIGHTS if task is None else TaskWeights(**{name: float(name == task) for name in ("aap", "mip", "map", "sp")})
+    )
     network = model(settings=changed(SETTINGS, weights=weights), scale=5.0).eval()
     group, sequences = group_and_sequences(network)
     assert len(sequences) > 3
