@@ -5,8 +5,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mmsrec.models.content_settings import ContentSettings
+from mmsrec.models.fdsa_settings import FDSASettings
 from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.models.pop_settings import PopSettings
+from mmsrec.models.s3rec_pretraining_settings import S3RecPretrainingSettings
+from mmsrec.models.s3rec_settings import S3RecSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
 from mmsrec.settings.row import Frozen
 
@@ -47,5 +50,10 @@ MODELS: dict[str, Model] = {
     "pop": Model(PopSettings, "pop:Pop", trained=False),
     "content": Model(ContentSettings, "content:Content", reads_features=True, trained=False),
     "sasrec": Model(SASRecSettings, "sasrec:SASRec"),
+    "fdsa": Model(FDSASettings, "fdsa:FDSA", reads_attributes=True),
+    "s3rec-pretraining": Model(
+        S3RecPretrainingSettings, "s3rec_pretraining:S3RecPretraining", reads_attributes=True, validated=False
+    ),
+    "s3rec": Model(S3RecSettings, "s3rec:S3Rec", starts=frozenset({"s3rec-pretraining"})),
     "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True),
 }

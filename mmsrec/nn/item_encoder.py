@@ -136,11 +136,4 @@ class ItemEncoder(nn.Module):
 
 
 def _transformer(settings: ItemEncoderSettings) -> Transformer:
-    return Transformer(
-        settings.dim,
-        settings.layers,
-        settings.heads,
-        settings.feedforward,
-        settings.hidden_dropout,
-        final_norm=settings.final_norm,
-    )
+    return Transformer.of(settings, final_norm=settings.final_norm)
