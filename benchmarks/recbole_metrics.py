@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from recbole_process import PEERS, Peer, RecBole
+from recbole_process import Peer, RecBole
 from scipy import stats
 
 from mmsrec.evaluation.evaluate import TEST
@@ -25,6 +25,7 @@ from mmsrec.settings.params import ModelSettings, read_params
 from mmsrec.training import runtime
 from mmsrec.training.next_item import finetune
 
+PEERS = {"sasrec": Peer("SASRec"), "gru4rec": Peer("GRU4Rec")}
 COMPARED = ("recall@10", "ndcg@10")
 Measured = dict[str, float]
 
@@ -50,7 +51,7 @@ def ours(sequences: Sequences, chosen: ModelSettings, seed: int, folder: Path) -
     return metrics(ranks.rank_U.numpy(), ranks.ties_U.numpy(), [10])
 
 
-def theirs(sequences: Sequences, peer: Peer, chosen: ModelSettings, seed: int, folder: Path) -> Measured:
+def theirs(sequences: Sequences, chosen: ModelSettings, seed: int, folder: Path) -> Measured:
     """RecBole's test metrics after training with the same settings of the trainer."""
     trainer = chosen.trainer
     config = {
@@ -61,7 +62,7 @@ def theirs(sequences: Sequences, peer: Peer, chosen: ModelSettings, seed: int, f
         "learning_rate": trainer.learning_rate,
         "valid_metric": "Recall@10",
     }
-    side = RecBole(folder, peer, trainer.max_length - 1, config)
+    side = RecBole(folder, PEERS[chosen.model], trainer.max_length - 1, config)
     side.write_job(sequences)
     answer = side.ask("training", {"goal": np.array(np.inf), "limit": np.array(np.inf)})
     return {name: float(answer[f"metrics/{name}"]) for name in COMPARED}
@@ -97,12 +98,7 @@ def main() -> None:
         for side, results in measured.items():
             with tempfile.TemporaryDirectory() as name:
                 started = time.perf_counter()
-                arguments = (sequences, chosen, seed, Path(name))
-                found = (
-                    ours(*arguments)
-                    if side == "ours"
-                    else theirs(sequences, PEERS[flags.variant](None), *arguments[1:])
-                )
+                found = (ours if side == "ours" else theirs)(sequences, chosen, seed, Path(name))
                 results.append(found)
             shown = "  ".join(f"{metric} {found[metric]:.4f}" for metric in COMPARED)
             print(f"seed {seed}  {side:<8} {shown}  {time.perf_counter() - started:6.0f} s", flush=True)

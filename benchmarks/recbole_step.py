@@ -24,13 +24,16 @@ import numpy as np
 import torch
 from recbole_process import ENVIRONMENT, PEERS, Arrays, RecBole
 
+from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.models.attributes import Attributes
 from mmsrec.models.recommender import ModelInputs
 from mmsrec.models.registry import MODELS
+from mmsrec.nn.training_sequences import examples
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.params import ModelSettings, read_params
 from mmsrec.settings.trainer import Trainer
 from mmsrec.training import runtime
-from mmsrec.training.batches import Batches, examples
+from mmsrec.training.batches import Batches
 from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item_step import adamw, train_step
 
@@ -46,13 +49,22 @@ class Measured(NamedTuple):
     memory: float  # MiB
 
 
+def attributes_of(data: Path, chosen: ModelSettings) -> Attributes | None:
+    """The attributes of the items, for a model that reads them."""
+    if not MODELS[chosen.model].reads_attributes:
+        return None
+    items = read_table(data.parent / "items.parquet", SCHEMAS["items"]).column("item_id").to_pylist()
+    return Attributes.read(data.parent / "attributes.parquet", items)
+
+
 def serve(data: Path, chosen: ModelSettings) -> None:
     """Runs as many steps as a line of the input says; answers with processor seconds and the MiB added so far."""
     sequences = Sequences.read(data / "sequences.parquet", CPU)
     runtime.start("cpu")
     runtime.seed_everything(SEED)
     items = int(sequences.items_A.max()) + 1
-    model = MODELS[chosen.model].network_class()(ModelInputs(items, {}), chosen.settings, chosen.trainer).train()
+    inputs = ModelInputs(items, {}, attributes_of(data, chosen))
+    model = MODELS[chosen.model].network_class()(inputs, chosen.settings, chosen.trainer).train()
     batches, optimizer, numbers = (
         Batches(sequences, model, chosen.trainer),
         adamw(model, chosen.trainer),
@@ -130,7 +142,7 @@ def compare(variant: str, chosen: ModelSettings, flags: argparse.Namespace) -> d
         commands = {precision: [*child, "--precision", precision] for precision in flags.precisions}
         if variant in PEERS:
             sequences = Sequences.read(flags.data / "sequences.parquet", CPU)
-            side = RecBole(folder, PEERS[variant](attributes), chosen.trainer.max_length - 1)
+            side = RecBole(folder, PEERS[variant](attributes_of(flags.data, chosen)), chosen.trainer.max_length - 1)
             side.write_job(catalogue(sequences))
             np.savez(folder / "question.npz", **windows(sequences, chosen.trainer, 1 + flags.rounds * flags.steps))
             commands["RecBole"] = side.command("steps")
