@@ -144,6 +144,7 @@ def s3rec(attributes: Attributes) -> Peer:
 
 # By variant of params.yaml.
 PEERS: dict[str, Callable[[Attributes | None], Peer]] = {
+    "sasrec": lambda attributes: Peer("SASRec", {"hidden_size": 128, "n_heads": 4}),
     "sasrec-paper": lambda attributes: Peer("SASRec"),
     "gru4rec-paper": lambda attributes: Peer("GRU4Rec"),
     "fdsa-paper": fdsa,

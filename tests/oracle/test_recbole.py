@@ -100,7 +100,7 @@ def test_same_batch_gives_the_same_gradients(sides, differ):
 
 
 def scale_of(name, gradients):
-    """The largest element of a gradient, or of another one where softmax ignores a bias and the gradient is rounding."""
+    """The largest element of a gradient. Where softmax ignores a bias, its gradient is rounding, and another counts."""
     for ignored, other in (("key.bias", "query.bias"), ("projection.2.bias", "projection.2.weight")):
         name = name.replace(ignored, other)
     return np.abs(gradients[name]).max()
