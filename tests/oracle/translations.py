@@ -83,7 +83,7 @@ def both(theirs: str, ours: Arrays, name: str) -> Arrays:
     return {f"{theirs}.{kind}": ours[f"{name}.{kind}"] for kind in ("weight", "bias")}
 
 
-# By variant of params.yaml. The rows of items are in our order and lack padding.
+# The keys are variants of params.yaml. The rows of items are in our order and lack padding.
 TRANSLATIONS: dict[str, Callable[[Arrays], Arrays]] = {
     "sasrec": sasrec,
     "sasrec-paper": sasrec,

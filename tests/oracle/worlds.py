@@ -33,7 +33,7 @@ class World(NamedTuple):
 def world(variant: str) -> World:
     """The model of a variant, for training steps of all sequences together in float32, and without dropout."""
     chosen = read_params(PARAMS).settings_of("beauty", variant)
-    update = {"augment": "none", "batch_size": 1 << 20, "precision": "float32", "sampled_items": 0}
+    update = {"augment": "none", "batch_size": 1 << 20, "precision": "float32", "sampled_items": 0, "clip_norm": None}
     trainer = chosen.trainer.model_copy(update=update | {"max_length": LONGEST + 1})
     attributes = Attributes(described())
     seed_everything(1)
