@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from mmsrec.nn.companions import Companions
 from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.objectives import Objective
 from mmsrec.nn.precision import PRECISIONS
@@ -115,7 +116,12 @@ class TrainedRecommender(Recommender):
     Args:
         items: number of items.
         trainer: the length N of sequences, and the precision of matrix products.
+
+    Attributes:
+        whole_step: the loss compares all sequences of a step, so that they form one group and one process trains.
     """
+
+    whole_step: ClassVar[bool] = False
 
     def __init__(self, items: int, trainer: Trainer) -> None:
         super().__init__(items, trainer.max_length - 1)
@@ -125,6 +131,11 @@ class TrainedRecommender(Recommender):
     @abstractmethod
     def objective(self) -> Objective:
         """The inputs and the targets of training."""
+
+    @property
+    def companions(self) -> Companions | None:
+        """Draws further inputs for each training sequence; None for a model that needs none."""
+        return None
 
     @abstractmethod
     def loss(self, items: EncodedItems, predictions: Predictions) -> Tensor:
