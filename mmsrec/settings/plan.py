@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, get_args
 
-from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
+from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
 from mmsrec.settings.data import Domain, Modality
 from mmsrec.settings.encoding import TableEncoder
@@ -161,14 +161,19 @@ def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
     return [FeatureFile(experiment.domain, variant.encoders[modality], modality) for modality in variant.modalities]
 
 
+def paired_features(params: Params, pairs: PairFolder) -> list[FeatureFile]:
+    """The vision and the text features that pairs are joined from; none for shards, which have features already."""
+    row = params.corpora[pairs.corpus]
+    if isinstance(row, ShardCorpus):
+        return []
+    collection = row.domain if isinstance(row, DomainCorpus) else pairs.corpus
+    return [FeatureFile(collection, pairs.encoder, modality) for modality in get_args(Modality)]
+
+
 def all_features(params: Params) -> list[FeatureFile]:
-    """The feature files of every experiment and of the pairs of every corpus of clips, each once."""
-    clips = [
-        [FeatureFile(row.corpus, row.encoder, modality) for modality in get_args(Modality)]
-        for row in all_pairs(params)
-        if row.corpus in clip_corpora(params)
-    ]
-    return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *clips])
+    """The feature files of every experiment and of the pairs of every corpus, each once."""
+    pairs = [paired_features(params, row) for row in all_pairs(params)]
+    return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *pairs])
 
 
 def domain_files(domain: Domain) -> list[str]:
@@ -209,6 +214,11 @@ def shard_corpora(params: Params) -> list[str]:
 def clip_corpora(params: Params) -> list[str]:
     """The corpora that come as videos with captions."""
     return [name for name, row in params.corpora.items() if isinstance(row, ClipCorpus)]
+
+
+def domain_corpora(params: Params) -> list[str]:
+    """The corpora that pair the media and the texts of a domain's items."""
+    return [name for name, row in params.corpora.items() if isinstance(row, DomainCorpus)]
 
 
 def clip_settings(params: Params, corpus: str) -> dict[str, Any]:

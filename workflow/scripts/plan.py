@@ -18,6 +18,7 @@ from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
     Experiment,
     FeatureFile,
+    PairFolder,
     all_cores,
     all_cuts,
     all_experiments,
@@ -26,9 +27,11 @@ from mmsrec.settings.plan import (
     all_retrievals,
     clip_corpora,
     cores_of,
+    domain_corpora,
     domain_files,
     experiments_of,
     features_of,
+    paired_features,
     pairs_of,
     picture_domains,
     retrievals_of,
@@ -75,11 +78,14 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         "text_features": _features(params, texts),
         "picture_features": _features(params, [row for row in vision if row.collection in pictures]),
         "frame_features": _features(params, [row for row in vision if row.collection in {*trailers, *clips}]),
-        "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus not in clips},
+        "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus in shard_corpora(params)},
         "clip_pairs": {
             row.name: {**vars(row), "keys": _keys(raw, f"corpora.{row.corpus}", ["missing"])}
             for row in pairs
             if row.corpus in clips
+        },
+        "item_pairs": {
+            row.name: _item_pairs(params, raw, row) for row in pairs if row.corpus in domain_corpora(params)
         },
         "retrievals": {
             row.name: {**vars(row), "encoder": pairs_of(params, row).encoder} for row in all_retrievals(params)
@@ -147,6 +153,15 @@ def _clips(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
         "keys": _keys(raw, f"corpora.{name}", ["captions", "split", "videos"]),
         "videos": padded([items, *(_raw(row.archive) if row.archive else [])], 2),
         "video_keys": _keys(raw, f"corpora.{name}", ["videos", "crawl", "max_bytes"]),
+    }
+
+
+def _item_pairs(params: Params, raw: dict[str, Any], row: PairFolder) -> dict[str, Any]:
+    return {
+        **vars(row),
+        "items": str(stage.items_file(params, params.corpora[row.corpus].domain)),
+        "features": [layout.path(layout.FEATURES, file) for file in paired_features(params, row)],
+        "keys": _keys(raw, f"corpora.{row.corpus}", ["missing"]),
     }
 
 

@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import layout
 
 from mmsrec.errors import MmsrecError, ParamsError
-from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
+from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.params import Params, read_params, row_of
 from mmsrec.settings.plan import Experiment
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from mmsrec.models.dataset import Dataset
 
-Kind = TypeVar("Kind", ShardCorpus, ClipCorpus)
+Kind = TypeVar("Kind", ShardCorpus, ClipCorpus, DomainCorpus)
 
 
 class Parser(argparse.ArgumentParser):

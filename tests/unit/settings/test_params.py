@@ -116,6 +116,7 @@ def test_the_schema_file_is_in_step():
             {"vision": "minilm"},
             "variants.toys-vision.encoders.vision: minilm encodes text alone, not vision",
         ),
+        ("corpora.toys-pairs.domain", "toy", "corpora.toys-pairs.domain: unknown name 'toy'; known: beauty"),
         ("pretrainings.webvid.encoder", "efficientnet", "efficientnet encodes vision alone, not text"),
         ("variants.mmsrec-text.by_domain", {"moon": {}}, "variants.mmsrec-text.by_domain: unknown name 'moon'"),
         ("variants.mmsrec-text.encoders", {}, "variants.mmsrec-text: the model mmsrec needs an encoder"),
