@@ -22,13 +22,20 @@ class Model:
         settings: class of the model's own settings.
         network: MODULE:CLASS below mmsrec.models; built as CLASS(inputs, settings, trainer).
         reads_features: whether the model knows an item by its features; otherwise by its id.
+        reads_attributes: whether the model reads the items' attributes, such as brands and genres.
         trained: whether steps of gradient descent train it; otherwise it is fitted by counting.
+        validated: whether validation chooses its weights; otherwise the model is a pre-training on sequences. Other
+            trainings start from its last weights, and it is not evaluated.
+        starts: names of the models whose weights its training can start from.
     """
 
     settings: type[Frozen]
     network: str
     reads_features: bool = False
+    reads_attributes: bool = False
     trained: bool = True
+    validated: bool = True
+    starts: frozenset[str] = frozenset()
 
     def network_class(self) -> "type[Recommender]":
         """The class of the network."""

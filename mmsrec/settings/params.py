@@ -23,7 +23,7 @@ from mmsrec.settings.data import Domain, Modality, Split
 from mmsrec.settings.encoding import Encoder, Frames
 from mmsrec.settings.evaluation import Evaluation
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
-from mmsrec.settings.reports import Cores, Report
+from mmsrec.settings.reports import Cores, Experiments, Report
 from mmsrec.settings.row import Frozen, Name
 from mmsrec.settings.trainer import Trainer
 from mmsrec.settings.variants import AnyVariant, Models, Variant
@@ -108,6 +108,8 @@ class Params(Frozen):
             self._check_modality(encoder, modality, f"{key}.encoders.{modality}")
         for domain in variant.by_domain:
             _known(domain, self.domains, f"{key}.by_domain")
+        if variant.starts_from:
+            self._check_start(variant, key)
         if variant.pretrained:
             _known(variant.pretrained, self.pretrainings, f"{key}.pretrained")
             known = self.pretrainings[variant.pretrained].encoder
@@ -115,6 +117,32 @@ class Params(Frozen):
                 raise ValueError(
                     f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} was trained on {known}"
                 )
+
+    def _check_start(self, variant: Variant, key: str) -> None:
+        start = variant.starts_from
+        for domain in filter(None, [start.domain, *start.by_domain, *start.by_domain.values()]):
+            _known(domain, self.domains, f"{key}.starts_from")
+        if variant.pretrained:
+            raise ValueError(f"{key}: a training starts from pretrained or from starts_from, not from both")
+        if not MODELS[variant.model].reads_features and (start.domain or start.by_domain):
+            raise ValueError(
+                f"{key}.starts_from: the model {variant.model} knows items by their ids, so it starts in its own domain"
+            )
+        passed = [key.removeprefix("variants.")]
+        row = variant
+        while row.starts_from:
+            name = row.starts_from.variant
+            _known(name, self.variants, f"variants.{passed[-1]}.starts_from.variant")
+            if name in passed:
+                raise ValueError(f"{key}.starts_from: the starts form a cycle: {' from '.join([*passed, name])}")
+            allowed, model = MODELS[row.model].starts, self.variants[name].model
+            if model not in allowed:
+                known = " or ".join(sorted(allowed)) or "no other model"
+                raise ValueError(
+                    f"{key}.starts_from: the model {row.model} starts from {known}, and {name} is a {model}"
+                )
+            passed.append(name)
+            row = self.variants[name]
 
     def _check_modality(self, encoder: str, modality: Modality, key: str) -> None:
         row = self.encoders[encoder]
@@ -125,6 +153,8 @@ class Params(Frozen):
         for field in ("statistics", "experiments"):
             for index, grid in enumerate(getattr(report, field)):
                 self._check_grid(grid, f"{key}.{field}.{index}")
+        for index, grid in enumerate(report.experiments):
+            self._check_attributes(grid, f"{key}.experiments.{index}")
         for index, grid in enumerate(report.retrievals):
             for pretraining in grid.pretrainings:
                 _known(pretraining, self.pretrainings, f"{key}.retrievals.{index}.pretrainings")
@@ -140,6 +170,19 @@ class Params(Frozen):
         for table in ("splits", "variants"):
             for name in getattr(grid, table, []):
                 _known(name, getattr(self, table), f"{key}.{table}")
+        for name in getattr(grid, "variants", []):
+            if not MODELS[self.variants[name].model].validated:
+                raise ValueError(
+                    f"{key}.variants: {name} is a pre-training, which is not evaluated; name what starts from it"
+                )
+
+    def _check_attributes(self, grid: Experiments, key: str) -> None:
+        reading = [name for name in grid.variants if MODELS[self.variants[name].model].reads_attributes]
+        lacking = [name for name in grid.domains if self.domains[name].attributes is None]
+        if reading and lacking:
+            raise ValueError(
+                f"{key}: {', '.join(reading)} read attributes of items, and domains.{lacking[0]} has no key attributes"
+            )
 
     def settings_of(self, domain: str, variant: str) -> ModelSettings:
         """The settings of a variant in a domain, merged from their layers."""

@@ -16,25 +16,25 @@ from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.plan import (
     Experiment,
     PairFolder,
+    attributes_of,
     clip_corpora,
-    clip_settings,
     computing_encoders,
     cores_of,
-    crawl_settings,
     domain_corpora,
     domain_files,
-    experiment_settings,
     experiments_of,
     features_of,
     paired_features,
     picture_domains,
-    pretraining_run,
+    recommending,
     retrievals_of,
     shard_corpora,
+    start_of,
     table_encoders,
     trailer_domains,
 )
 from mmsrec.settings.params import read_params
+from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
 from mmsrec.sources.file_registry import read_registry
 
 PARAMS = read_params(layout.params_file())
@@ -147,6 +147,15 @@ def pretrained(wildcards):
     return layout.path(layout.PRETRAINED_WEIGHTS, pretraining=name) if name else []
 
 
+def raw_items(wildcards):
+    return raw(PARAMS.domains[wildcards.domain].items)
+
+
+def start(wildcards):
+    row = start_of(PARAMS, experiment_of(wildcards))
+    return layout.path(layout.WEIGHTS, row) if row else []
+
+
 def trailer_ids(wildcards):
     return raw(PARAMS.domains[wildcards.collection].vision.trailer_ids)
 
@@ -157,6 +166,10 @@ def experiment_of(wildcards):
 
 def features(wildcards):
     return [layout.path(layout.FEATURES, row) for row in features_of(PARAMS, experiment_of(wildcards))]
+
+
+def attributes(wildcards):
+    return [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(PARAMS, experiment_of(wildcards))]
 
 
 def collected(wildcards):
@@ -170,6 +183,10 @@ def collected(wildcards):
 
 def ingest_settings(wildcards):
     return PARAMS.domains[wildcards.domain].model_dump(include={"source", "texts", "text_fields"})
+
+
+def attributes_settings(wildcards):
+    return PARAMS.domains[wildcards.domain].model_dump(include={"source", "attributes"})
 
 
 def split_settings(wildcards):

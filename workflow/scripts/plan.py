@@ -16,15 +16,18 @@ from mmsrec.models.registry import MODELS
 from mmsrec.settings.encoding import TableEncoder, vector_tables
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
+    Core,
     Experiment,
     FeatureFile,
     PairFolder,
+    all_attributes,
     all_cores,
     all_cuts,
     all_experiments,
     all_features,
     all_pairs,
     all_retrievals,
+    attributes_of,
     clip_corpora,
     cores_of,
     domain_corpora,
@@ -34,8 +37,10 @@ from mmsrec.settings.plan import (
     paired_features,
     pairs_of,
     picture_domains,
+    reported_experiments,
     retrievals_of,
     shard_corpora,
+    start_of,
     table_encoders,
     trailer_domains,
 )
@@ -66,6 +71,7 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         "domains": {name: _domain(params, raw, name) for name in params.domains},
         "cores": {row.name: vars(row) for row in all_cores(params)},
         "cuts": {row.name: vars(row) for row in all_cuts(params)},
+        "attributes": {row.name: _attributes(params, raw, row) for row in all_attributes(params)},
         "image_crawls": {name: _crawl(params, raw, name) for name in pictures},
         "trailer_crawls": {name: _crawl(params, raw, name) for name in trailers},
         "shard_corpora": {
@@ -91,6 +97,9 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
             row.name: {**vars(row), "encoder": pairs_of(params, row).encoder} for row in all_retrievals(params)
         },
         "experiments": {row.name: _experiment(params, raw, row) for row in all_experiments(params)},
+        "evaluations": {
+            row.name: {**vars(row), "features": _feature_files(params, row)} for row in reported_experiments(params)
+        },
         "collected": {
             f"{report}.{_key(file)}": {"report": report, "file": file}
             for report in params.reports
@@ -138,6 +147,11 @@ def _domain(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
+def _attributes(params: Params, raw: dict[str, Any], row: Core) -> dict[str, Any]:
+    [items] = _raw(params.domains[row.domain].items)
+    return {**vars(row), "input": items, "keys": _keys(raw, f"domains.{row.domain}", ["source", "attributes"])}
+
+
 def _crawl(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
     items = str(stage.items_file(params, name))
     trailer_ids = params.domains[name].vision.trailer_ids
@@ -183,18 +197,26 @@ def _given(params: Params, row: FeatureFile) -> list[str]:
 
 def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[str, Any]:
     variant = params.variants[row.variant]
-    features = [layout.path(layout.FEATURES, file) for file in features_of(params, row)]
+    attributes = [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(params, row)]
     name = variant.pretrained
     weights = [layout.path(layout.PRETRAINED_WEIGHTS, pretraining=name)] if name else []
+    start = start_of(params, row)
     items = layout.path(layout.ITEMS, row)
     trainer = ["trainer"] if MODELS[variant.model].trained else []
     model = [f"models.{variant.model}"] if variant.model in raw["models"] else []
     return {
         **vars(row),
-        "features": padded(features, 2, items),
+        "attributes": padded(attributes, 1, items),
+        "features": _feature_files(params, row),
         "weights": padded(weights, 1, items),
+        "start": padded([layout.path(layout.WEIGHTS, start)] if start else [], 1, items),
         "keys": padded([f"variants.{row.variant}", *model, *trainer], 3),
     }
+
+
+def _feature_files(params: Params, row: Experiment) -> list[str]:
+    files = [layout.path(layout.FEATURES, file) for file in features_of(params, row)]
+    return padded(files, 2, layout.path(layout.ITEMS, row))
 
 
 def text_of(groups: dict[str, dict[str, Any] | list[str]]) -> str:

@@ -108,7 +108,7 @@ def planted_retrieval(retrieval: Retrieval) -> dict[str, object]:
     }
 
 
-def plant_history(path: Path, recall: list[float]) -> None:
+def plant_history(path: Path, recall: list[float | None]) -> None:
     constant = {"loss": 5.0, "learning_rate": 0.001, "seconds": 1.5, "positions": 100, "efficiency": 0.8}
     columns = {"epoch": list(range(1, len(recall) + 1)), "recall@10": recall}
     columns |= {name: [value] * len(recall) for name, value in constant.items()}

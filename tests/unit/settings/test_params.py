@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mmsrec.errors import ParamsError
+from mmsrec.models.registry import MODELS
 from mmsrec.settings.params import parse_params, read_params, schema
 
 ROOT = Path(__file__).parents[3]
@@ -133,6 +135,43 @@ def test_a_wrong_value_is_refused_by_its_key(path, value, expected):
 
     assert expected in message
     assert "params.yaml" in message
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ({"variant": "sasrek"}, "variants.sasrec.starts_from.variant: unknown name 'sasrek'"),
+        ({"variant": "sasrec"}, "variants.sasrec.starts_from: the starts form a cycle: sasrec from sasrec"),
+        ({"variant": "first"}, "the starts form a cycle: sasrec from first from sasrec"),
+        ({"variant": "pop"}, "variants.sasrec.starts_from: the model sasrec starts from sasrec, and pop is a pop"),
+        ({"variant": "free", "domain": "moon"}, "variants.sasrec.starts_from: unknown name 'moon'"),
+        ({"variant": "free", "domain": "toys"}, "the model sasrec knows items by their ids, so it starts in its own"),
+        ({"variant": "free", "by_domain": {"beauty": "moon"}}, "variants.sasrec.starts_from: unknown name 'moon'"),
+        ({"variant": "free", "seed": 1}, "variants.sasrec.starts_from.seed: unknown key"),
+    ],
+)
+def test_a_wrong_start_is_refused_by_its_key(monkeypatch, start, expected):
+    monkeypatch.setitem(MODELS, "sasrec", replace(MODELS["sasrec"], starts=frozenset({"sasrec"})))
+    rows = {"free": {"model": "sasrec"}, "first": {"model": "sasrec", "starts_from": {"variant": "sasrec"}}}
+    assert expected in message_of(
+        ("variants.sasrec.starts_from", start), *((f"variants.{name}", row) for name, row in rows.items())
+    )
+
+
+def test_a_model_without_starts_and_two_starts_are_refused():
+    assert "the model sasrec starts from no other model, and pop is a pop" in message_of(
+        ("variants.sasrec.starts_from", {"variant": "pop"})
+    )
+    assert "variants.mmsrec-paper: a training starts from pretrained or from starts_from, not from both" in message_of(
+        ("variants.mmsrec-paper.starts_from", {"variant": "mmsrec-text"})
+    )
+
+
+def test_a_pretraining_is_no_row_of_a_report(monkeypatch):
+    monkeypatch.setitem(MODELS, "sasrec", replace(MODELS["sasrec"], validated=False))
+    assert "reports.r.experiments.0.variants: sasrec is a pre-training, which is not evaluated" in message_of(
+        ("reports", report(variants=["pop", "sasrec"]))
+    )
 
 
 def test_every_wrong_key_is_named_at_once():
