@@ -29,6 +29,8 @@ class Dataset:
         features: features by modality; empty for a model that knows item ids only.
         inputs: SHA-256 of every file that was read, by file name.
         encoder_digests: identity of the encoder that made the features, by modality.
+        encoder_weights: SHA-256 of the encoder's weights, by modality. They differ between domains for an encoder that
+            is fitted on a domain's texts.
     """
 
     item_ids: list[str]
@@ -37,6 +39,7 @@ class Dataset:
     features: dict[str, Features]
     inputs: dict[str, str]
     encoder_digests: dict[str, str] = field(default_factory=dict)
+    encoder_weights: dict[str, str] = field(default_factory=dict)
 
 
 class FeatureInput(NamedTuple):
@@ -75,6 +78,7 @@ def read_dataset(
             fix=f"Prepare the domain with a k_core of at least {SHORTEST_SEQUENCE}.",
         )
     read = {modality: _features(file, items.column("item_id")) for modality, file in features.items()}
+    made = {modality: read_provenance(file.path) for modality, file in features.items()}
     paths = [items_file, sequences_file, *(file.path for file in features.values())]
     return Dataset(
         item_ids=items.column("item_id").to_pylist(),
@@ -82,7 +86,8 @@ def read_dataset(
         sequences=sequences,
         features=read,
         inputs={path.name: sha256(path) for path in sorted(paths, key=lambda path: path.name)},
-        encoder_digests={modality: read_provenance(file.path).digest for modality, file in features.items()},
+        encoder_digests={modality: origin.digest for modality, origin in made.items()},
+        encoder_weights={modality: origin.weights for modality, origin in made.items()},
     )
 
 

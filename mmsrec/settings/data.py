@@ -1,17 +1,27 @@
 """The rows of `domains` and `splits`, which are data sets and orders of their sequences."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from mmsrec.settings.crawling import CrawlOverrides, Vision
-from mmsrec.settings.row import Frozen, Positive, RawPath
+from mmsrec.settings.row import Frozen, Name, Positive, RawPath
 
 Modality = Literal["vision", "text"]
 Ties = Literal["source", "item", "shuffle"]
+MEMBERS = 8  # the largest number of domains in a union, because a stage of DVC names a fixed number of inputs
 
 
-class Domain(Frozen):
+class _Sequences(Frozen):
+    """The keys that all domains have."""
+
+    k_core: Positive = Field(
+        description="lowest k that a report may have; features are made for the items of this k-core"
+    )
+    published: str | None = Field(None, description="name of this domain in the paper's tables")
+
+
+class Domain(_Sequences):
     """A data set: items with their texts and media, and the actions of users on them."""
 
     source: Literal["amazon", "movielens", "table"] = Field(description="format of the raw files")
@@ -22,11 +32,20 @@ class Domain(Frozen):
         description="fields that are joined into an item's text"
     )
     vision: Vision | None = Field(None, description="place of the pictures or trailers; absent: nothing is crawled")
-    k_core: Positive = Field(
-        description="lowest k that a report may have; features are made for the items of this k-core"
-    )
-    published: str | None = Field(None, description="name of this domain in the paper's tables")
     crawl: CrawlOverrides = CrawlOverrides()
+
+
+class UnionDomain(_Sequences):
+    """Several domains as one: their users and items stay apart, and each id begins with its domain's name."""
+
+    vision: ClassVar[None] = None
+    source: Literal["union"]
+    of: Annotated[list[Name], Field(min_length=2, max_length=MEMBERS)] = Field(
+        description="rows of `domains` that have raw files"
+    )
+
+
+AnyDomain = Annotated[Domain | UnionDomain, Field(discriminator="source")]
 
 
 class Split(Frozen):

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
-from mmsrec.settings.data import Domain, Modality
+from mmsrec.settings.data import AnyDomain, Modality, UnionDomain
 from mmsrec.settings.encoding import TableEncoder
 from mmsrec.settings.params import Params
 
@@ -195,9 +195,21 @@ def all_features(params: Params) -> list[FeatureFile]:
     return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *clips])
 
 
-def domain_files(domain: Domain) -> list[str]:
-    """The raw files of a domain's tables, each once."""
+def domain_files(domain: AnyDomain) -> list[str]:
+    """The raw files of a domain's tables, each once; none for a union."""
+    if isinstance(domain, UnionDomain):
+        return []
     return list(dict.fromkeys([domain.interactions, domain.items, *domain.texts]))
+
+
+def file_domains(params: Params) -> list[str]:
+    """The domains that are read from raw files."""
+    return [name for name in params.domains if name not in union_domains(params)]
+
+
+def union_domains(params: Params) -> list[str]:
+    """The domains that join others."""
+    return [name for name, row in params.domains.items() if isinstance(row, UnionDomain)]
 
 
 def picture_domains(params: Params) -> list[str]:

@@ -24,6 +24,7 @@ from mmsrec.settings.plan import (
     experiment_settings,
     experiments_of,
     features_of,
+    file_domains,
     picture_domains,
     pretraining_run,
     recommending,
@@ -32,6 +33,7 @@ from mmsrec.settings.plan import (
     start_of,
     table_encoders,
     trailer_domains,
+    union_domains,
 )
 from mmsrec.settings.params import read_params
 from mmsrec.sources.file_registry import read_registry
@@ -84,6 +86,14 @@ def raw(*files):
 
 def raw_files(wildcards):
     return raw(*domain_files(PARAMS.domains[wildcards.domain]))
+
+
+def members(wildcards):
+    return [
+        layout.path(pattern, domain=member)
+        for member in PARAMS.domains[wildcards.domain].of
+        for pattern in (layout.INGESTED_INTERACTIONS, layout.INGESTED_ITEMS)
+    ]
 
 
 # A collection has items with texts and media. It is a domain at its lowest k, or a corpus of clips.
@@ -164,6 +174,10 @@ def collected(wildcards):
 
 def ingest_settings(wildcards):
     return PARAMS.domains[wildcards.domain].model_dump(include={"source", "texts", "text_fields"})
+
+
+def union_settings(wildcards):
+    return PARAMS.domains[wildcards.domain].of
 
 
 def split_settings(wildcards):

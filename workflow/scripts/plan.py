@@ -13,6 +13,7 @@ from stage import layout
 
 from mmsrec.files import write_text
 from mmsrec.models.registry import MODELS
+from mmsrec.settings.data import MEMBERS
 from mmsrec.settings.encoding import TableEncoder, vector_tables
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
@@ -29,6 +30,7 @@ from mmsrec.settings.plan import (
     domain_files,
     experiments_of,
     features_of,
+    file_domains,
     pairs_of,
     picture_domains,
     reported_experiments,
@@ -37,6 +39,7 @@ from mmsrec.settings.plan import (
     start_of,
     table_encoders,
     trailer_domains,
+    union_domains,
 )
 from mmsrec.sources.file_registry import SourceFile, read_registry
 
@@ -62,7 +65,8 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
             for file, source in registry.items()
             if file in _raw_files(params)
         },
-        "domains": {name: _domain(params, raw, name) for name in params.domains},
+        "domains": {name: _domain(params, raw, name) for name in file_domains(params)},
+        "unions": {name: _union(params, name) for name in union_domains(params)},
         "cores": {row.name: vars(row) for row in all_cores(params)},
         "cuts": {row.name: vars(row) for row in all_cuts(params)},
         "image_crawls": {name: _crawl(params, raw, name) for name in pictures},
@@ -135,6 +139,10 @@ def _domain(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
         "inputs": padded(files, RAW_FILES),
         "keys": _keys(raw, f"domains.{name}", ["source", "texts", "text_fields"]),
     }
+
+
+def _union(params: Params, name: str) -> dict[str, Any]:
+    return {"members": padded([layout.path(layout.INGESTED, domain=row) for row in params.domains[name].of], MEMBERS)}
 
 
 def _crawl(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
