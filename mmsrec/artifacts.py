@@ -6,6 +6,7 @@
 | raw_items | item_id, title, text, media_url: one row per item that the source describes |
 | sequences | user_index, user, items (item_index values in time order), timestamps (of the items) |
 | items | item_index (the row number), item_id, title, text, media_url |
+| attributes | item_id (in the order of `items`), attributes (each `FIELD=NAME`, such as `brand=COKA`) |
 | ledger | item_id, state, url, status (HTTP), bytes, sha256, attempts, error, path (below the ledger's folder) |
 | frames | item_id, frame_index (in display order), seconds, jpeg; the frames of a video are consecutive rows |
 | features | item_id, frames (images that the vector averages, 1 for text), embedding (float16) |
@@ -59,6 +60,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("title", pa.string()),
             ("text", pa.string()),
             ("media_url", pa.string()),
+        ]
+    ),
+    "attributes": pa.schema(
+        [
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("attributes", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
         ]
     ),
     "ledger": pa.schema(

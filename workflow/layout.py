@@ -20,6 +20,7 @@ CORE = "data/processed/{domain}/k{k_core}"
 INTERACTIONS = f"{CORE}/interactions.parquet"
 ITEMS = f"{CORE}/items.parquet"
 STATISTICS = f"{CORE}/statistics.json"
+ATTRIBUTES = f"{CORE}/attributes.parquet"
 SEQUENCES = f"{CORE}/{{split}}/sequences.parquet"
 
 # A collection is a domain or a corpus of clips.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mmsrec.models.attributes import Attributes
 from mmsrec.models.taken import Taken, take_tensors
 from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.objectives import Objective
@@ -43,10 +44,12 @@ class ModelInputs(NamedTuple):
     Attributes:
         items: number of items.
         features: features of the items, by modality; models of item ids ignore them.
+        attributes: attributes of the items; None for a model that does not read them.
     """
 
     items: int
     features: dict[str, Features]
+    attributes: Attributes | None = None
 
 
 class Recommender(nn.Module, ABC):

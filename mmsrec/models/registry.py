@@ -22,6 +22,7 @@ class Model:
         settings: class of the model's own settings.
         network: MODULE:CLASS below mmsrec.models; built as CLASS(inputs, settings, trainer).
         reads_features: whether the model knows an item by its features; otherwise by its id.
+        reads_attributes: whether the model reads the items' attributes, such as brands and genres.
         trained: whether steps of gradient descent train it; otherwise it is fitted by counting.
         validated: whether validation chooses its weights; otherwise the model is a pre-training on sequences. Other
             trainings start from its last weights, and it is not evaluated.
@@ -31,6 +32,7 @@ class Model:
     settings: type[Frozen]
     network: str
     reads_features: bool = False
+    reads_attributes: bool = False
     trained: bool = True
     validated: bool = True
     starts: frozenset[str] = frozenset()

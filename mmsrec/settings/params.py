@@ -24,7 +24,7 @@ from mmsrec.settings.encoding import Encoder, Frames
 from mmsrec.settings.evaluation import Evaluation
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
 from mmsrec.settings.references import check_start, check_union, check_union_features, known
-from mmsrec.settings.reports import Cores, Report
+from mmsrec.settings.reports import Cores, Experiments, Report
 from mmsrec.settings.row import Frozen, Name
 from mmsrec.settings.trainer import Trainer
 from mmsrec.settings.variants import AnyVariant, Models, Variant
@@ -127,6 +127,8 @@ class Params(Frozen):
         for field in ("statistics", "experiments"):
             for index, grid in enumerate(getattr(report, field)):
                 self._check_grid(grid, f"{key}.{field}.{index}")
+        for index, grid in enumerate(report.experiments):
+            self._check_attributes(grid, f"{key}.experiments.{index}")
         for index, grid in enumerate(report.retrievals):
             for pretraining in grid.pretrainings:
                 known(pretraining, self.pretrainings, f"{key}.retrievals.{index}.pretrainings")
@@ -151,6 +153,14 @@ class Params(Frozen):
                 check_union_features(
                     self.variants[name], self.domains[domain], self.encoders, f"{key}.variants: {name}"
                 )
+
+    def _check_attributes(self, grid: Experiments, key: str) -> None:
+        reading = [name for name in grid.variants if MODELS[self.variants[name].model].reads_attributes]
+        lacking = [name for name in grid.domains if self.domains[name].attributes is None]
+        if reading and lacking:
+            raise ValueError(
+                f"{key}: {', '.join(reading)} read attributes of items, and domains.{lacking[0]} has no key attributes"
+            )
 
     def settings_of(self, domain: str, variant: str) -> ModelSettings:
         """The settings of a variant in a domain, merged from their layers."""

@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any, get_args
 
+from mmsrec.errors import DataError
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
-from mmsrec.settings.data import AnyDomain, Modality, UnionDomain
+from mmsrec.settings.data import AnyDomain, AttributeRules, Modality, UnionDomain
 from mmsrec.settings.encoding import TableEncoder
-from mmsrec.settings.params import Params
+from mmsrec.settings.params import Params, row_of
 
 
 @dataclass(frozen=True, order=True)
@@ -193,6 +194,42 @@ def all_features(params: Params) -> list[FeatureFile]:
         if row.corpus in clip_corpora(params)
     ]
     return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *clips])
+
+
+def attributes_of(params: Params, experiment: Experiment) -> list[Core]:
+    """The k-core whose attributes an experiment reads; none for a model that reads no attributes.
+
+    Raises:
+        DataError: the domain has no attributes.
+    """
+    if not MODELS[params.variants[experiment.variant].model].reads_attributes:
+        return []
+    attribute_rules(params, experiment.domain)
+    return [experiment.core]
+
+
+def all_attributes(params: Params) -> list[Core]:
+    """The k-cores whose attributes any experiment reads, each once."""
+    return _union(attributes_of(params, experiment) for experiment in all_experiments(params))
+
+
+def attribute_rules(params: Params, domain: str) -> AttributeRules:
+    """The rules for the attributes of a domain.
+
+    Raises:
+        ParamsError: there is no such domain.
+        DataError: the domain has no attributes.
+    """
+    rules = row_of(params.domains, domain, "domains").attributes
+    if rules is None:
+        raise DataError(
+            "A model reads attributes of items, and the domain has none.",
+            where=f"domains.{domain}",
+            expected="the key attributes",
+            fix="If its raw items have brands, categories, genres or the column attributes, add `attributes: {}`. "
+            "Otherwise choose another model or domain.",
+        )
+    return rules
 
 
 def domain_files(domain: AnyDomain) -> list[str]:

@@ -67,7 +67,7 @@ class Config(Frozen):
 
 def build(chosen: ModelSettings, dataset: Dataset) -> Recommender:
     """The untrained network, on the device of the sequences; initial weights come from torch's global generator."""
-    inputs = ModelInputs(len(dataset.item_ids), dataset.features)
+    inputs = ModelInputs(len(dataset.item_ids), dataset.features, dataset.attributes)
     network = MODELS[chosen.model].network_class()(inputs, chosen.settings, chosen.trainer)
     return network.to(dataset.sequences.items_A.device)
 

@@ -15,6 +15,7 @@ from mmsrec.errors import ParamsError
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.plan import (
     Experiment,
+    attributes_of,
     clip_corpora,
     clip_settings,
     computing_encoders,
@@ -151,6 +152,10 @@ def start(wildcards):
     return layout.path(layout.WEIGHTS, row) if row else []
 
 
+def raw_items(wildcards):
+    return raw(PARAMS.domains[wildcards.domain].items)
+
+
 def trailer_ids(wildcards):
     return raw(PARAMS.domains[wildcards.collection].vision.trailer_ids)
 
@@ -161,6 +166,10 @@ def experiment_of(wildcards):
 
 def features(wildcards):
     return [layout.path(layout.FEATURES, row) for row in features_of(PARAMS, experiment_of(wildcards))]
+
+
+def attributes(wildcards):
+    return [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(PARAMS, experiment_of(wildcards))]
 
 
 def collected(wildcards):
@@ -178,6 +187,10 @@ def ingest_settings(wildcards):
 
 def union_settings(wildcards):
     return PARAMS.domains[wildcards.domain].of
+
+
+def attributes_settings(wildcards):
+    return PARAMS.domains[wildcards.domain].model_dump(include={"source", "attributes"})
 
 
 def split_settings(wildcards):

@@ -3,6 +3,7 @@ rule evaluate:
         layout.SEQUENCES,
         layout.ITEMS,
         features,
+        attributes,
         layout.WEIGHTS,
         layout.CONFIG,
     output:

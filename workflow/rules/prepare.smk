@@ -83,3 +83,23 @@ rule split:
             "split.py --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
             " > {log} 2>&1"
         )
+
+
+rule attributes:
+    input:
+        raw_items,
+        layout.ITEMS,
+    output:
+        layout.ATTRIBUTES,
+    log:
+        layout.log("attributes", "{domain}/k{k_core}"),
+    benchmark:
+        layout.cost("attributes", "{domain}/k{k_core}")
+    conda:
+        "../../environment.yml"
+    params:
+        settings=attributes_settings,
+    message:
+        "Reading the attributes of {wildcards.domain} (k={wildcards.k_core})"
+    shell:
+        command("attributes.py --domain {wildcards.domain} --k-core {wildcards.k_core}" " > {log} 2>&1")

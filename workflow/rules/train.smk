@@ -3,6 +3,7 @@ rule train:
         layout.SEQUENCES,
         layout.ITEMS,
         features,
+        attributes,
         pretrained,
         start,
     output:

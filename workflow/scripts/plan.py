@@ -17,14 +17,17 @@ from mmsrec.settings.data import MEMBERS
 from mmsrec.settings.encoding import TableEncoder, vector_tables
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
+    Core,
     Experiment,
     FeatureFile,
+    all_attributes,
     all_cores,
     all_cuts,
     all_experiments,
     all_features,
     all_pairs,
     all_retrievals,
+    attributes_of,
     clip_corpora,
     cores_of,
     domain_files,
@@ -69,6 +72,7 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         "unions": {name: _union(params, name) for name in union_domains(params)},
         "cores": {row.name: vars(row) for row in all_cores(params)},
         "cuts": {row.name: vars(row) for row in all_cuts(params)},
+        "attributes": {row.name: _attributes(params, raw, row) for row in all_attributes(params)},
         "image_crawls": {name: _crawl(params, raw, name) for name in pictures},
         "trailer_crawls": {name: _crawl(params, raw, name) for name in trailers},
         "shard_corpora": {
@@ -92,7 +96,12 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         },
         "experiments": {row.name: _experiment(params, raw, row) for row in all_experiments(params)},
         "evaluations": {
-            row.name: {**vars(row), "features": _feature_files(params, row)} for row in reported_experiments(params)
+            row.name: {
+                **vars(row),
+                "features": _feature_files(params, row),
+                "attributes": _attribute_files(params, row),
+            }
+            for row in reported_experiments(params)
         },
         "collected": {
             f"{report}.{_key(file)}": {"report": report, "file": file}
@@ -145,6 +154,11 @@ def _union(params: Params, name: str) -> dict[str, Any]:
     return {"members": padded([layout.path(layout.INGESTED, domain=row) for row in params.domains[name].of], MEMBERS)}
 
 
+def _attributes(params: Params, raw: dict[str, Any], row: Core) -> dict[str, Any]:
+    [items] = _raw(params.domains[row.domain].items)
+    return {**vars(row), "input": items, "keys": _keys(raw, f"domains.{row.domain}", ["source", "attributes"])}
+
+
 def _crawl(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
     items = str(stage.items_file(params, name))
     trailer_ids = params.domains[name].vision.trailer_ids
@@ -190,6 +204,7 @@ def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[st
     return {
         **vars(row),
         "features": _feature_files(params, row),
+        "attributes": _attribute_files(params, row),
         "weights": padded(weights, 1, items),
         "start": padded([layout.path(layout.WEIGHTS, start)] if start else [], 1, items),
         "keys": padded([f"variants.{row.variant}", *model, *trainer], 3),
@@ -199,6 +214,11 @@ def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[st
 def _feature_files(params: Params, row: Experiment) -> list[str]:
     files = [layout.path(layout.FEATURES, file) for file in features_of(params, row)]
     return padded(files, 2, layout.path(layout.ITEMS, row))
+
+
+def _attribute_files(params: Params, row: Experiment) -> list[str]:
+    files = [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(params, row)]
+    return padded(files, 1, layout.path(layout.ITEMS, row))
 
 
 def text_of(groups: dict[str, dict[str, Any] | list[str]]) -> str:

@@ -28,7 +28,7 @@ from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
 from mmsrec.settings.data import Domain, UnionDomain
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.params import Params, read_params, row_of
-from mmsrec.settings.plan import Experiment, start_of
+from mmsrec.settings.plan import Experiment, attributes_of, start_of
 
 if TYPE_CHECKING:
     import torch
@@ -126,12 +126,17 @@ def experiment_parser(description: str | None) -> Parser:
     arguments.path("--items", layout.ITEMS, "items of the k-core")
     arguments.path("--sequences", layout.SEQUENCES, "sequences of the split")
     arguments.path("--features", layout.COLLECTION_FEATURES, "folder of features", collection="{domain}")
+    arguments.path("--attributes", layout.ATTRIBUTES, "attributes of the k-core's items")
     arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
     return arguments
 
 
 def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Params, Experiment, "Dataset"]:
-    """The parameters, the experiment that the flags name, and the data set with the features that it reads."""
+    """The parameters, the experiment that the flags name, and the data set with the inputs that its model reads.
+
+    Raises:
+        DataError: the model reads attributes, and the domain has none.
+    """
     # Imported here, because the stages before training need no torch.
     from mmsrec.features.encoders import encoder_digest
     from mmsrec.models.dataset import FeatureInput, read_dataset
@@ -148,8 +153,9 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
         )
         for modality in variant.modalities
     }
-    dataset = read_dataset(flags.items, flags.sequences, files, device)
-    return params, Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed), dataset
+    row = Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed)
+    attributes = flags.attributes if attributes_of(params, row) else None
+    return params, row, read_dataset(flags.items, flags.sequences, files, device, attributes)
 
 
 def start_folder(params: Params, experiment: Experiment, given: Path | None) -> Path | None:
