@@ -13,7 +13,8 @@
 | pairs | pair_id, vision (float16) or frames (a list of such vectors), text (float16); null if missing |
 | history | a row per epoch: epoch, loss, recall@10 (validation), learning_rate, seconds, positions, efficiency |
 | pretrain_history | one row per epoch: epoch, loss, its terms (null where not used), learning_rate, seconds, pairs |
-| ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
+| ranks | user, target, rank (among all items; 1 is best; equal scores share the mean), ties, |
+|       | unseen_rank and unseen_ties (the same without the user's history), top (best item_index values) |
 | retrieval_ranks | model, direction (text_to_video, video_to_text), pair_id, rank (1 is best), ties |
 """
 
@@ -119,6 +120,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("target", pa.string(), nullable=False),
             pa.field("rank", pa.float64(), nullable=False),
             pa.field("ties", pa.uint32(), nullable=False),
+            pa.field("unseen_rank", pa.float64(), nullable=False),
+            pa.field("unseen_ties", pa.uint32(), nullable=False),
             pa.field("top", pa.list_(pa.uint32()), nullable=False),
         ]
     ),

@@ -108,25 +108,38 @@ class Transformer(nn.Module):
         feedforward: hidden width of the feed-forward networks.
         dropout: probability, after attention and after the feed-forward network.
         eps: added to the variance in every LayerNorm.
+        final_norm: one more LayerNorm follows the last block.
     """
 
     def __init__(
-        self, dim: int, layers: int, heads: int, feedforward: int, dropout: float, *, eps: float = 1e-5
+        self,
+        dim: int,
+        layers: int,
+        heads: int,
+        feedforward: int,
+        dropout: float,
+        *,
+        eps: float = 1e-5,
+        final_norm: bool = False,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(Block(dim, heads, feedforward, dropout, eps) for _ in range(layers))
+        self.final_norm = nn.LayerNorm(dim, eps) if final_norm else None
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None = None) -> Tensor:
         """Hidden states [B, T, D] of all tokens, under a mask from `attention_mask`."""
         for block in self.blocks:
             x_BTD = block(x_BTD, mask)
-        return x_BTD
+        return self._normed(x_BTD)
 
     def predicted(self, x_NMD: Tensor, mask: Tensor | None, packing: Packing) -> Tensor:
         """Hidden states [R, M, D] of the predicted rows, M tokens each; the last block computes no other rows."""
         for block in self.blocks[:-1]:
             x_NMD = block.packed(x_NMD, mask, packing)
-        return self.blocks[-1].predicted(x_NMD, mask, packing)
+        return self._normed(self.blocks[-1].predicted(x_NMD, mask, packing))
+
+    def _normed(self, x: Tensor) -> Tensor:
+        return x if self.final_norm is None else self.final_norm(x)
 
 
 def initialise(module: nn.Module) -> None:
@@ -136,6 +149,18 @@ def initialise(module: nn.Module) -> None:
             nn.init.normal_(part.weight, std=0.02)
         if isinstance(part, nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)
+
+
+def start_attention_equal(transformer: Transformer) -> None:
+    """Draws the first block's attention inputs from Xavier's uniform distribution, and copies them to all blocks.
+
+    torch's encoder starts so: its layers are copies of one layer.
+    """
+    first, *others = (block.attention.inputs.weight for block in transformer.blocks)
+    nn.init.xavier_uniform_(first)
+    with torch.no_grad():
+        for weight in others:
+            weight.copy_(first)
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -147,13 +147,13 @@ def pretrained(wildcards):
     return layout.path(layout.PRETRAINED_WEIGHTS, pretraining=name) if name else []
 
 
+def raw_items(wildcards):
+    return raw(PARAMS.domains[wildcards.domain].items)
+
+
 def start(wildcards):
     row = start_of(PARAMS, experiment_of(wildcards))
     return layout.path(layout.WEIGHTS, row) if row else []
-
-
-def raw_items(wildcards):
-    return raw(PARAMS.domains[wildcards.domain].items)
 
 
 def trailer_ids(wildcards):

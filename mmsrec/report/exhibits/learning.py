@@ -3,7 +3,7 @@
 import polars as pl
 
 from mmsrec.report.charts import Figure, Line, LineChart
-from mmsrec.report.experiment_groups import GROUPS, heading
+from mmsrec.report.experiment_groups import TRAINED, heading
 from mmsrec.report.inputs import Inputs
 
 METRIC = "recall@10"
@@ -22,7 +22,9 @@ def exhibit(inputs: Inputs) -> Figure:
         title="Learning curves",
         caption="Recall@10 on the validation items after every epoch of training.",
         frame=frame,
-        charts=[_chart(rows) for _, rows in validated.group_by([group.field for group in GROUPS], maintain_order=True)],
+        charts=[
+            _chart(rows) for _, rows in validated.group_by([group.field for group in TRAINED], maintain_order=True)
+        ],
         x_label="epoch",
         y_label="validation Recall@10",
         notes=notes,

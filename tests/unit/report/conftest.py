@@ -79,10 +79,13 @@ def inputs(params: Params, tmp_path: Path) -> Inputs:
         names = metric_names(params)
         row = asdict(experiment) | {
             "users": 8388,
-            "candidates": "all",
+            "candidates": ["all", "unseen"],
             "ties": "source",
-            "metrics": dict.fromkeys(names, 0.2) | {"recall@10": recall[experiment.variant][experiment.seed]},
-            "chance": dict.fromkeys(names, 0.0008),
+            "metrics": dict.fromkeys(
+                ("all", "unseen"),
+                dict.fromkeys(names, 0.2) | {"recall@10": recall[experiment.variant][experiment.seed]},
+            ),
+            "chance": {"all": dict.fromkeys(names, 0.0008), "unseen": dict.fromkeys(names, 0.001)},
         }
         write_json(planted.metrics_path(experiment), row)
         epochs = {"pop": 0, "mmsrec-text": 3}[experiment.variant]
@@ -122,5 +125,6 @@ def plant_ranks(path: Path, ranks: dict[str, float]) -> None:
     """The ranks of users by name; every user has the same target and best items."""
     schema, users = SCHEMAS["ranks"], len(ranks)
     columns = {"user": list(ranks), "target": ["item"] * users, "rank": list(ranks.values())}
-    columns |= {"ties": [0] * users, "top": [[4, 0]] * users}
+    columns |= {"ties": [1] * users, "unseen_rank": list(ranks.values()), "unseen_ties": [1] * users}
+    columns |= {"top": [[4, 0]] * users}
     write_table(path, pa.table(columns, schema=schema), schema)
