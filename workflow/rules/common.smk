@@ -24,6 +24,7 @@ from mmsrec.settings.plan import (
     domain_files,
     experiments_of,
     features_of,
+    file_domains,
     paired_features,
     picture_domains,
     recommending,
@@ -32,6 +33,7 @@ from mmsrec.settings.plan import (
     start_of,
     table_encoders,
     trailer_domains,
+    union_domains,
 )
 from mmsrec.settings.params import read_params
 from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
@@ -85,6 +87,14 @@ def raw(*files):
 
 def raw_files(wildcards):
     return raw(*domain_files(PARAMS.domains[wildcards.domain]))
+
+
+def members(wildcards):
+    return [
+        layout.path(pattern, domain=member)
+        for member in PARAMS.domains[wildcards.domain].of
+        for pattern in (layout.INGESTED_INTERACTIONS, layout.INGESTED_ITEMS)
+    ]
 
 
 # A collection has items with texts and media. It is a domain at its lowest k, or a corpus of clips.
@@ -183,6 +193,10 @@ def collected(wildcards):
 
 def ingest_settings(wildcards):
     return PARAMS.domains[wildcards.domain].model_dump(include={"source", "texts", "text_fields"})
+
+
+def union_settings(wildcards):
+    return PARAMS.domains[wildcards.domain].of
 
 
 def attributes_settings(wildcards):

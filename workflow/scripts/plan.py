@@ -13,6 +13,7 @@ from stage import layout
 
 from mmsrec.files import write_text
 from mmsrec.models.registry import MODELS
+from mmsrec.settings.data import MEMBERS
 from mmsrec.settings.encoding import TableEncoder, vector_tables
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
@@ -34,6 +35,7 @@ from mmsrec.settings.plan import (
     domain_files,
     experiments_of,
     features_of,
+    file_domains,
     paired_features,
     pairs_of,
     picture_domains,
@@ -43,6 +45,7 @@ from mmsrec.settings.plan import (
     start_of,
     table_encoders,
     trailer_domains,
+    union_domains,
 )
 from mmsrec.sources.file_registry import SourceFile, read_registry
 
@@ -68,7 +71,8 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
             for file, source in registry.items()
             if file in _raw_files(params)
         },
-        "domains": {name: _domain(params, raw, name) for name in params.domains},
+        "domains": {name: _domain(params, raw, name) for name in file_domains(params)},
+        "unions": {name: _union(params, name) for name in union_domains(params)},
         "cores": {row.name: vars(row) for row in all_cores(params)},
         "cuts": {row.name: vars(row) for row in all_cuts(params)},
         "attributes": {row.name: _attributes(params, raw, row) for row in all_attributes(params)},
@@ -98,7 +102,12 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         },
         "experiments": {row.name: _experiment(params, raw, row) for row in all_experiments(params)},
         "evaluations": {
-            row.name: {**vars(row), "features": _feature_files(params, row)} for row in reported_experiments(params)
+            row.name: {
+                **vars(row),
+                "features": _feature_files(params, row),
+                "attributes": _attribute_files(params, row),
+            }
+            for row in reported_experiments(params)
         },
         "collected": {
             f"{report}.{_key(file)}": {"report": report, "file": file}
@@ -145,6 +154,10 @@ def _domain(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
         "inputs": padded(files, RAW_FILES),
         "keys": _keys(raw, f"domains.{name}", ["source", "texts", "text_fields"]),
     }
+
+
+def _union(params: Params, name: str) -> dict[str, Any]:
+    return {"members": padded([layout.path(layout.INGESTED, domain=row) for row in params.domains[name].of], MEMBERS)}
 
 
 def _attributes(params: Params, raw: dict[str, Any], row: Core) -> dict[str, Any]:
@@ -197,7 +210,6 @@ def _given(params: Params, row: FeatureFile) -> list[str]:
 
 def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[str, Any]:
     variant = params.variants[row.variant]
-    attributes = [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(params, row)]
     name = variant.pretrained
     weights = [layout.path(layout.PRETRAINED_WEIGHTS, pretraining=name)] if name else []
     start = start_of(params, row)
@@ -206,8 +218,8 @@ def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[st
     model = [f"models.{variant.model}"] if variant.model in raw["models"] else []
     return {
         **vars(row),
-        "attributes": padded(attributes, 1, items),
         "features": _feature_files(params, row),
+        "attributes": _attribute_files(params, row),
         "weights": padded(weights, 1, items),
         "start": padded([layout.path(layout.WEIGHTS, start)] if start else [], 1, items),
         "keys": padded([f"variants.{row.variant}", *model, *trainer], 3),
@@ -217,6 +229,11 @@ def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[st
 def _feature_files(params: Params, row: Experiment) -> list[str]:
     files = [layout.path(layout.FEATURES, file) for file in features_of(params, row)]
     return padded(files, 2, layout.path(layout.ITEMS, row))
+
+
+def _attribute_files(params: Params, row: Experiment) -> list[str]:
+    files = [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(params, row)]
+    return padded(files, 1, layout.path(layout.ITEMS, row))
 
 
 def text_of(groups: dict[str, dict[str, Any] | list[str]]) -> str:

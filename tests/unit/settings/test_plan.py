@@ -108,7 +108,7 @@ def started(monkeypatch) -> Params:
     raw = read_params(Path(__file__).parents[3] / "params.yaml").model_dump(exclude_none=True)
     shop = raw["domains"]["beauty"]
     cut = {"k_cores": [6], "splits": ["source"], "variants": ["last"], "seeds": [2]}
-    text = {"model": "mmsrec", "encoders": {"text": "lsa"}}
+    text = {"model": "mmsrec", "encoders": {"text": "minilm"}}
     middle = {"variant": "middle", "domain": "films", "by_domain": {"wear": "shop"}}
     raw |= {
         "corpora": {},
