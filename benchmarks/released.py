@@ -20,10 +20,10 @@ from mmsrec.evaluation.evaluate import TEST
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.nn.dropout import Dropout
 from mmsrec.nn.objectives import Task
+from mmsrec.nn.training_sequences import examples
 from mmsrec.nn.transformer import Transformer
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.trainer import Trainer
-from mmsrec.training.batches import examples
 from mmsrec.training.runtime import generator_of
 
 EVALUATED = 1024  # users of a batch

@@ -41,9 +41,14 @@ class Dropout(nn.Module):
         self.probability = probability
         self.dropped = round(probability * 256)
 
+    @property
+    def active(self) -> bool:
+        """Whether elements are set to zero now."""
+        return self.training and self.dropped > 0
+
     def forward(self, x: Tensor) -> Tensor:
         """The input [...] with elements set to zero in training mode; the input itself otherwise."""
-        if not self.training or not self.dropped:
+        if not self.active:
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.probability)

@@ -1,14 +1,13 @@
 """The experiments of the reports and their data, as rows such as (domain, k_core, split, variant, seed)."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, get_args
+from typing import get_args
 
 from mmsrec.errors import DataError
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
-from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
 from mmsrec.settings.data import AnyDomain, AttributeRules, Modality, UnionDomain
 from mmsrec.settings.encoding import TableEncoder
 from mmsrec.settings.params import Params, row_of
@@ -284,42 +283,9 @@ def clip_corpora(params: Params) -> list[str]:
     return [name for name, row in params.corpora.items() if isinstance(row, ClipCorpus)]
 
 
-def clip_settings(params: Params, corpus: str) -> dict[str, Any]:
-    """The settings that decide which videos of a corpus are found."""
-    row = params.corpora[corpus].model_dump(mode="json", include={"videos", "max_bytes"})
-    return params.crawl_of(corpus).model_dump(mode="json", include=PICTURE_RULES) | row
-
-
-def pretraining_run(params: Params, name: str) -> dict[str, Any]:
-    """All the settings of a pre-training."""
-    row = params.pretrainings[name].model_dump(mode="json", exclude={"settings"})
-    return params.pretraining_of(name).model_dump(mode="json", exclude_defaults=True) | row
-
-
-def experiment_settings(params: Params, experiment: Experiment) -> dict[str, Any]:
-    """The settings that decide the weights of an experiment's model, besides its data and its seed.
-
-    A start counts with its own settings.
-    """
-    row = params.variants[experiment.variant].model_dump(include={"encoders", "pretrained"})
-    own = row | params.settings_of(experiment.domain, experiment.variant).dump()
-    start = start_of(params, experiment)
-    return own | {"start": asdict(start) | experiment_settings(params, start)} if start else own
-
-
 def recommending(params: Params) -> list[str]:
     """The variants that recommend items, and so can be evaluated; the others are pre-trainings on sequences."""
     return [name for name, row in params.variants.items() if MODELS[row.model].validated]
-
-
-def crawl_settings(params: Params, domain: str) -> dict[str, Any]:
-    """The settings that decide which media a crawl of the domain finds."""
-    vision, crawl = params.domains[domain].vision, params.crawl_of(domain)
-    if vision.kind == "trailer":
-        rules = crawl.trailers.model_dump(mode="json", include=TRAILER_RULES)
-    else:
-        rules = crawl.model_dump(mode="json", include=PICTURE_RULES)
-    return vision.model_dump(mode="json") | rules
 
 
 def _union(lists: Iterable[Iterable]) -> list:

@@ -17,17 +17,13 @@ from mmsrec.settings.plan import (
     Experiment,
     attributes_of,
     clip_corpora,
-    clip_settings,
     computing_encoders,
     cores_of,
-    crawl_settings,
     domain_files,
-    experiment_settings,
     experiments_of,
     features_of,
     file_domains,
     picture_domains,
-    pretraining_run,
     recommending,
     retrievals_of,
     shard_corpora,
@@ -37,6 +33,7 @@ from mmsrec.settings.plan import (
     union_domains,
 )
 from mmsrec.settings.params import read_params
+from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
 from mmsrec.sources.file_registry import read_registry
 
 PARAMS = read_params(layout.params_file())

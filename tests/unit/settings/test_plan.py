@@ -17,12 +17,12 @@ from mmsrec.settings.plan import (
     all_experiments,
     all_features,
     cores_of,
-    experiment_settings,
     experiments_of,
     features_of,
     reported_experiments,
     start_of,
 )
+from mmsrec.settings.stage_settings import experiment_settings
 
 
 @pytest.fixture(scope="module")
