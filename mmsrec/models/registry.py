@@ -8,6 +8,8 @@ from mmsrec.models.content_settings import ContentSettings
 from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.models.pop_settings import PopSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
+from mmsrec.models.unisrec_pretraining_settings import UniSRecPretrainingSettings
+from mmsrec.models.unisrec_settings import UniSRecSettings
 from mmsrec.settings.row import Frozen
 
 if TYPE_CHECKING:
@@ -48,4 +50,10 @@ MODELS: dict[str, Model] = {
     "content": Model(ContentSettings, "content:Content", reads_features=True, trained=False),
     "sasrec": Model(SASRecSettings, "sasrec:SASRec"),
     "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True),
+    "unisrec-pretraining": Model(
+        UniSRecPretrainingSettings, "unisrec_pretraining:UniSRecPretraining", reads_features=True, validated=False
+    ),
+    "unisrec": Model(
+        UniSRecSettings, "unisrec:UniSRec", reads_features=True, starts=frozenset({"unisrec-pretraining"})
+    ),
 }
