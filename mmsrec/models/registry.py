@@ -5,6 +5,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mmsrec.models.content_settings import ContentSettings
+from mmsrec.models.duorec_settings import DuoRecSettings
+from mmsrec.models.gru4rec_settings import GRU4RecSettings
 from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.models.pop_settings import PopSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
@@ -48,7 +50,9 @@ class Model:
 MODELS: dict[str, Model] = {
     "pop": Model(PopSettings, "pop:Pop", trained=False),
     "content": Model(ContentSettings, "content:Content", reads_features=True, trained=False),
+    "gru4rec": Model(GRU4RecSettings, "gru4rec:GRU4Rec"),
     "sasrec": Model(SASRecSettings, "sasrec:SASRec"),
+    "duorec": Model(DuoRecSettings, "duorec:DuoRec"),
     "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True),
     "unisrec-pretraining": Model(
         UniSRecPretrainingSettings, "unisrec_pretraining:UniSRecPretraining", reads_features=True, validated=False
