@@ -10,6 +10,8 @@ from mmsrec.models.gru4rec_settings import GRU4RecSettings
 from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.models.pop_settings import PopSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
+from mmsrec.models.unisrec_pretraining_settings import UniSRecPretrainingSettings
+from mmsrec.models.unisrec_settings import UniSRecSettings
 from mmsrec.settings.row import Frozen
 
 if TYPE_CHECKING:
@@ -52,4 +54,10 @@ MODELS: dict[str, Model] = {
     "sasrec": Model(SASRecSettings, "sasrec:SASRec"),
     "duorec": Model(DuoRecSettings, "duorec:DuoRec"),
     "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True),
+    "unisrec-pretraining": Model(
+        UniSRecPretrainingSettings, "unisrec_pretraining:UniSRecPretraining", reads_features=True, validated=False
+    ),
+    "unisrec": Model(
+        UniSRecSettings, "unisrec:UniSRec", reads_features=True, starts=frozenset({"unisrec-pretraining"})
+    ),
 }
