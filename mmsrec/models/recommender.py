@@ -141,13 +141,13 @@ class TrainedRecommender(Recommender):
         trainer: the length N of sequences, and the precision of matrix products.
 
     Attributes:
+        whole_step: the loss compares all sequences of a step, so that they form one group and one process trains.
         validated: whether validation stops training and chooses the weights; otherwise training runs to its last
             epoch. `Model.validated` in the registry is the same.
-        whole_step: the loss compares all sequences of a step, so that they form one group and one process trains.
     """
 
-    validated: ClassVar[bool] = True
     whole_step: ClassVar[bool] = False
+    validated: ClassVar[bool] = True
 
     def __init__(self, items: int, trainer: Trainer) -> None:
         super().__init__(items, trainer.max_length - 1)

@@ -134,8 +134,8 @@ class Transformer(nn.Module):
         feedforward: hidden width of the feed-forward networks.
         dropout: probability, after attention and after the feed-forward network.
         eps: added to the variance in every LayerNorm.
-        final_norm: one more LayerNorm follows the last block.
         attention_dropout: probability, of the weights of attention.
+        final_norm: one more LayerNorm follows the last block.
     """
 
     def __init__(
@@ -147,8 +147,8 @@ class Transformer(nn.Module):
         dropout: float,
         *,
         eps: float = 1e-5,
-        final_norm: bool = False,
         attention_dropout: float = 0.0,
+        final_norm: bool = False,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
@@ -160,7 +160,7 @@ class Transformer(nn.Module):
     def of(cls, settings: TransformerSettings, *, eps: float = 1e-5, final_norm: bool = False) -> "Transformer":
         """A stack with the sizes and dropouts of a model's settings."""
         sizes = (settings.dim, settings.layers, settings.heads, settings.feedforward, settings.hidden_dropout)
-        return cls(*sizes, eps=eps, final_norm=final_norm, attention_dropout=settings.attention_dropout)
+        return cls(*sizes, eps=eps, attention_dropout=settings.attention_dropout, final_norm=final_norm)
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None = None) -> Tensor:
         """Hidden states [B, T, D] of all tokens, under a mask from `attention_mask`."""
