@@ -36,7 +36,7 @@ class FieldVectors(nn.Module):
         self.none = nn.Embedding(1, dim) if self.single else None
 
     def forward(self, place_W: Tensor, value_W: Tensor, items: int) -> Tensor:
-        """Vectors [K, D] of K items, from the place of the item and the index of the value, for each of their values."""
+        """Vectors [K, D] of K items; each of their values has the place of its item and its own index."""
         sums_KD = self.value.weight.new_zeros(items, self.value.embedding_dim)
         sums_KD = sums_KD.index_add(0, place_W, self.value(value_W))
         counts_K = torch.bincount(place_W, minlength=items)[:, None]

@@ -13,6 +13,8 @@ from mmsrec.models.pop_settings import PopSettings
 from mmsrec.models.s3rec_pretraining_settings import S3RecPretrainingSettings
 from mmsrec.models.s3rec_settings import S3RecSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
+from mmsrec.models.unisrec_pretraining_settings import UniSRecPretrainingSettings
+from mmsrec.models.unisrec_settings import UniSRecSettings
 from mmsrec.settings.row import Frozen
 
 if TYPE_CHECKING:
@@ -60,4 +62,10 @@ MODELS: dict[str, Model] = {
     "s3rec": Model(S3RecSettings, "s3rec:S3Rec", starts=frozenset({"s3rec-pretraining"})),
     "duorec": Model(DuoRecSettings, "duorec:DuoRec"),
     "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True),
+    "unisrec-pretraining": Model(
+        UniSRecPretrainingSettings, "unisrec_pretraining:UniSRecPretraining", reads_features=True, validated=False
+    ),
+    "unisrec": Model(
+        UniSRecSettings, "unisrec:UniSRec", reads_features=True, starts=frozenset({"unisrec-pretraining"})
+    ),
 }

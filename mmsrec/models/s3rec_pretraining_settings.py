@@ -26,5 +26,5 @@ class S3RecPretrainingSettings(TransformerSettings):
     weights: TaskWeights
     positions: Literal["end", "start"] = Field(
         "end",
-        description="end: positions count from the end of the window; start: from the sequence's first item in it",
+        description="end: positions count from the end of the window; start: from the first item in it",
     )

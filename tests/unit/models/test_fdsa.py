@@ -12,10 +12,10 @@ from mmsrec.models.fdsa import FDSA
 from mmsrec.models.fdsa_settings import FDSASettings
 from mmsrec.models.recommender import ModelInputs
 from mmsrec.nn.predictions import Predictions
-from mmsrec.training import next_item
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
 from tests.unit.models.examples import BLOCKS, TRAINER, changed
+from tests.unit.models.kills import assert_a_killed_training_ends_the_same
 from tests.unit.models.slow_blocks import slow_blocks
 from tests.unit.training.examples import walks
 
@@ -139,26 +139,13 @@ def test_one_layer_norm_and_one_table_of_positions_serve_both_encoders():
 
 @pytest.mark.parametrize("changes", [{}, {"sampled_items": 6}], ids=["all items", "sampled items"])
 def test_learns_to_walk(tmp_path, changes):
-    trainer = changed(TRAINER, augment="none", max_epochs=20, patience=20, batch_size=16, **changes)
+    trainer = changed(TRAINER, augment="none", max_epochs=10, patience=10, batch_size=16, **changes)
     state = finetune(model(trainer=trainer, scale=1.0), walks(users=200), trainer, 0, tmp_path, {})
     assert state.best_metric > 0.95
 
 
-def test_a_killed_training_ends_with_the_same_bytes(tmp_path, monkeypatch):
-    whole = finetune(model(scale=1.0), walks(), TRAINER, 3, tmp_path / "whole", {})
-    train_step, done = next_item.train_step, []
-
-    def dies(*arguments):
-        done.append(1)
-        if len(done) == 4:
-            raise KeyboardInterrupt
-        return train_step(*arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(next_item, "train_step", dies)
-        finetune(model(scale=1.0), walks(), TRAINER, 3, tmp_path / "killed", {}, save_minutes=0)
-    resumed = finetune(model(scale=1.0), walks(), TRAINER, 3, tmp_path / "killed", {}, save_minutes=0)
-    assert all(torch.equal(whole.result[name], resumed.result[name]) for name in whole.result)
+def test_a_killed_training_ends_with_the_same_bytes(tmp_path):
+    assert_a_killed_training_ends_the_same(lambda: model(scale=1.0), walks(), TRAINER, tmp_path)
 
 
 def test_items_without_attributes_are_an_error():

@@ -11,15 +11,15 @@ from mmsrec.errors import CheckpointError, DataError
 from mmsrec.models.attributes import Attributes
 from mmsrec.models.recommender import ModelInputs
 from mmsrec.models.s3rec import S3Rec
-from mmsrec.models.s3rec_pretraining import S3RecPretraining, preference_loss
+from mmsrec.models.s3rec_pretraining import TASKS, S3RecPretraining, preference_loss
 from mmsrec.models.s3rec_pretraining_settings import S3RecPretrainingSettings, TaskWeights
 from mmsrec.models.s3rec_settings import S3RecSettings
 from mmsrec.nn.predictions import Predictions
-from mmsrec.training import next_item
 from mmsrec.training.batches import Batches
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
 from tests.unit.models.examples import BLOCKS, TRAINER, changed
+from tests.unit.models.kills import assert_a_killed_training_ends_the_same
 from tests.unit.models.slow_blocks import slow_blocks
 from tests.unit.training.examples import walks
 
@@ -89,9 +89,7 @@ def group_and_sequences(network, seed=1):
 
 @pytest.mark.parametrize("task", ["aap", "map", "mip", "sp", None])
 def test_each_loss_and_the_weighted_sum_equal_the_multi_hot_computation(task):
-    weights = (
-        WEIGHTS if task is None else TaskWeights(**{name: float(name == task) for name in ("aap", "mip", "map", "sp")})
-    )
+    weights = WEIGHTS if task is None else TaskWeights(**{name: float(name == task) for name in TASKS})
     network = model(settings=changed(SETTINGS, weights=weights), scale=5.0).eval()
     group, sequences = group_and_sequences(network)
     assert len(sequences) > 3
@@ -145,21 +143,8 @@ def test_pretraining_lowers_the_loss_and_is_not_validated(tmp_path):
     assert all(torch.equal(state.result[name], state.model[name]) for name in state.model), "the last weights count"
 
 
-def test_a_killed_pretraining_ends_with_the_same_bytes(tmp_path, monkeypatch):
-    whole = finetune(model(), walks(), TRAINER, 3, tmp_path / "whole", {})
-    train_step, done = next_item.train_step, []
-
-    def dies(*arguments):
-        done.append(1)
-        if len(done) == 4:
-            raise KeyboardInterrupt
-        return train_step(*arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(next_item, "train_step", dies)
-        finetune(model(), walks(), TRAINER, 3, tmp_path / "killed", {}, save_minutes=0)
-    resumed = finetune(model(), walks(), TRAINER, 3, tmp_path / "killed", {}, save_minutes=0)
-    assert all(torch.equal(whole.result[name], resumed.result[name]) for name in whole.result)
+def test_a_killed_pretraining_ends_with_the_same_bytes(tmp_path):
+    assert_a_killed_training_ends_the_same(model, walks(), TRAINER, tmp_path)
 
 
 def started():

@@ -1,5 +1,7 @@
 """The tasks of S3-Rec, against what a reader of the sequences expects."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -73,9 +75,9 @@ def test_the_other_segment_comes_from_the_sequences_one_after_another():
             values = parts["other_BL"][number][inside].tolist()
             start = shown.index(values[0])
             assert values == shown[start : start + len(values)]
-            pairs |= set(zip(values, values[1:], strict=False))
+            pairs |= set(pairwise(values))
     assert (8, 13) in pairs, "a segment may begin in one sequence and end in the next"
-    assert pairs == set(zip(shown, shown[1:], strict=False)), "every place is drawn"
+    assert pairs == set(pairwise(shown)), "every place is drawn"
 
 
 def test_lengths_and_places_of_segments_are_uniform():
