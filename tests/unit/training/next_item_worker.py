@@ -15,6 +15,7 @@ from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS
 from mmsrec.training.distributed import Processes, processes
 from mmsrec.training.train import train
+from tests.unit.models.examples import GRU4REC
 from tests.unit.training.examples import SETTINGS, TRAINER, chosen, walks
 
 ITEMS, WIDTH = 12, 8
@@ -28,6 +29,7 @@ SCENARIOS = {
         ),
         trainer=COMMON.model_copy(update={"augment": "windows", "sampled_items": 6, "batch_size": 16}),
     ),
+    "gru4rec": chosen("gru4rec", GRU4REC, COMMON.model_copy(update={"clip_norm": None})),
     "killed": chosen(trainer=COMMON),
 }
 KILLED_AT = 7
