@@ -16,6 +16,17 @@ class ItemEncoderSettings(TransformerSettings):
         description="mask_token: the [mask] replaces an absent modality; drop: its token is not read"
     )
     temperature: Annotated[float, Field(gt=0)]
+    final_norm: bool = Field(False, description="one more LayerNorm follows the last transformer block")
+    output_norm: Literal["shared", "modality"] = Field(
+        "shared", description="LayerNorm of the output: shared: one for all modalities; modality: one for each"
+    )
+    item_position: Literal["none", "first"] = Field(
+        "none", description="position of a single item: none, or that of the first place of a full window"
+    )
+    attention_start: Literal["normal", "xavier"] = Field(
+        "normal",
+        description="first weights of attention inputs: normal(0.02), or Xavier uniform and equal in all blocks",
+    )
 
 
 class MMSRecSettings(ItemEncoderSettings):
@@ -34,3 +45,6 @@ class MMSRecSettings(ItemEncoderSettings):
         description="shared: single items pass the transformer of sequences; own: a second transformer"
     )
     item_embedding: bool = Field(description="add a trained vector of each item to its tokens")
+    hidden_modality: Literal["none", "vision", "text"] = Field(
+        "none", description="a modality that no item shows; a [mask] keeps its token of it"
+    )

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from mmsrec.models.mmsrec_settings import ItemEncoderSettings
 from mmsrec.nn.attention_mask import attention_mask
 from mmsrec.nn.dropout import Dropout
-from mmsrec.nn.transformer import Transformer, initialise
+from mmsrec.nn.transformer import Transformer, initialise, start_attention_equal
 from mmsrec.nn.whitening import Whitening
 
 
@@ -63,24 +63,36 @@ class ItemEncoder(nn.Module):
     """Tokens of items and of sequences, the transformer, and the pooling of an item's tokens to one vector.
 
     Args:
-        widths, settings, positions: as in `TokenEmbedding`.
+        widths, settings: as in `TokenEmbedding`.
+        positions: as in `TokenEmbedding`. Under `item_position: first` an encoder of single items has one position.
+        first_position: the position of the first place of a full window.
         own_tower: single items pass a second transformer; otherwise the transformer of the sequences.
     """
 
     def __init__(
-        self, widths: Mapping[str, int], settings: ItemEncoderSettings, positions: int = 0, *, own_tower: bool = False
+        self,
+        widths: Mapping[str, int],
+        settings: ItemEncoderSettings,
+        positions: int = 0,
+        *,
+        first_position: int = 0,
+        own_tower: bool = False,
     ) -> None:
         super().__init__()
         self.missing = settings.missing
-        self.embedding = TokenEmbedding(widths, settings, positions)
-        sizes = (settings.dim, settings.layers, settings.heads, settings.feedforward, settings.hidden_dropout)
-        self.transformer = Transformer(*sizes)
-        self.item_transformer = Transformer(*sizes) if own_tower else None
+        self.item_position = first_position if settings.item_position == "first" else None
+        self.embedding = TokenEmbedding(widths, settings, positions if self.item_position is None else positions or 1)
+        self.transformer = Transformer.of(settings, final_norm=settings.final_norm)
+        self.item_transformer = Transformer.of(settings, final_norm=settings.final_norm) if own_tower else None
         self.output = nn.ModuleDict({name: nn.Linear(settings.dim, settings.dim) for name in widths})
-        self.output_norm = nn.LayerNorm(settings.dim)
+        norms = {name: nn.LayerNorm(settings.dim) for name in widths}
+        self.output_norm = nn.ModuleDict(norms) if settings.output_norm == "modality" else nn.LayerNorm(settings.dim)
         initialise(self)
         for parameter in self.embedding.modality.values():
             nn.init.normal_(parameter, std=0.02)
+        if settings.attention_start == "xavier":
+            for transformer in filter(None, (self.transformer, self.item_transformer)):
+                start_attention_equal(transformer)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -97,17 +109,27 @@ class ItemEncoder(nn.Module):
         return shown_NM | ~shown_NM.any(1, keepdim=True)
 
     def items(self, tokens_NMD: Tensor, read_NM: Tensor | None) -> Tensor:
-        """The vectors [N, D] of single items, without positions (equation 4), of length one."""
-        transformer = self.item_transformer or self.transformer
-        mask = attention_mask(read_NM, tokens_NMD.shape[1], 0, tokens_NMD.device)
-        hidden_NMD = transformer(self.embedding(tokens_NMD), mask)
+        """The vectors [N, D] of single items (equation 4), of length one.
+
+        They have no position, or all of them have one and the same under `item_position: first`.
+        """
+        transformer, device = self.item_transformer or self.transformer, tokens_NMD.device
+        position_1 = None if self.item_position is None else torch.tensor([self.item_position], device=device)
+        mask = attention_mask(read_NM, tokens_NMD.shape[1], 0, device)
+        hidden_NMD = transformer(self.embedding(tokens_NMD, position_1), mask)
         return self.pooled(hidden_NMD, read_NM)
 
     def pooled(self, hidden_NMD: Tensor, read_NM: Tensor | None) -> Tensor:
         """Vectors [N, D] of length one: projections, LayerNorm and the maximum over modalities (equation 4)."""
+        projected = [layer(hidden_NMD[:, index]) for index, layer in enumerate(self.output.values())]
         projected_NMD = torch.stack(
-            [self.output_norm(layer(hidden_NMD[:, index])) for index, layer in enumerate(self.output.values())], dim=1
+            [norm(x_ND) for norm, x_ND in zip(self._output_norms(), projected, strict=True)], dim=1
         )
         if read_NM is not None:
             projected_NMD = projected_NMD.masked_fill(~read_NM[..., None], -torch.inf)
         return F.normalize(projected_NMD.amax(1).float(), dim=1)
+
+    def _output_norms(self) -> list[nn.Module]:
+        """The LayerNorm of each modality."""
+        shared = isinstance(self.output_norm, nn.LayerNorm)
+        return [self.output_norm] * len(self.output) if shared else list(self.output_norm.values())

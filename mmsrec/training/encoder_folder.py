@@ -21,11 +21,12 @@ class PretrainedConfig(Frozen):
         name, corpus, encoder, seed: values of its row of `pretrainings`.
         settings: settings of the pre-training.
         widths: widths of the features, by modality.
-        encoder_digest: identity of the frozen encoder that made the features.
-        pairs: number of pairs of the corpus.
-        corpus_digest: identifies the content of all shards.
+        encoder_digest: identity of the frozen encoder that made the features (`encoders.pairs_digest`).
+        pairs: number of pairs of the corpus; None for imported weights.
+        corpus_digest: identifies the content of all shards; None for imported weights.
         processes: number of processes that shared a batch; None with global negatives, which do not depend on it.
         untrained: tensors that received no gradient.
+        imported: SHA-256 of the file that the weights were imported from; None for weights that were trained here.
     """
 
     name: str
@@ -35,10 +36,11 @@ class PretrainedConfig(Frozen):
     settings: Pretraining
     widths: dict[str, Positive]
     encoder_digest: str
-    pairs: int
-    corpus_digest: str
+    pairs: int | None
+    corpus_digest: str | None
     processes: int | None
     untrained: list[str] = Field([])
+    imported: str | None = None
 
 
 def read_pretrained_config(folder: Path) -> PretrainedConfig:

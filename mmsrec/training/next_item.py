@@ -1,4 +1,4 @@
-"""Training to predict the next item, which validation Recall@10 stops (Section 4.2.4)."""
+"""Training on the sequences of a domain, which validation Recall@10 stops (Section 4.2.4)."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from mmsrec.errors import TrainingError
 from mmsrec.evaluation.metrics import metrics
 from mmsrec.evaluation.ranks import rank
 from mmsrec.models.recommender import TrainedRecommender
@@ -35,10 +36,12 @@ def finetune(
 ) -> TrainingState:
     """Trains until validation Recall@10 has not risen for `patience` epochs, or for `max_epochs`.
 
+    A model that is not validated is trained for `max_epochs`, and its last weights are the result.
+
     A killed training continues from its newest checkpoint and ends with the weights of an uninterrupted one.
 
     Args:
-        model: on the device of the sequences, the same in every process; it ends with the best weights.
+        model: on the device of the sequences, the same in every process; it ends with the resulting weights.
         sequences: all users' items.
         trainer: settings of the training.
         seed: seed of dropout, batches, masks and negatives.
@@ -53,10 +56,13 @@ def finetune(
     Raises:
         DataError: no sequence is long enough for training.
         CheckpointError: the checkpoint of an interrupted training is damaged.
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, several processes train a model of whole steps, or items are sampled
+            for a model with companions.
     """
     processes = processes or Processes(sequences.items_A.device)
+    _check_processes(model, processes)
     batches, optimizer = Batches(sequences, model, trainer), adamw(model, trainer)
+    recall = Validation(METRIC, lambda: validation_metric(model, sequences, processes), trainer.patience)
 
     def step(batch: Step, epoch: int, number: int) -> dict[str, float]:
         loss = train_step(model, optimizer, batch, trainer, (seed, epoch, number), processes)
@@ -76,8 +82,19 @@ def finetune(
         checkpoint=Checkpoint(folder, key),
         processes=processes,
         save_seconds=60 * save_minutes,
-        validation=Validation(METRIC, lambda: validation_metric(model, sequences, processes), trainer.patience),
+        validation=recall if model.validated else None,
     ).run()
+
+
+def _check_processes(model: TrainedRecommender, processes: Processes) -> None:
+    if model.whole_step and processes.size > 1:
+        raise TrainingError(
+            "The loss of this model compares all sequences of a step, so several processes cannot share a step.",
+            where=type(model).__name__,
+            expected="one process",
+            found=f"{processes.size} processes",
+            fix="Start this training without torchrun.",
+        )
 
 
 def _row(sums: Mapping[str, float]) -> dict[str, float]:

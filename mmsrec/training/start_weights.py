@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mmsrec.errors import CheckpointError
+from mmsrec.features.encoders import digest_of
 from mmsrec.files import sha256
 from mmsrec.models.mmsrec_settings import ItemEncoderSettings
 from mmsrec.nn.item_encoder import ItemEncoder
@@ -17,7 +18,7 @@ from mmsrec.training.weights import NAME, read_weights
 
 logger = logging.getLogger(__name__)
 
-# Tensors that sequences need and single items do not.
+# Positions start at random, because a sequence has many. The released code drops the pre-trained ones as well.
 NEW = frozenset({"embedding.position.weight"})
 # Tensors that serve one modality; a variant without that modality does not load them.
 OF_MODALITY = (
@@ -30,7 +31,11 @@ OF_MODALITY = (
     "embedding.modality.{}",
     "output.{}.weight",
     "output.{}.bias",
+    "output_norm.{}.weight",
+    "output_norm.{}.bias",
 )
+# Settings of the item encoder that no tensor's shape shows, or that are easier to read than a missing tensor.
+EQUAL = ("heads", "final_norm", "output_norm", "item_position")
 
 
 class Transfer(Frozen):
@@ -40,7 +45,8 @@ class Transfer(Frozen):
         weights: SHA-256 of the file of pre-trained weights.
         loaded: tensors of the item encoder that came from the file.
         new: tensors of the item encoder with random values: positions, and tensors that pre-training left untrained.
-        unused: tensors of the file that serve modalities which the item encoder does not read.
+        unused: tensors of the file that serve modalities which the item encoder does not read, and the position of
+            single items.
     """
 
     weights: str
@@ -67,18 +73,20 @@ def transfer(
     """
     config = read_pretrained_config(folder)
     _check_modalities(folder, config, encoder_digests)
-    if config.settings.heads != settings.heads:
-        raise _misfit(folder, "heads", config.settings.heads, settings.heads)
+    for key in EQUAL:
+        pretrained, wanted = getattr(config.settings, key), getattr(settings, key)
+        if pretrained != wanted:
+            raise _misfit(folder, key, pretrained, wanted)
     found, own = read_weights(folder), encoder.state_dict()
     new = sorted(own.keys() & (NEW | set(config.untrained)))
     loaded = sorted(own.keys() - set(new))
-    unused = sorted(found.keys() - own.keys())
+    unused = sorted(found.keys() - own.keys() | found.keys() & NEW)
     for name in loaded:
         source = found.get(_source(name))
         if source is None or source.shape != own[name].shape:
             raise _misfit(folder, name, _shape(source), _shape(own[name]))
     absent = config.widths.keys() - encoder_digests.keys()
-    allowed = {name.format(modality) for name in OF_MODALITY for modality in absent}
+    allowed = NEW | {name.format(modality) for name in OF_MODALITY for modality in absent}
     for name in set(unused) - allowed:
         raise _misfit(folder, name, _shape(found[name]), "no such tensor")
     with torch.no_grad():
@@ -104,11 +112,11 @@ def _check_modalities(folder: Path, config: PretrainedConfig, encoder_digests: M
                 found=modality,
                 fix="Remove the modality or the key pretrained from the variant.",
             )
-        if digest != config.encoder_digest:
+        if digest != (expected := digest_of(config.encoder_digest, modality)):
             raise CheckpointError(
                 "Pre-training read features from another frozen encoder.",
                 where=f"{folder}: {modality}",
-                expected=f"features from the encoder {config.encoder} with digest {config.encoder_digest}",
+                expected=f"features from the encoder {config.encoder} with digest {expected}",
                 found=f"features from an encoder with digest {digest}",
                 fix=f"Name {config.encoder} as the variant's encoder of {modality}, or pre-train with the other one.",
             )
@@ -120,8 +128,8 @@ def _misfit(folder: Path, name: str, found: object, expected: object) -> Checkpo
         where=f"{folder / NAME}: {name}",
         expected=expected,
         found=found,
-        fix="Give `pretraining` and the model the same dim, layers, heads, feedforward and whiten, and features of "
-        "the same width.",
+        fix="Give `pretraining` and the model the same dim, layers, heads, feedforward, whiten, final_norm, "
+        "output_norm and item_position, and features of the same width.",
     )
 
 

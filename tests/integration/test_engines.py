@@ -62,10 +62,13 @@ FEATURES = {
     "count": 3,
     "keep": "mean",
 }
-# Two domains, two splits, five variants, a pre-trained encoder, and a report on cores of two k.
+# Two domains, two splits, six variants, two pre-trained encoders, and a report on cores of two k.
 WORLD = {
-    "corpora": {"shards": FEATURES, "clips": CLIPS},
-    "pretrainings": {"small": {"corpus": "shards", "encoder": "clip", "seed": 0}},
+    "corpora": {"shards": FEATURES, "clips": CLIPS, "items": {"kind": "domain", "domain": "shop", "missing": "drop"}},
+    "pretrainings": {
+        "small": {"corpus": "shards", "encoder": "clip", "seed": 0},
+        "own": {"corpus": "items", "encoder": "clip", "seed": 0},
+    },
     "domains": {"shop": SHOP, "films": FILMS},
     "splits": {"late": {"ties": "source"}, "mixed": {"ties": "shuffle", "seed": 3}},
     "models.mmsrec.by_domain": {"films": {"settings": {"hidden_dropout": 0.2}}},
@@ -81,6 +84,7 @@ WORLD = {
         },
         "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         "tuned": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "clip"}, "pretrained": "small"},
+        "owned": {"model": "mmsrec", "encoders": {"text": "clip"}, "pretrained": "own"},
     },
     "reports": {
         "small": {
@@ -93,7 +97,7 @@ WORLD = {
                     "domains": ["shop", "films"],
                     "k_cores": [5],
                     "splits": ["mixed"],
-                    "variants": ["pop", "ids", "text", "both", "tuned"],
+                    "variants": ["pop", "ids", "text", "both", "tuned", "owned"],
                     "seeds": [0, 7],
                 },
                 {
@@ -223,6 +227,7 @@ def test_the_plan_is_in_step():
         ("corpora.clips.split", None, {"ingest_clips", "extract_text_features"} | VIDEOS),
         ("corpora.clips.max_bytes", 9, VIDEOS),
         ("corpora.clips.missing", "keep", {"pair_features"} | RETRIEVAL | {"report"}),
+        ("corpora.items.missing", "keep", {"pair_items", "pretrain"} | TRAINING),
         ("pretraining.learning_rate", 0.5, PRETRAINING),
         ("pretrainings.small.settings", {"max_epochs": 2}, PRETRAINING),
         ("crawl.respect_robots", False, {"crawl_images"} | PICTURES | VIDEOS),
@@ -346,6 +351,8 @@ def test_pictures_need_no_domain_with_trailers():
             "splits": WORLD["splits"],
             "models.mmsrec.by_domain": {},
             "models.sasrec.by_domain": {},
+            "corpora": {},
+            "pretrainings": {},
             "domains": {"shop": SHOP},
             "variants": {"both": WORLD["variants"]["both"]},
             "reports": {},

@@ -13,6 +13,8 @@ rule evaluate:
         layout.log("evaluate", layout.EXPERIMENT),
     benchmark:
         layout.cost("evaluate", layout.EXPERIMENT)
+    wildcard_constraints:
+        variant=any_of(recommending(PARAMS)),
     conda:
         "../../environment.yml"
     threads: 8

@@ -5,6 +5,7 @@ rule train:
         features,
         attributes,
         pretrained,
+        start,
     output:
         layout.WEIGHTS,
         layout.LAST_WEIGHTS,

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from mmsrec.errors import DataError
 from mmsrec.models import recommender
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import Features, ModelInputs
@@ -171,6 +172,54 @@ def test_bfloat16_changes_little(monkeypatch):
     assert vectors[1].dtype == torch.float32
     assert not torch.equal(*vectors)
     assert (vectors[0] @ vectors[1].T).item() > 0.999
+
+
+def test_a_hidden_modality_is_not_read_but_a_mask_keeps_its_token():
+    network = model("drop", hidden_modality="vision")
+    text_only = MMSRec(ModelInputs(ITEMS, {"text": features(2, (4,))}), MMSREC, TRAINER).eval()
+    text_only.load_state_dict({name: value for name, value in network.state_dict().items() if "vision" not in name})
+    both, text = network.encode_items(), text_only.encode_items()
+    torch.testing.assert_close(both.vectors_KD[5], text.vectors_KD[5])
+    assert both.read[5].tolist() == [False, True]
+    assert both.read[ITEMS].all()
+    history = torch.tensor([[5, 7]])
+    assert not torch.allclose(network.user_vectors(both, history), text_only.user_vectors(text, history))
+
+
+@pytest.mark.parametrize("names", [("text",), ("vision",)])
+def test_a_hidden_modality_is_one_of_several(names):
+    inputs = ModelInputs(ITEMS, {name: features(1) for name in names})
+    with pytest.raises(DataError, match="hidden_modality: vision"):
+        MMSRec(inputs, changed(MMSREC, hidden_modality="vision"), TRAINER)
+
+
+@pytest.mark.parametrize("tower", ["shared", "own"])
+def test_attention_inputs_can_start_equal_in_all_blocks(tower):
+    encoder = model(attention_start="xavier", item_tower=tower, dim=64).encoder
+    for transformer in filter(None, (encoder.transformer, encoder.item_transformer)):
+        first, second = (block.attention.inputs.weight for block in transformer.blocks)
+        assert torch.equal(first, second)
+        # The variance of Xavier's uniform distribution is 2 / (inputs + outputs).
+        assert first.std().item() == pytest.approx((2 / (64 + 3 * 64)) ** 0.5, rel=0.02)
+        assert not torch.equal(*(block.expand.weight for block in transformer.blocks))
+
+
+@pytest.mark.parametrize("objective", ["masked", "causal"])
+def test_single_items_stand_at_the_first_place_of_a_full_window(objective):
+    network = model(objective=objective, item_position="first")
+    before = network.encode_items().vectors_KD
+    longest = TRAINER.max_length - (objective == "causal")
+    with torch.no_grad():
+        network.encoder.embedding.position.weight[: longest - 1] = 0
+    assert torch.equal(network.encode_items().vectors_KD, before)
+    full, short = torch.arange(network.longest_history)[None], torch.arange(network.longest_history - 1)[None]
+    items = network.encode_items()
+    vectors = [network.user_vectors(items, history) for history in (full, short)]
+    with torch.no_grad():
+        network.encoder.embedding.position.weight[longest - 1] = 1
+    moved = [network.user_vectors(items, history) for history in (full, short)]
+    assert not torch.allclose(vectors[0], moved[0])
+    assert torch.equal(vectors[1], moved[1])
 
 
 def test_the_papers_size_can_be_built():

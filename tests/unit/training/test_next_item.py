@@ -46,6 +46,24 @@ def test_the_same_seed_gives_the_same_weights_with_several_threads(tmp_path, mon
     assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
 
 
+def test_several_processes_refuse_a_model_of_whole_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(MMSRec, "whole_step", True)
+    with pytest.raises(TrainingError, match="2 processes"):
+        finetune(model(), walks(), TRAINER, 3, tmp_path, {}, Processes(CPU, 0, 2))
+
+
+def test_without_a_limit_gradients_are_not_clipped():
+    gradients = []
+    for limit in (None, 1e9, 1e-3):
+        network = model().train()
+        trainer = TRAINER.model_copy(update={"clip_norm": limit})
+        step = next(Batches(walks(), network, trainer).steps(0, 2))
+        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, trainer, (0,), Processes(CPU))
+        gradients.append(torch.cat([part.grad.flatten() for part in network.parameters() if part.grad is not None]))
+    assert torch.equal(gradients[0], gradients[1])
+    assert gradients[2].norm() < 0.01 < gradients[0].norm()
+
+
 def test_another_seed_gives_another_history(tmp_path):
     runs = [finetune(model(), walks(), TRAINER, seed, tmp_path / str(seed), {}) for seed in (3, 4)]
     assert without_seconds(runs[0].history) != without_seconds(runs[1].history)
@@ -74,7 +92,12 @@ CAUSAL = (
 )
 
 
-@pytest.mark.parametrize(("settings", "trainer"), [(SETTINGS, TRAINER), CAUSAL], ids=["masked", "causal, sampled"])
+RANDOM = (SETTINGS, TRAINER.model_copy(update={"augment": "random", "batch_size": 12}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "trainer"), [(SETTINGS, TRAINER), CAUSAL, RANDOM], ids=["masked", "causal, sampled", "random"]
+)
 @pytest.mark.parametrize("save_minutes", [0.0, 10.0], ids=["saved each step", "saved each epoch"])
 @pytest.mark.parametrize("steps", [3, 8])
 def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, settings, trainer, save_minutes, steps):

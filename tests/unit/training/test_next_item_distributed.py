@@ -62,7 +62,7 @@ def test_the_scenarios_change_the_weights_and_leave_processes_without_a_group(al
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", next_item_worker.GROUPS)
     for name in ("masked", "causal"):
         chosen, data = next_item_worker.SCENARIOS[name], next_item_worker.dataset()
-        model, _ = untrained(3, chosen, data, None)
+        model, *_ = untrained(3, chosen, data, None)
         groups = {len(step.groups) for step in Batches(data.sequences, model, chosen.trainer).steps(3, 1)}
         assert min(groups) < 4 <= max(groups)
         start, end = model.state_dict(), load_file(alone / name / "last.safetensors")

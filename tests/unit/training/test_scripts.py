@@ -7,15 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.features.encoders import encoder_digest
 from mmsrec.features.feature_file import Provenance
-from mmsrec.files import read_json
+from mmsrec.files import read_json, sha256
 from mmsrec.pairs.read import PairBatch
 from mmsrec.pairs.write import write_pairs
 from mmsrec.settings.params import read_params
+from mmsrec.training.encoder_folder import read_pretrained_config
+from tests.unit.models.released import DIM, FEEDFORWARD, HEADS, Released
 from tests.unit.training.examples import PRETRAINING, SETTINGS, TRAINER
 from tests.unit.training.test_model_folder import write_shop, write_text
 
@@ -92,6 +95,20 @@ def test_pairs_from_another_encoder_are_an_error(run, tmp_path):
         run("pretrain.py", *pretrain_flags(tmp_path))
 
 
+def test_an_imported_checkpoint_becomes_a_pretrained_encoder(run, tmp_path):
+    write_params(tmp_path)
+    params = read_json(tmp_path / "params.yaml")
+    sizes = {"dim": DIM, "heads": HEADS, "feedforward": FEEDFORWARD}
+    params["pretrainings"]["webvid"]["settings"] = params["pretrainings"]["released"]["settings"] | sizes
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+    torch.save(Released(20).checkpoint(), tmp_path / "fusion_model.pth")
+    flags = (f"--params={tmp_path / 'params.yaml'}", f"--output={tmp_path / 'model'}", "--pretraining=webvid")
+    run("import_pretrained.py", *flags, f"--file={tmp_path / 'fusion_model.pth'}")
+    assert read_pretrained_config(tmp_path / "model").imported == sha256(tmp_path / "fusion_model.pth")
+    with pytest.raises(SystemExit, match="cannot be read"):
+        run("import_pretrained.py", *flags, f"--file={tmp_path / 'params.yaml'}")
+
+
 def test_the_flag_tensorboard_without_the_package_is_an_error(run, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "mmsrec.training.tensorboard", raising=False)
@@ -107,6 +124,7 @@ def shop(tmp_path):
     params["trainer"] = TRAINER.model_dump()
     params["models"] = {"mmsrec": {"settings": SETTINGS.model_dump()}}
     params["domains"] = {"shop": params["domains"]["demo-shop"]}
+    params["corpora"], params["pretrainings"] = {}, {}
     params["variants"] = {"pop": {"model": "pop"}, "text": {"model": "mmsrec", "encoders": {"text": "lsa"}}}
     params["reports"] = {}
     (tmp_path / "params.yaml").write_text(json.dumps(params))

@@ -3,7 +3,7 @@ import torch
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import CheckpointError
-from mmsrec.files import read_json
+from mmsrec.files import read_json, write_json
 from mmsrec.models.dataset import Dataset
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import Features, ModelInputs
@@ -61,6 +61,15 @@ def moved(folder, network, settings, digests):
     return transfer(folder, network.encoder, settings, digests)
 
 
+def test_given_vectors_are_known_by_the_digest_of_their_modality(folder):
+    config = folder / "config.json"
+    write_json(config, read_json(config) | {"encoder_digest": "pictures texts"})
+    network, settings, _ = model()
+    moved(folder, network, settings, {"vision": "pictures", "text": "texts"})
+    with pytest.raises(CheckpointError, match="digest pictures"):
+        moved(folder, network, settings, {"vision": "texts", "text": "texts"})
+
+
 def test_every_tensor_of_the_item_encoder_but_positions_is_loaded(folder):
     network, *rest = model()
     before = network.encoder.embedding.position.weight.clone()
@@ -96,6 +105,28 @@ def test_the_whitening_of_pretraining_is_loaded(tmp_path):
     assert torch.equal(found, load_untrained(folder).embedding.whiten["text"].matrix)
 
 
+RELEASED = {"missing": "drop", "final_norm": True, "output_norm": "modality", "item_position": "first"}
+
+
+def test_the_position_of_single_items_is_not_loaded(tmp_path):
+    folder = pretrained(tmp_path, **RELEASED)
+    network, *rest = model(settings=SETTINGS.model_copy(update=RELEASED))
+    positions = network.encoder.embedding.position.weight.clone()
+    done = moved(folder, network, *rest)
+    assert {"transformer.final_norm.weight", "output_norm.text.bias"} <= set(done.loaded)
+    assert {"embedding.position.weight"} == set(done.unused) <= set(done.new)
+    assert read_weights(folder)["embedding.position.weight"].shape[0] == 1
+    assert torch.equal(network.encoder.embedding.position.weight, positions)
+
+
+@pytest.mark.parametrize("modality", ["vision", "text"])
+def test_a_norm_of_another_modality_is_left_unused(tmp_path, modality):
+    folder = pretrained(tmp_path, output_norm="modality")
+    network, *rest = model(modalities=(modality,), settings=SETTINGS.model_copy(update={"output_norm": "modality"}))
+    (other,) = WIDTHS.keys() - {modality}
+    assert {f"output_norm.{other}.weight", f"output_norm.{other}.bias"} <= set(moved(folder, network, *rest).unused)
+
+
 @pytest.mark.parametrize("modality", ["vision", "text"])
 def test_a_model_with_one_modality_leaves_the_tensors_of_the_other_unused(folder, modality):
     network, *rest = model(modalities=(modality,))
@@ -123,6 +154,9 @@ def test_tensors_without_gradient_in_pretraining_are_new(tmp_path):
         ({"settings": SETTINGS.model_copy(update={"layers": 3})}, "transformer.blocks.2"),
         ({"settings": SETTINGS.model_copy(update={"layers": 1})}, "transformer.blocks.1"),
         ({"settings": SETTINGS.model_copy(update={"heads": 4})}, "heads"),
+        ({"settings": SETTINGS.model_copy(update={"final_norm": True})}, "final_norm"),
+        ({"settings": SETTINGS.model_copy(update={"output_norm": "modality"})}, "output_norm"),
+        ({"settings": SETTINGS.model_copy(update={"item_position": "first"})}, "item_position"),
         ({"settings": SETTINGS.model_copy(update={"whiten": True})}, "embedding.whiten.text"),
         ({"widths": WIDTHS | {"text": 9}}, "embedding.project.text.weight"),
         ({"digest": "another"}, "digest another"),
