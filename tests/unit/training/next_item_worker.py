@@ -15,7 +15,7 @@ from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS
 from mmsrec.training.distributed import Processes, processes
 from mmsrec.training.train import train
-from tests.unit.models.examples import GRU4REC
+from tests.unit.models.examples import GRU4REC, UNISREC
 from tests.unit.training.examples import SETTINGS, TRAINER, chosen, walks
 
 ITEMS, WIDTH = 12, 8
@@ -30,8 +30,10 @@ SCENARIOS = {
         trainer=COMMON.model_copy(update={"augment": "windows", "sampled_items": 6, "batch_size": 16}),
     ),
     "gru4rec": chosen("gru4rec", GRU4REC, COMMON.model_copy(update={"clip_norm": None})),
+    "unisrec": chosen("unisrec", UNISREC, COMMON),
     "killed": chosen(trainer=COMMON),
 }
+NAMES = tuple(name for name in SCENARIOS if name != "killed")
 KILLED_AT = 7
 # So small that four processes share some steps unevenly, and that the last step of an epoch has fewer groups than that.
 GROUPS = (8, 24)
