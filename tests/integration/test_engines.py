@@ -38,6 +38,7 @@ SHOP = {
     "items": "amazon/meta_Beauty.json.gz",
     "text_fields": ["title"],
     "vision": {"kind": "image"},
+    "attributes": {"drop_first": True},
     "k_core": 5,
 }
 FILMS = {
@@ -46,6 +47,7 @@ FILMS = {
     "items": "ml-1m/ml-1m.zip",
     "text_fields": ["title"],
     "vision": {"kind": "trailer", "trailer_ids": "ml-1m/ml-20m-youtube.zip"},
+    "attributes": {},
     "k_core": 3,
 }
 CLIPS = {
@@ -62,7 +64,7 @@ FEATURES = {
     "count": 3,
     "keep": "mean",
 }
-# Two domains and their union, two splits, eight variants, two pre-trained encoders, and a report on cores of two k. The
+# Two domains and their union, two splits, eleven variants, two pre-trained encoders, and a report on cores of two k. The
 # variant `moved` starts from `sequences`, which no report names.
 WORLD = {
     "corpora": {"shards": FEATURES, "clips": CLIPS, "items": {"kind": "domain", "domain": "shop", "missing": "drop"}},
@@ -74,9 +76,13 @@ WORLD = {
     "splits": {"late": {"ties": "source"}, "mixed": {"ties": "shuffle", "seed": 3}},
     "models.mmsrec.by_domain": {"films": {"settings": {"hidden_dropout": 0.2}}},
     "models.sasrec.by_domain": {},
+    "models.s3rec-pretraining.by_domain": {},
     "variants": {
         "pop": {"model": "pop"},
         "ids": {"model": "sasrec"},
+        "own": {"model": "fdsa"},
+        "before": {"model": "s3rec-pretraining"},
+        "after": {"model": "s3rec", "starts_from": {"variant": "before"}},
         "text": {
             "model": "mmsrec",
             "encoders": {"text": "lsa"},
@@ -121,6 +127,13 @@ WORLD = {
                     "variants": ["moved"],
                     "seeds": [7],
                 },
+                {
+                    "domains": ["shop", "films"],
+                    "k_cores": [5],
+                    "splits": ["mixed"],
+                    "variants": ["own", "after"],
+                    "seeds": [0],
+                },
             ],
         },
     },
@@ -138,7 +151,15 @@ ENCODING = {
     "pair_features",
 }
 VIDEOS = {"collect_clips", "sample_frames", "extract_frame_features", "pair_features", "report"} | RETRIEVAL
-PREPARING = {"prepare", "split", "collect", "extract_text_features", "crawl_images", "crawl_trailers"} | FRAMES
+PREPARING = {
+    "prepare",
+    "split",
+    "attributes",
+    "collect",
+    "extract_text_features",
+    "crawl_images",
+    "crawl_trailers",
+} | FRAMES
 
 
 @pytest.fixture(autouse=True)
@@ -194,6 +215,12 @@ def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
     }
     assert not any("sequences/" in path for path in dvc if path.startswith("results/shop"))
     assert "results/both/k4/mixed/sequences/seed7/metrics.json" not in dvc
+    table = "data/processed/films/k5/attributes.parquet"
+    assert dvc[table].inputs == {"data/raw/ml-1m/ml-1m.zip", "data/processed/films/k5/items.parquet"}
+    readers = ("own/seed0/config.json", "before/seed0/config.json")
+    assert all(table in dvc[f"models/films/k5/mixed/{reader}"].inputs for reader in readers)
+    assert table in dvc["results/films/k5/mixed/own/seed0/metrics.json"].inputs
+    assert table not in dvc["models/films/k5/mixed/after/seed0/config.json"].inputs
     assert "results/collected/small/data/processed/films/k4/statistics.json" in dvc["results/reports/small"].inputs
 
 
@@ -261,6 +288,7 @@ def test_the_plan_is_in_step():
         ("crawl.host_rate", 1, set()),
         ("reports.small.title", "Another title", {"report"}),
         ("domains.shop.published", "beauty", {"report"}),
+        ("domains.shop.attributes", {"min_items": 2}, {"attributes"} | TRAINING),
         ("splits.mixed.seed", 1, {"split"} | TRAINING),
         ("splits.late.ties", "item", {"split"} | TRAINING),
         (
@@ -378,6 +406,7 @@ def test_pictures_need_no_domain_with_trailers():
             "models.sasrec.by_domain": {},
             "corpora": {},
             "pretrainings": {},
+            "models.s3rec-pretraining.by_domain": {},
             "domains": {"shop": SHOP},
             "variants": {"both": WORLD["variants"]["both"]},
             "reports": {},
