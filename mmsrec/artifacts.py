@@ -6,13 +6,15 @@
 | raw_items | item_id, title, text, media_url: one row per item that the source describes |
 | sequences | user_index, user, items (item_index values in time order), timestamps (of the items) |
 | items | item_index (the row number), item_id, title, text, media_url |
+| attributes | item_id (in the order of `items`), attributes (each `FIELD=NAME`, such as `brand=COKA`) |
 | ledger | item_id, state, url, status (HTTP), bytes, sha256, attempts, error, path (below the ledger's folder) |
 | frames | item_id, frame_index (in display order), seconds, jpeg; the frames of a video are consecutive rows |
 | features | item_id, frames (images that the vector averages, 1 for text), embedding (float16) |
 | pairs | pair_id, vision (float16) or frames (a list of such vectors), text (float16); null if missing |
-| history | one row per epoch: epoch, loss, recall@10 (validation), learning_rate, seconds, positions, efficiency |
+| history | a row per epoch: epoch, loss, recall@10 (validation), learning_rate, seconds, positions, efficiency |
 | pretrain_history | one row per epoch: epoch, loss, its terms (null where not used), learning_rate, seconds, pairs |
-| ranks | user, target, rank (1 is best; equal scores share the mean), ties, top (best item_index values) |
+| ranks | user, target, rank (among all items; 1 is best; equal scores share the mean), ties, |
+|       | unseen_rank and unseen_ties (the same without the user's history), top (best item_index values) |
 | retrieval_ranks | model, direction (text_to_video, video_to_text), pair_id, rank (1 is best), ties |
 """
 
@@ -61,6 +63,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("media_url", pa.string()),
         ]
     ),
+    "attributes": pa.schema(
+        [
+            pa.field("item_id", pa.string(), nullable=False),
+            pa.field("attributes", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
+        ]
+    ),
     "ledger": pa.schema(
         [
             pa.field("item_id", pa.string(), nullable=False),
@@ -86,7 +94,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             pa.field("epoch", pa.uint32(), nullable=False),
             pa.field("loss", pa.float64(), nullable=False),
-            pa.field("recall@10", pa.float64(), nullable=False),
+            ("recall@10", pa.float64()),
             pa.field("learning_rate", pa.float64(), nullable=False),
             pa.field("seconds", pa.float64(), nullable=False),
             pa.field("positions", pa.uint64(), nullable=False),
@@ -112,6 +120,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("target", pa.string(), nullable=False),
             pa.field("rank", pa.float64(), nullable=False),
             pa.field("ties", pa.uint32(), nullable=False),
+            pa.field("unseen_rank", pa.float64(), nullable=False),
+            pa.field("unseen_ties", pa.uint32(), nullable=False),
             pa.field("top", pa.list_(pa.uint32()), nullable=False),
         ]
     ),
@@ -232,7 +242,7 @@ def open_table(path: Path, schema: pa.Schema | None = None) -> pq.ParquetFile:
             fix="Delete it and run the stage that writes it.",
         ) from error
     found = file.schema_arrow.remove_metadata()
-    if schema is not None and not found.equals(schema):
+    if schema is not None and not fits(found, schema):
         raise ArtifactError(
             "An artifact does not follow its schema.",
             where=path,
@@ -241,6 +251,14 @@ def open_table(path: Path, schema: pa.Schema | None = None) -> pq.ParquetFile:
             fix="Delete it and run the stage that writes it: another version of mmsrec may have written it.",
         )
     return file
+
+
+def fits(found: pa.Schema, schema: pa.Schema) -> bool:
+    """Whether a table of the schema `found` is one of `schema`; a column that allows nulls may be one without nulls."""
+    return found.names == schema.names and all(
+        own.type == field.type and (field.nullable or not own.nullable)
+        for own, field in zip(found, schema, strict=True)
+    )
 
 
 def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:

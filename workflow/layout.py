@@ -12,13 +12,15 @@ RAW = "data/raw"
 RAW_FILE = f"{RAW}/{{file}}"
 RAW_FACTS = f"{RAW_FILE}.json"
 
-INGESTED = "data/ingested/{domain}"
+INGESTED_DOMAINS = "data/ingested"
+INGESTED = f"{INGESTED_DOMAINS}/{{domain}}"
 INGESTED_INTERACTIONS = f"{INGESTED}/interactions.parquet"
 INGESTED_ITEMS = f"{INGESTED}/items.parquet"
 CORE = "data/processed/{domain}/k{k_core}"
 INTERACTIONS = f"{CORE}/interactions.parquet"
 ITEMS = f"{CORE}/items.parquet"
 STATISTICS = f"{CORE}/statistics.json"
+ATTRIBUTES = f"{CORE}/attributes.parquet"
 SEQUENCES = f"{CORE}/{{split}}/sequences.parquet"
 
 # A collection is a domain or a corpus of clips.
@@ -68,6 +70,11 @@ def params_file() -> Path:
 def registry_file() -> Path:
     """The registry of source files of the current folder, or else the repository's."""
     return _own_or_repository("workflow/sources.csv")
+
+
+def lock_file(registry: Path) -> Path:
+    """The lock file lies beside its registry, so that both are committed together."""
+    return registry.with_suffix(".lock.csv")
 
 
 def _own_or_repository(file: str) -> Path:

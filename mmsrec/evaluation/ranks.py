@@ -5,18 +5,20 @@ metrics (`mmsrec.evaluation.metrics`) equal chance.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from mmsrec.evaluation.histories import Histories, histories_before
 from mmsrec.models.recommender import Recommender
 from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.threads import in_threads
 from mmsrec.nn.user_sequences import Sequences
+from mmsrec.settings.evaluation import Candidates
 
 # Users whose scores are computed together. The last group is padded, because a matrix product may round differently for
 # another number of rows. A user's rank must not depend on the other users in the batch.
@@ -42,7 +44,7 @@ class Ranks:
         rank_U: mean rank of the target, 1 is best, float64.
         ties_U: number of candidates with the target's score, the target included.
         candidates_U: number of candidates.
-        top_UK: indices of the best items, best first.
+        top_UK: indices of the best candidates, best first.
     """
 
     rank_U: Tensor
@@ -51,59 +53,117 @@ class Ranks:
     top_UK: Tensor
 
 
-@torch.no_grad()
+class _Counts(NamedTuple):
+    """Numbers of items [U], and the best items [U, K].
+
+    The target has no greater score than itself. It counts as equal, and never as seen.
+    """
+
+    greater: Tensor
+    equal: Tensor
+    seen_greater: Tensor
+    seen_equal: Tensor
+    seen: Tensor
+    top: Tensor
+
+    def ranks(self, items: int, candidates: Candidates, top_UK: Tensor) -> Ranks:
+        """The ranks among all items, or among all items but the seen."""
+        greater_U, equal_U, items_U = self.greater, self.equal, torch.full_like(self.seen, items)
+        if candidates == "unseen":
+            greater_U, equal_U, items_U = greater_U - self.seen_greater, equal_U - self.seen_equal, items_U - self.seen
+        return Ranks(greater_U.double() + (equal_U.double() + 1) / 2, equal_U, items_U, top_UK)
+
+
 def rank(
     model: Recommender,
     sequences: Sequences,
     held_out: int,
     *,
-    candidates: Literal["all", "unseen"] = "all",
+    candidates: Candidates = "all",
     top: int = 0,
     group: int | None = None,
 ) -> Ranks:
-    """Ranks the item at `held_out` from the end of each sequence, given the items before it.
+    """The ranks under one protocol; the arguments are those of `rank_by_protocol`."""
+    return rank_by_protocol(model, sequences, held_out, [candidates], top=top, group=group)[candidates]
+
+
+@torch.no_grad()
+def rank_by_protocol(
+    model: Recommender,
+    sequences: Sequences,
+    held_out: int,
+    protocols: Sequence[Candidates],
+    *,
+    top: int = 0,
+    group: int | None = None,
+) -> dict[Candidates, Ranks]:
+    """Ranks the item at `held_out` from the end of each sequence, given the items before it, under several protocols.
+
+    All protocols read the same scores. The effect of the history is counted from the scores of its items alone.
 
     Args:
         model: it is put into evaluation mode.
         sequences: sequences of all users, each longer than `held_out`.
         held_out: 1 for the test item, 2 for the validation item.
-        candidates: `all` items, or the items `unseen` in the user's history and the target.
-        top: best items to return for each user.
+        protocols: `all` items are candidates, or the items `unseen` in the user's history and the target.
+        top: best items to return for each user, among the candidates of the first protocol; the others return none.
         group: users ranked together; None for the default of the device.
 
     Returns:
-        Ranks in the order of the users, on the CPU.
+        Ranks by protocol, in the order of the users, on the CPU.
     """
     model.eval()
     items = model.encode_all_items()
     ends_U = sequences.ends(held_out)
     users_UD = user_vectors(model, items, sequences, ends_U)
-    seen = partial(_seen, sequences, ends_U=ends_U) if candidates == "unseen" else None
-    return rank_vectors(users_UD, items.vectors_KD, sequences.items_A[ends_U], seen=seen, top=top, group=group)
+    counts = _counted(
+        users_UD,
+        items.vectors_KD,
+        sequences.items_A[ends_U],
+        histories=partial(histories_before, sequences, ends_U=ends_U) if "unseen" in protocols else None,
+        hide=protocols[0] == "unseen",
+        top=top,
+        group=group,
+    )
+    first, *others = protocols
+    tops = {first: counts.top} | dict.fromkeys(others, counts.top[:, :0])
+    return {protocol: counts.ranks(model.items, protocol, top_UK) for protocol, top_UK in tops.items()}
 
 
 def rank_vectors(
-    queries_UD: Tensor,
-    items_ID: Tensor,
-    targets_U: Tensor,
-    *,
-    seen: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None,
-    top: int = 0,
-    group: int | None = None,
+    queries_UD: Tensor, items_ID: Tensor, targets_U: Tensor, *, top: int = 0, group: int | None = None
 ) -> Ranks:
-    """Ranks one item for each query by the dot products of vectors.
+    """Ranks one item for each query among all items, by the dot products of vectors.
 
     Args:
         queries_UD: one vector for each query.
         items_ID: one vector for each item.
         targets_U: index of the item to rank.
-        seen: takes indices of queries, and returns the items that are no candidates: their rows and their
-            indices; None if all items are candidates.
         top: best items to return for each query.
         group: queries computed together; None for the default of the device.
 
     Returns:
         Ranks in the order of the queries, on the CPU.
+    """
+    counts = _counted(queries_UD, items_ID, targets_U, histories=None, hide=False, top=top, group=group)
+    return counts.ranks(len(items_ID), "all", counts.top)
+
+
+def _counted(
+    queries_UD: Tensor,
+    items_ID: Tensor,
+    targets_U: Tensor,
+    *,
+    histories: Callable[[Tensor], Histories] | None,
+    hide: bool,
+    top: int,
+    group: int | None,
+) -> _Counts:
+    """The counts of all queries, on the CPU.
+
+    Args:
+        histories: takes indices of queries, and returns their histories; None if no protocol asks for them.
+        hide: whether the best items must not be seen items.
     """
     group = group or GROUP[queries_UD.device.type]
     own = threading.local()
@@ -113,13 +173,13 @@ def rank_vectors(
             # One buffer a thread. A buffer a group would fragment the heap.
             own.buffer = queries_UD.new_empty(group * min(len(items_ID), TILE_ITEMS))
         padded_B = _padded(users_B, group)
-        hidden = seen(padded_B) if seen else None
-        columns = _count(queries_UD[padded_B], items_ID, targets_U[padded_B], hidden, top, own.buffer)
+        seen = histories(padded_B) if histories else None
+        columns = _count(queries_UD[padded_B], items_ID, targets_U[padded_B], seen, hide, top, own.buffer)
         return [column[: len(users_B)].cpu() for column in columns]
 
     groups = torch.arange(len(queries_UD), device=queries_UD.device).split(group)
     parts = in_threads(counted, groups, queries_UD.device)
-    return Ranks(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    return _Counts(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
 def user_vectors(model: Recommender, items: EncodedItems, sequences: Sequences, ends_U: Tensor) -> Tensor:
@@ -154,24 +214,16 @@ def _padded(users_B: Tensor, group: int) -> Tensor:
     return users_B.repeat(-(-group // len(users_B)))[:group]
 
 
-def _seen(sequences: Sequences, users_B: Tensor, ends_U: Tensor) -> tuple[Tensor, Tensor]:
-    """The items of all actions before the ends: their rows in users_B [A], and their indices [A]."""
-    starts_B, ends_B = sequences.offsets_U1[users_B], ends_U[users_B]
-    lengths_B = ends_B - starts_B
-    rows_A = torch.repeat_interleave(lengths_B)
-    within_A = torch.arange(len(rows_A), device=rows_A.device) - (lengths_B.cumsum(0) - lengths_B)[rows_A]
-    return rows_A, sequences.items_A[starts_B[rows_A] + within_A]
-
-
 def _count(
     users_BD: Tensor,
     items_ID: Tensor,
     targets_B: Tensor,
-    seen: tuple[Tensor, Tensor] | None,
+    seen: Histories | None,
+    hide: bool,
     top: int,
     buffer: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean rank, ties and candidates of each target, and the indices of the best items.
+) -> _Counts:
+    """The counts of each target, and the indices of the best items.
 
     The scores of a tile are written into the buffer.
     """
@@ -185,19 +237,19 @@ def _count(
             scores_BI = _scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
             # Taken from the same matrix products as the other scores, so that equal items have equal scores.
             target_B1[here_B, 0] = scores_BI[here_B, targets_B[here_B] - start]
-    greater_B, ties_B, hidden_B = (torch.zeros_like(targets_B) for _ in range(3))
+    counts_5B = targets_B.new_zeros(5, len(targets_B))
     best = []
     for start, tile_ID in tiles:
         scores_BI = _scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
+        counts_5B[:2] += _compared(scores_BI, target_B1)
         if seen is not None:
-            hidden_B += _hide(scores_BI, start, seen, targets_B)
-        greater_here_B, ties_here_B = _compared(scores_BI, target_B1)
-        greater_B += greater_here_B
-        ties_B += ties_here_B
+            items_S = seen.within(scores_BI, start, targets_B)
+            counts_5B[2:] += items_S.compared(scores_BI, target_B1[:, 0])
+            if hide:
+                items_S.hide(scores_BI)
         values_BK, indices_BK = _best(scores_BI, min(top, scores_BI.shape[1]))
         best.append((values_BK, indices_BK + start))
-    rank_B = greater_B.double() + (ties_B.double() + 1) / 2
-    return rank_B, ties_B, len(items_ID) - hidden_B, _merged(best, top)
+    return _Counts(*counts_5B, _merged(best, top))
 
 
 def _scores(users_BD: Tensor, tile_ID: Tensor, buffer: Tensor) -> Tensor:
@@ -218,14 +270,6 @@ def _compared(scores_BI: Tensor, target_B1: Tensor) -> Tensor:
         for compare, count in zip((torch.gt, torch.eq), counts.unbind(1), strict=True):
             torch.sum(compare(scores, target, out=matches_RI[: len(scores)]), 1, out=count)
     return counts_2B.long()
-
-
-def _hide(scores_BI: Tensor, start: int, seen: tuple[Tensor, Tensor], targets_B: Tensor) -> Tensor:
-    """Gives seen items of a tile, but never the target, the score -inf; returns their number for each user [B]."""
-    rows_A, items_A = seen
-    hidden = (items_A >= start) & (items_A < start + scores_BI.shape[1]) & (items_A != targets_B[rows_A])
-    scores_BI[rows_A[hidden], items_A[hidden] - start] = -torch.inf
-    return torch.isneginf(scores_BI).sum(1)
 
 
 def _best(scores_BI: Tensor, top: int, *, ordered: bool = True) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from mmsrec.artifacts import SCHEMAS, open_table
+from mmsrec.artifacts import SCHEMAS, fits, open_table
 from mmsrec.errors import ArtifactError
 from mmsrec.features.feature_file import read_features, read_provenance
 from mmsrec.features.frame_table import read_undecodable
@@ -50,7 +50,7 @@ def kind_of(file: pq.ParquetFile) -> str:
     if "embedding" in schema.names:
         return "features"
     # Kinds with equal columns share one description, so the first match serves.
-    return next((kind for kind, known in SCHEMAS.items() if known.equals(schema)), "table")
+    return next((kind for kind, known in SCHEMAS.items() if fits(schema, known)), "table")
 
 
 def _table(path: Path, items: Path | None) -> Iterator[str]:

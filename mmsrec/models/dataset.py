@@ -12,6 +12,7 @@ from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import DataError
 from mmsrec.features.feature_file import read_features, read_provenance
 from mmsrec.files import sha256
+from mmsrec.models.attributes import Attributes
 from mmsrec.models.recommender import Features
 from mmsrec.nn.user_sequences import Sequences
 
@@ -20,7 +21,7 @@ SHORTEST_SEQUENCE = 3  # a training item, the validation item and the test item
 
 @dataclass(frozen=True)
 class Dataset:
-    """A k-core with the features that a model reads.
+    """A k-core with the features and attributes that a model reads.
 
     Attributes:
         item_ids: ids of the items in the order of items.parquet, which is the order of the item indices.
@@ -29,6 +30,9 @@ class Dataset:
         features: features by modality; empty for a model that knows item ids only.
         inputs: SHA-256 of every file that was read, by file name.
         encoder_digests: identity of the encoder that made the features, by modality.
+        encoder_weights: SHA-256 of the encoder's weights, by modality. They differ between domains for an encoder that
+            is fitted on a domain's texts.
+        attributes: attributes of the items; None for a model that does not read them.
     """
 
     item_ids: list[str]
@@ -37,6 +41,8 @@ class Dataset:
     features: dict[str, Features]
     inputs: dict[str, str]
     encoder_digests: dict[str, str] = field(default_factory=dict)
+    encoder_weights: dict[str, str] = field(default_factory=dict)
+    attributes: Attributes | None = None
 
 
 class FeatureInput(NamedTuple):
@@ -47,18 +53,23 @@ class FeatureInput(NamedTuple):
 
 
 def read_dataset(
-    items_file: Path, sequences_file: Path, features: Mapping[str, FeatureInput], device: torch.device
+    items_file: Path,
+    sequences_file: Path,
+    features: Mapping[str, FeatureInput],
+    device: torch.device,
+    attributes_file: Path | None = None,
 ) -> Dataset:
-    """Reads the items of a k-core, the sequences of a split and the feature files of a model.
+    """Reads the items of a k-core, the sequences of a split, and the feature files and attributes of a model.
 
     Args:
         items_file: items.parquet of the k-core.
         sequences_file: sequences.parquet of the split.
         features: feature files by modality; empty for a model that knows item ids only.
-        device: device of the sequences; the features follow the model to its device.
+        device: device of the sequences; features and attributes follow the model to its device.
+        attributes_file: attributes.parquet of the k-core; None for a model that does not read attributes.
 
     Raises:
-        ArtifactError: a table is missing or damaged.
+        ArtifactError: a table is missing or damaged, or the attributes belong to other items.
         FeatureError: a feature file is stale or damaged.
         DataError: a sequence is too short, or no item has features of a modality.
     """
@@ -75,14 +86,20 @@ def read_dataset(
             fix=f"Prepare the domain with a k_core of at least {SHORTEST_SEQUENCE}.",
         )
     read = {modality: _features(file, items.column("item_id")) for modality, file in features.items()}
+    made = {modality: read_provenance(file.path) for modality, file in features.items()}
+    item_ids = items.column("item_id").to_pylist()
+    attributes = Attributes.read(attributes_file, item_ids) if attributes_file else None
     paths = [items_file, sequences_file, *(file.path for file in features.values())]
+    paths += [attributes_file] if attributes_file else []
     return Dataset(
-        item_ids=items.column("item_id").to_pylist(),
+        item_ids=item_ids,
         users=users,
         sequences=sequences,
         features=read,
         inputs={path.name: sha256(path) for path in sorted(paths, key=lambda path: path.name)},
-        encoder_digests={modality: read_provenance(file.path).digest for modality, file in features.items()},
+        encoder_digests={modality: origin.digest for modality, origin in made.items()},
+        encoder_weights={modality: origin.weights for modality, origin in made.items()},
+        attributes=attributes,
     )
 
 

@@ -1,12 +1,16 @@
 """The interface of every model. It computes vectors of items and of users; their dot products are the scores."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from mmsrec.errors import DataError
+from mmsrec.models.attributes import Attributes
+from mmsrec.models.taken import Taken, take_tensors
 from mmsrec.nn.companions import Companions
 from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.objectives import Objective
@@ -15,6 +19,9 @@ from mmsrec.nn.predictions import Predictions
 from mmsrec.nn.transformer import device_of
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.trainer import Trainer
+
+if TYPE_CHECKING:
+    from mmsrec.training.model_folder import Config
 
 ENCODED_TOGETHER = 1 << 15  # items that pass the item tower together when no gradient is recorded
 
@@ -39,10 +46,26 @@ class ModelInputs(NamedTuple):
     Attributes:
         items: number of items.
         features: features of the items, by modality; models of item ids ignore them.
+        attributes: attributes of the items; None for a model that does not read them.
     """
 
     items: int
     features: dict[str, Features]
+    attributes: Attributes | None = None
+
+    def required_attributes(self) -> Attributes:
+        """The attributes of the items.
+
+        Raises:
+            DataError: the data set was read without attributes.
+        """
+        if self.attributes is None:
+            raise DataError(
+                "A model reads attributes of items, and the data set was read without them.",
+                expected="attributes.parquet of the k-core",
+                fix="Set reads_attributes for this model in mmsrec/models/registry.py.",
+            )
+        return self.attributes
 
 
 class Recommender(nn.Module, ABC):
@@ -119,9 +142,12 @@ class TrainedRecommender(Recommender):
 
     Attributes:
         whole_step: the loss compares all sequences of a step, so that they form one group and one process trains.
+        validated: whether validation stops training and chooses the weights; otherwise training runs to its last
+            epoch. `Model.validated` in the registry is the same.
     """
 
     whole_step: ClassVar[bool] = False
+    validated: ClassVar[bool] = True
 
     def __init__(self, items: int, trainer: Trainer) -> None:
         super().__init__(items, trainer.max_length - 1)
@@ -136,6 +162,21 @@ class TrainedRecommender(Recommender):
     def companions(self) -> Companions | None:
         """Draws further inputs for each training sequence; None for a model that needs none."""
         return None
+
+    def take(self, weights: Mapping[str, Tensor], config: "Config") -> Taken:
+        """Loads the weights of the training that this one starts from: here every tensor, by its own name.
+
+        A model that names other tensors overrides this. It is called once, before the first step and before a
+        checkpoint is read, so it may also freeze weights.
+
+        Args:
+            weights: tensors of the start, by name.
+            config: config.json of the start.
+
+        Raises:
+            CheckpointError: a tensor is absent, is not named, or has another shape.
+        """
+        return take_tensors(self, weights)
 
     @abstractmethod
     def loss(self, items: EncodedItems, predictions: Predictions) -> Tensor:

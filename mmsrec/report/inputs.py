@@ -30,6 +30,7 @@ def _columns(row: type[Row]) -> dict[str, pl.DataType]:
 
 # The columns that name an experiment: the fields of `Experiment`, whatever they are.
 KEYS = _columns(Experiment)
+CANDIDATES = "candidates"
 STATISTICS = _columns(Core) | {
     "users": pl.Int64,
     "items": pl.Int64,
@@ -80,7 +81,9 @@ class Inputs:
         return pl.DataFrame(rows, schema=STATISTICS)
 
     def metrics(self) -> pl.DataFrame:
-        """One row an experiment: `KEYS`, each metric by its name, and a random ranking's value as METRIC_chance.
+        """One row an experiment and protocol: `KEYS`, candidates, each metric, and its chance.
+
+        A metric has its name, and a random ranking's value is METRIC_chance. The column candidates is the protocol.
 
         Raises:
             ArtifactError: a file is missing, damaged or made with other parameters.
@@ -90,10 +93,13 @@ class Inputs:
         rows = []
         for experiment, path in files.items():
             read = self._metrics(experiment, path)
-            chance = {f"{name}_chance": read.chance[name] for name in names}
-            rows.append(asdict(experiment) | {name: read.metrics[name] for name in names} | chance)
+            for candidates in self.params.evaluation.candidates:
+                measured, by_chance = read.metrics[candidates], read.chance[candidates]
+                chance = {f"{name}_chance": by_chance[name] for name in names}
+                keys = asdict(experiment) | {CANDIDATES: candidates}
+                rows.append(keys | {name: measured[name] for name in names} | chance)
         scores = {column: pl.Float64 for name in names for column in (name, f"{name}_chance")}
-        return pl.DataFrame(rows, schema=KEYS | scores)
+        return pl.DataFrame(rows, schema=KEYS | {CANDIDATES: pl.String} | scores)
 
     def histories(self) -> pl.DataFrame:
         """One row for each epoch of an experiment: `KEYS` and the columns of the artifact `history`.
@@ -150,15 +156,16 @@ class Inputs:
     def _metrics(self, experiment: Experiment, path: Path) -> MetricsResult:
         read = read_result(path, MetricsResult)
         names = metric_names(self.params)
+        protocols = self.params.evaluation.candidates
         expected = asdict(experiment) | {
-            "candidates": self.params.evaluation.candidates,
+            CANDIDATES: protocols,
             "ties": tie_rule(self.params, experiment),
-            "metrics": names,
-            "chance": names,
+            "metrics": dict.fromkeys(protocols, names),
+            "chance": dict.fromkeys(protocols, names),
         }
         found = read.model_dump() | {
-            "metrics": [name for name in names if name in read.metrics],
-            "chance": [name for name in names if name in read.chance],
+            part: {protocol: [name for name in names if name in values.get(protocol, {})] for protocol in protocols}
+            for part, values in (("metrics", read.metrics), ("chance", read.chance))
         }
         check(path, found, expected, f"Run the stage evaluate for {experiment.name} again.")
         return read

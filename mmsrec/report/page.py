@@ -13,7 +13,7 @@ from mmsrec.report.rendering import figure_files, figure_html, page_html, table_
 from mmsrec.report.table import Table
 from mmsrec.settings.params import Params, row_of
 
-CANDIDATES = {"all": "every item", "unseen": "every item that the user has not acted on"}
+CANDIDATES = {"all": "every item", "unseen": "every item that the user has not acted on before"}
 LEGEND = (
     ("reported", "the number in the paper"),
     ("measured", "the mean over the seeds; with several seeds, ± half the width of Student's 95 % interval"),
@@ -73,7 +73,7 @@ def facts(inputs: Inputs) -> list[tuple[str, str]]:
     seeds = sorted({experiment.seed for experiment in inputs.experiments})
     known = [
         ("Order of actions with equal timestamps", "; ".join(_tie_rule(params, name) for name in splits)),
-        ("Ranked against", CANDIDATES[params.evaluation.candidates]),
+        ("Ranked against", "; ".join(CANDIDATES[name] for name in params.evaluation.candidates)),
         ("Seeds", ", ".join(map(str, seeds))),
     ]
     return [(name, value) for name, value in known if value]

@@ -42,10 +42,10 @@ class _Sizes(Result):
 
 
 class _Scores(Result):
-    candidates: str
+    candidates: list[str]
     ties: str
-    metrics: dict[str, Score]
-    chance: dict[str, Score]
+    metrics: dict[str, dict[str, Score]]
+    chance: dict[str, dict[str, Score]]
 
 
 RETRIEVED = ("recall@1", "recall@5", "recall@10", "median_rank")

@@ -17,13 +17,14 @@ from ruamel.yaml.error import YAMLError
 
 from mmsrec.errors import ParamsError
 from mmsrec.models.registry import MODELS
-from mmsrec.settings.corpora import Corpus
+from mmsrec.settings.corpora import Corpus, DomainCorpus
 from mmsrec.settings.crawling import Crawl, crawl_policy
-from mmsrec.settings.data import Domain, Modality, Split
+from mmsrec.settings.data import AnyDomain, Modality, Split, UnionDomain
 from mmsrec.settings.encoding import Encoder, Frames
 from mmsrec.settings.evaluation import Evaluation
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
-from mmsrec.settings.reports import Cores, Report
+from mmsrec.settings.references import check_start, check_union, check_union_features, known
+from mmsrec.settings.reports import Cores, Experiments, Report
 from mmsrec.settings.row import Frozen, Name
 from mmsrec.settings.trainer import Trainer
 from mmsrec.settings.variants import AnyVariant, Models, Variant
@@ -65,7 +66,7 @@ class Params(Frozen):
     corpora: dict[Name, Corpus]
     pretraining: Pretraining
     pretrainings: dict[Name, PretrainingRow]
-    domains: dict[Name, Domain]
+    domains: dict[Name, AnyDomain]
     splits: dict[Name, Split]
     trainer: Trainer
     models: Models
@@ -75,17 +76,24 @@ class Params(Frozen):
 
     @model_validator(mode="after")
     def _rows_that_are_named_exist(self) -> "Params":
+        for name, row in self.corpora.items():
+            if isinstance(row, DomainCorpus):
+                known(row.domain, self.domains, f"corpora.{name}.domain")
         for name, row in self.pretrainings.items():
-            _known(row.corpus, self.corpora, f"pretrainings.{name}.corpus")
-            _known(row.encoder, self.encoders, f"pretrainings.{name}.encoder")
+            known(row.corpus, self.corpora, f"pretrainings.{name}.corpus")
+            known(row.encoder, self.encoders, f"pretrainings.{name}.encoder")
             for modality in get_args(Modality):
                 self._check_modality(row.encoder, modality, f"pretrainings.{name}.encoder")
             _fit(f"pretrainings.{name}", pretraining_settings, self.pretraining, row)
+        for name, domain in self.domains.items():
+            if isinstance(domain, UnionDomain):
+                check_union(domain, self.domains, f"domains.{name}.of")
         for name in MODELS:
             for domain in getattr(self.models, name).by_domain:
-                _known(domain, self.domains, f"models.{name}.by_domain")
+                known(domain, self.domains, f"models.{name}.by_domain")
         for name, variant in self.variants.items():
             self._check_variant(variant, f"variants.{name}")
+            check_start(name, self.variants, self.domains, self.encoders)
         for name, report in self.reports.items():
             self._check_report(report, f"reports.{name}")
         for domain in self.domains:
@@ -101,16 +109,16 @@ class Params(Frozen):
 
     def _check_variant(self, variant: Variant, key: str) -> None:
         for modality, encoder in variant.encoders.items():
-            _known(encoder, self.encoders, f"{key}.encoders.{modality}")
+            known(encoder, self.encoders, f"{key}.encoders.{modality}")
             self._check_modality(encoder, modality, f"{key}.encoders.{modality}")
         for domain in variant.by_domain:
-            _known(domain, self.domains, f"{key}.by_domain")
+            known(domain, self.domains, f"{key}.by_domain")
         if variant.pretrained:
-            _known(variant.pretrained, self.pretrainings, f"{key}.pretrained")
-            known = self.pretrainings[variant.pretrained].encoder
-            if others := sorted(set(variant.encoders.values()) - {known}):
+            known(variant.pretrained, self.pretrainings, f"{key}.pretrained")
+            trained_on = self.pretrainings[variant.pretrained].encoder
+            if others := sorted(set(variant.encoders.values()) - {trained_on}):
                 raise ValueError(
-                    f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} was trained on {known}"
+                    f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} was trained on {trained_on}"
                 )
 
     def _check_modality(self, encoder: str, modality: Modality, key: str) -> None:
@@ -122,21 +130,40 @@ class Params(Frozen):
         for field in ("statistics", "experiments"):
             for index, grid in enumerate(getattr(report, field)):
                 self._check_grid(grid, f"{key}.{field}.{index}")
+        for index, grid in enumerate(report.experiments):
+            self._check_attributes(grid, f"{key}.experiments.{index}")
         for index, grid in enumerate(report.retrievals):
             for pretraining in grid.pretrainings:
-                _known(pretraining, self.pretrainings, f"{key}.retrievals.{index}.pretrainings")
+                known(pretraining, self.pretrainings, f"{key}.retrievals.{index}.pretrainings")
             for corpus in grid.corpora:
-                _known(corpus, self.corpora, f"{key}.retrievals.{index}.corpora")
+                known(corpus, self.corpora, f"{key}.retrievals.{index}.corpora")
 
     def _check_grid(self, grid: Cores, key: str) -> None:
         for domain in grid.domains:
-            _known(domain, self.domains, f"{key}.domains")
+            known(domain, self.domains, f"{key}.domains")
             lowest = self.domains[domain].k_core
             if min(grid.k_cores) < lowest:
                 raise ValueError(f"{key}.k_cores: {min(grid.k_cores)} is below domains.{domain}.k_core, {lowest}")
         for table in ("splits", "variants"):
             for name in getattr(grid, table, []):
-                _known(name, getattr(self, table), f"{key}.{table}")
+                known(name, getattr(self, table), f"{key}.{table}")
+        for name in getattr(grid, "variants", []):
+            if not MODELS[self.variants[name].model].validated:
+                raise ValueError(
+                    f"{key}.variants: {name} is a pre-training, which is not evaluated; name what starts from it"
+                )
+            for domain in grid.domains:
+                check_union_features(
+                    self.variants[name], self.domains[domain], self.encoders, f"{key}.variants: {name}"
+                )
+
+    def _check_attributes(self, grid: Experiments, key: str) -> None:
+        reading = [name for name in grid.variants if MODELS[self.variants[name].model].reads_attributes]
+        lacking = [name for name in grid.domains if self.domains[name].attributes is None]
+        if reading and lacking:
+            raise ValueError(
+                f"{key}: {', '.join(reading)} read attributes of items, and domains.{lacking[0]} has no key attributes"
+            )
 
     def settings_of(self, domain: str, variant: str) -> ModelSettings:
         """The settings of a variant in a domain, merged from their layers."""
@@ -174,11 +201,6 @@ def _fit(key: str, make: Callable[..., Row], *arguments: Any, **settings: Any) -
     except ValidationError as error:
         reason = "; ".join(_describe(detail) for detail in error.errors())
         raise ValueError(f"{key}: {reason}") from error
-
-
-def _known(name: str, rows: dict[str, Any], key: str) -> None:
-    if name not in rows:
-        raise ValueError(f"{key}: unknown name {name!r}; known: {', '.join(sorted(rows))}")
 
 
 def row_of(rows: Mapping[str, Row], name: str, key: str) -> Row:
@@ -248,8 +270,9 @@ def _describe(detail: dict[str, Any]) -> str:
 
 def _path(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """The path of a key in params.yaml, without the value that pydantic inserts to name the member of a union."""
-    unions = {"variants", "encoders", "corpora"}
-    return location[:2] + location[3:] if location[:1] and location[0] in unions else location
+    unions = {"variants", "encoders", "corpora", "domains"}
+    in_union = location[:1] and location[0] in unions and location[2:3] != ("[key]",)
+    return location[:2] + location[3:] if in_union else location
 
 
 def schema() -> dict[str, Any]:

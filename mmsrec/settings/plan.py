@@ -1,63 +1,17 @@
 """The experiments of the reports and their data, as rows such as (domain, k_core, split, variant, seed)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import product
-from typing import Any, get_args
+from typing import get_args
 
-from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
-from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
-from mmsrec.settings.data import Domain, Modality
+from mmsrec.errors import DataError
+from mmsrec.models.registry import MODELS
+from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
+from mmsrec.settings.data import AnyDomain, AttributeRules, Modality, UnionDomain
 from mmsrec.settings.encoding import TableEncoder
-from mmsrec.settings.params import Params
-
-
-@dataclass(frozen=True, order=True)
-class Core:
-    """A domain filtered to its k-core."""
-
-    domain: str
-    k_core: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.domain}-k{self.k_core}"
-
-
-@dataclass(frozen=True, order=True)
-class Cut:
-    """The sequences that a split makes from a k-core."""
-
-    domain: str
-    k_core: int
-    split: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.domain}-k{self.k_core}-{self.split}"
-
-
-@dataclass(frozen=True, order=True)
-class Experiment:
-    """One training and one evaluation."""
-
-    domain: str
-    k_core: int
-    split: str
-    variant: str
-    seed: int
-
-    @property
-    def core(self) -> Core:
-        return Core(self.domain, self.k_core)
-
-    @property
-    def cut(self) -> Cut:
-        return Cut(self.domain, self.k_core, self.split)
-
-    @property
-    def name(self) -> str:
-        return f"{self.cut.name}-{self.variant}-seed{self.seed}"
+from mmsrec.settings.params import Params, row_of
+from mmsrec.settings.plan_rows import Core, Cut, Experiment, FeatureFile, PairFolder, Retrieval
 
 
 def experiments_of(params: Params, report: str) -> list[Experiment]:
@@ -74,30 +28,6 @@ def cores_of(params: Params, report: str) -> list[Core]:
     """The k-cores whose statistics a report shows: the k-cores of its experiments, then those of its `statistics`."""
     named = (Core(*row) for grid in params.reports[report].statistics for row in product(grid.domains, grid.k_cores))
     return list(dict.fromkeys([*(row.core for row in experiments_of(params, report)), *named]))
-
-
-@dataclass(frozen=True, order=True)
-class Retrieval:
-    """One zero-shot evaluation of a pre-trained item encoder."""
-
-    pretraining: str
-    corpus: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.pretraining}-{self.corpus}"
-
-
-@dataclass(frozen=True, order=True)
-class PairFolder:
-    """The pairs of one corpus by one encoder."""
-
-    corpus: str
-    encoder: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.corpus}-{self.encoder}"
 
 
 def retrievals_of(params: Params, report: str) -> list[Retrieval]:
@@ -126,33 +56,44 @@ def all_pairs(params: Params) -> list[PairFolder]:
     return _union([trained, [pairs_of(params, row) for row in all_retrievals(params)]])
 
 
-def all_experiments(params: Params) -> list[Experiment]:
-    """The experiments of every report, each once."""
+def reported_experiments(params: Params) -> list[Experiment]:
+    """The experiments of every report, each once. They are evaluated."""
     return _union(experiments_of(params, report) for report in params.reports)
 
 
+def start_of(params: Params, experiment: Experiment) -> Experiment | None:
+    """The experiment whose weights a training starts from: of the same split, in another domain at its lowest k."""
+    row = params.variants[experiment.variant].starts_from
+    if row is None:
+        return None
+    domain = row.domain_of(experiment.domain)
+    k_core = experiment.k_core if domain == experiment.domain else params.domains[domain].k_core
+    seed = experiment.seed if row.seed is None else row.seed
+    return replace(experiment, domain=domain, k_core=k_core, variant=row.variant, seed=seed)
+
+
+def starts_of(params: Params, experiment: Experiment) -> list[Experiment]:
+    """The experiments that come before an experiment, the nearest start first."""
+    start = start_of(params, experiment)
+    return [start, *starts_of(params, start)] if start else []
+
+
+def all_experiments(params: Params) -> list[Experiment]:
+    """The experiments of every report, then those that they start from, each once. They are trained."""
+    reported = reported_experiments(params)
+    return _union([reported, *(starts_of(params, experiment) for experiment in reported)])
+
+
 def all_cuts(params: Params) -> list[Cut]:
-    """The sequences that the experiments of every report are trained on, each once."""
+    """The sequences that any experiment is trained on, each once."""
     return _union([[experiment.cut for experiment in all_experiments(params)]])
 
 
 def all_cores(params: Params) -> list[Core]:
-    """The k-cores that any stage reads: the k-cores of every report and, for the features, every domain's lowest."""
+    """The k-cores that any stage reads: those of reports and trainings and, for the features, every domain's lowest."""
     lowest = [Core(name, domain.k_core) for name, domain in params.domains.items()]
-    return _union([lowest, *(cores_of(params, report) for report in params.reports)])
-
-
-@dataclass(frozen=True, order=True)
-class FeatureFile:
-    """The features of one collection, a domain or a corpus of clips, by one encoder for one modality."""
-
-    collection: str
-    encoder: str
-    modality: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.collection}-{self.encoder}-{self.modality}"
+    trained = [experiment.core for experiment in all_experiments(params)]
+    return _union([lowest, *(cores_of(params, report) for report in params.reports), trained])
 
 
 def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
@@ -161,19 +102,72 @@ def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
     return [FeatureFile(experiment.domain, variant.encoders[modality], modality) for modality in variant.modalities]
 
 
+def paired_features(params: Params, pairs: PairFolder) -> list[FeatureFile]:
+    """The vision and the text features that pairs are joined from; none for shards, which have features already."""
+    row = params.corpora[pairs.corpus]
+    if isinstance(row, ShardCorpus):
+        return []
+    collection = row.domain if isinstance(row, DomainCorpus) else pairs.corpus
+    return [FeatureFile(collection, pairs.encoder, modality) for modality in get_args(Modality)]
+
+
 def all_features(params: Params) -> list[FeatureFile]:
-    """The feature files of every experiment and of the pairs of every corpus of clips, each once."""
-    clips = [
-        [FeatureFile(row.corpus, row.encoder, modality) for modality in get_args(Modality)]
-        for row in all_pairs(params)
-        if row.corpus in clip_corpora(params)
-    ]
-    return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *clips])
+    """The feature files of every training and of the pairs of every corpus, each once."""
+    pairs = [paired_features(params, row) for row in all_pairs(params)]
+    return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *pairs])
 
 
-def domain_files(domain: Domain) -> list[str]:
-    """The raw files of a domain's tables, each once."""
+def attributes_of(params: Params, experiment: Experiment) -> list[Core]:
+    """The k-core whose attributes an experiment reads; none for a model that reads no attributes.
+
+    Raises:
+        DataError: the domain has no attributes.
+    """
+    if not MODELS[params.variants[experiment.variant].model].reads_attributes:
+        return []
+    attribute_rules(params, experiment.domain)
+    return [experiment.core]
+
+
+def all_attributes(params: Params) -> list[Core]:
+    """The k-cores whose attributes any experiment reads, each once."""
+    return _union(attributes_of(params, experiment) for experiment in all_experiments(params))
+
+
+def attribute_rules(params: Params, domain: str) -> AttributeRules:
+    """The rules for the attributes of a domain.
+
+    Raises:
+        ParamsError: there is no such domain.
+        DataError: the domain has no attributes.
+    """
+    rules = row_of(params.domains, domain, "domains").attributes
+    if rules is None:
+        raise DataError(
+            "A model reads attributes of items, and the domain has none.",
+            where=f"domains.{domain}",
+            expected="the key attributes",
+            fix="If its raw items have brands, categories, genres or the column attributes, add `attributes: {}`. "
+            "Otherwise choose another model or domain.",
+        )
+    return rules
+
+
+def domain_files(domain: AnyDomain) -> list[str]:
+    """The raw files of a domain's tables, each once; none for a union."""
+    if isinstance(domain, UnionDomain):
+        return []
     return list(dict.fromkeys([domain.interactions, domain.items, *domain.texts]))
+
+
+def file_domains(params: Params) -> list[str]:
+    """The domains that are read from raw files."""
+    return [name for name in params.domains if name not in union_domains(params)]
+
+
+def union_domains(params: Params) -> list[str]:
+    """The domains that join others."""
+    return [name for name, row in params.domains.items() if isinstance(row, UnionDomain)]
 
 
 def picture_domains(params: Params) -> list[str]:
@@ -211,32 +205,14 @@ def clip_corpora(params: Params) -> list[str]:
     return [name for name, row in params.corpora.items() if isinstance(row, ClipCorpus)]
 
 
-def clip_settings(params: Params, corpus: str) -> dict[str, Any]:
-    """The settings that decide which videos of a corpus are found."""
-    row = params.corpora[corpus].model_dump(mode="json", include={"videos", "max_bytes"})
-    return params.crawl_of(corpus).model_dump(mode="json", include=PICTURE_RULES) | row
+def domain_corpora(params: Params) -> list[str]:
+    """The corpora that pair the media and the texts of a domain's items."""
+    return [name for name, row in params.corpora.items() if isinstance(row, DomainCorpus)]
 
 
-def pretraining_run(params: Params, name: str) -> dict[str, Any]:
-    """All the settings of a pre-training."""
-    row = params.pretrainings[name].model_dump(mode="json", exclude={"settings"})
-    return params.pretraining_of(name).model_dump(mode="json", exclude_defaults=True) | row
-
-
-def experiment_settings(params: Params, experiment: Experiment) -> dict[str, Any]:
-    """The settings that decide the weights of an experiment's model, besides its data and its seed."""
-    row = params.variants[experiment.variant].model_dump(include={"encoders", "pretrained"})
-    return row | params.settings_of(experiment.domain, experiment.variant).dump()
-
-
-def crawl_settings(params: Params, domain: str) -> dict[str, Any]:
-    """The settings that decide which media a crawl of the domain finds."""
-    vision, crawl = params.domains[domain].vision, params.crawl_of(domain)
-    if vision.kind == "trailer":
-        rules = crawl.trailers.model_dump(mode="json", include=TRAILER_RULES)
-    else:
-        rules = crawl.model_dump(mode="json", include=PICTURE_RULES)
-    return vision.model_dump(mode="json") | rules
+def recommending(params: Params) -> list[str]:
+    """The variants that recommend items, and so can be evaluated; the others are pre-trainings on sequences."""
+    return [name for name, row in params.variants.items() if MODELS[row.model].validated]
 
 
 def _union(lists: Iterable[Iterable]) -> list:

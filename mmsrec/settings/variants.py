@@ -32,6 +32,23 @@ class LayeredRow(Layer):
         return [self, self.by_domain.get(domain, Layer())]
 
 
+class StartsFrom(Frozen):
+    """The trained model whose weights a training starts from: a variant, by default in the same experiment."""
+
+    variant: Name = Field(description="row of `variants` that was trained with the same split")
+    domain: Name | None = Field(
+        None, description="row of `domains` that it was trained on, at its lowest k; absent: the same domain and k"
+    )
+    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="its seed; absent: the same seed")
+    by_domain: dict[Name, Name] = Field(
+        {}, description="other rows of `domains` for single domains, by the domain that the variant is trained on"
+    )
+
+    def domain_of(self, domain: str) -> str:
+        """The domain of the start of a training on a domain."""
+        return self.by_domain.get(domain, self.domain or domain)
+
+
 class Variant(LayeredRow):
     """A model, or an ablation of one."""
 
@@ -40,6 +57,7 @@ class Variant(LayeredRow):
         {}, description="row of `encoders` that made the features, for each modality that is read"
     )
     pretrained: Name | None = Field(None, description="row of `pretrainings` whose weights training starts from")
+    starts_from: StartsFrom | None = Field(None, description="trained model whose weights training starts from")
 
     @model_validator(mode="after")
     def _features_where_needed(self) -> "Variant":

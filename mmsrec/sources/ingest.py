@@ -10,7 +10,7 @@ import polars as pl
 from mmsrec.artifacts import SCHEMAS, write_batches
 from mmsrec.errors import ArtifactError
 from mmsrec.progress import progress
-from mmsrec.sources import amazon, movielens, tables
+from mmsrec.sources import amazon, amazon_2018, movielens, tables
 from mmsrec.sources.text import FurtherTexts
 
 logger = logging.getLogger(__name__)
@@ -24,17 +24,21 @@ class Source:
         interactions: yields frames of user, item, timestamp in the order of the file.
         items: yields frames of item_id, title, text, media_url; takes the file, the fields that make up the text and
             the further tables of texts.
+        attributes: yields frames of item_id and attributes (a list of `FIELD=NAME`). It takes the file of the items,
+            and whether the first category of each path is left out. None: the format has no attributes.
     """
 
     interactions: Callable[[Path], Iterator[pl.DataFrame]]
     items: Callable[[Path, Sequence[str], FurtherTexts], Iterator[pl.DataFrame]]
+    attributes: Callable[[Path, bool], Iterator[pl.DataFrame]] | None = None
 
 
 # The formats that a domain's `source` can name.
 SOURCES = {
-    "amazon": Source(amazon.interactions, amazon.items),
-    "movielens": Source(movielens.interactions, movielens.items),
-    "table": Source(tables.interactions, tables.items),
+    "amazon": Source(amazon.interactions, amazon.items, amazon.attributes),
+    "amazon-2018": Source(amazon_2018.interactions, amazon_2018.items, amazon_2018.attributes),
+    "movielens": Source(movielens.interactions, movielens.items, movielens.attributes),
+    "table": Source(tables.interactions, tables.items, tables.attributes),
 }
 
 

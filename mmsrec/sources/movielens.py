@@ -37,15 +37,33 @@ def items(path: Path, text_fields: Sequence[str], further: FurtherTexts = NO_TEX
         ArchiveError, ParseError: as in `interactions`.
     """
     own_fields(text_fields, TEXT_FIELDS, path, further)
+    for frame in _films(path):
+        readable = frame.with_columns(
+            readable_title("title"), pl.col("genres").str.replace_all("|", ", ", literal=True)
+        )
+        yield item_table(readable, text_fields, further)
+
+
+def attributes(path: Path, drop_first: bool = False) -> Iterator[pl.DataFrame]:
+    """Reads item_id and attributes of the same member: `genre=NAME` for each genre.
+
+    `drop_first` changes nothing, because genres have no paths.
+
+    Raises:
+        ArchiveError, ParseError: as in `interactions`.
+    """
+    names = pl.col("genres").str.split("|")
+    for frame in _films(path):
+        yield frame.select("item_id", attributes=names.list.eval("genre=" + pl.element()))
+
+
+def _films(path: Path) -> Iterator[pl.DataFrame]:
+    """The well-formed rows of movies.dat: item_id, title, genres."""
     where = f"{path}: movies.dat"
     malformed = Malformed(where, "MOVIE::TITLE (YEAR)::GENRE|GENRE")
     with open_member(path, "ml-1m/movies.dat") as file:
         for frame in read_rows(file, where, columns=("item_id", "title", "genres"), **_FORMAT):
-            kept = malformed.keep(frame, pl.col("item_id") != "", pl.format("line {}", "line"))
-            readable = kept.with_columns(
-                readable_title("title"), pl.col("genres").str.replace_all("|", ", ", literal=True)
-            )
-            yield item_table(readable, text_fields, further)
+            yield malformed.keep(frame, pl.col("item_id") != "", pl.format("line {}", "line"))
     malformed.close()
 
 

@@ -1,7 +1,7 @@
 """A user's own data: interactions, items and further texts as CSV, TSV (both UTF-8, with a header) or Parquet.
 
 Interactions have the columns user, item and timestamp: seconds since 1970, or an ISO 8601 date and time. A time without
-a zone is in UTC. Items have item_id and title, optionally media_url, and any further text columns.
+a zone is in UTC. Items have item_id and title, optionally media_url and attributes, and any further text columns.
 """
 
 import csv
@@ -23,6 +23,7 @@ _BLOCK_BYTES = 8 << 20
 _BATCH_ROWS = 1 << 17
 # Seconds after the year 5000; a larger number is a time in milliseconds.
 _LATEST = 10**11
+_ATTRIBUTE = r"^[^=]*[^=\s][^=]*="
 _ISO = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?)? ?(Z|[+-]\d\d:?\d\d)?$"
 
 
@@ -59,6 +60,25 @@ def items(path: Path, text_fields: Sequence[str], further: FurtherTexts = NO_TEX
             strings = frame.select(_text(name, kind) for name, kind in frame.schema.items())
             kept = malformed.keep(strings, pl.col("item_id") != "", pl.lit("an empty item_id"))
             yield item_table(kept, text_fields, further)
+        malformed.close()
+
+
+def attributes(path: Path, drop_first: bool = False) -> Iterator[pl.DataFrame]:
+    """Reads item_id and the column attributes: `FIELD=NAME` with `|` between, or a list of such texts in Parquet.
+
+    `drop_first` changes nothing, because a table has no paths of categories.
+
+    Raises:
+        ParseError: the file is no such table, lacks the column, or more than 1 % of its rows are malformed.
+    """
+    malformed = Malformed(path, "an item_id, and attributes such as brand=COKA|category=Makeup")
+    parts = pl.col("attributes").fill_null([])
+    good = (pl.col("item_id") != "") & parts.list.eval(pl.element().str.contains(_ATTRIBUTE)).list.all()
+    shown = pl.format("'{}'", pl.concat_str(pl.col("item_id").fill_null(""), parts.list.join("|"), separator=","))
+    with _refusals(path):
+        for frame in _read(path, ("item_id", "attributes"), malformed):
+            texts = frame.select(_text("item_id"), _parts("attributes", frame.schema["attributes"]))
+            yield malformed.keep(texts, good, shown.str.head(80)).with_columns(parts)
         malformed.close()
 
 
@@ -198,6 +218,12 @@ def _text(name: str, kind: pl.DataType | None = None) -> pl.Expr:
     if kind == pl.List(pl.String):
         return pl.col(name).list.join(", ")
     return pl.col(name).cast(pl.String)
+
+
+def _parts(name: str, kind: pl.DataType) -> pl.Expr:
+    """A column of lists of texts; blank texts are left out."""
+    parts = pl.col(name).cast(pl.List(pl.String)) if isinstance(kind, pl.List) else _text(name, kind).str.split("|")
+    return parts.list.eval(pl.element().filter(pl.element().str.strip_chars() != ""))
 
 
 def _seconds(path: Path, kind: pl.DataType) -> pl.Expr:

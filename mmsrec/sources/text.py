@@ -1,7 +1,8 @@
 """An item's title and text, made from its fields and from further tables of texts."""
 
+import html
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -91,6 +92,38 @@ def own_fields(
             fix="Correct the domain's text_fields in params.yaml, or add a table to its texts.",
         )
     return [field for field in text_fields if field in known]
+
+
+def field_text(value: object, joint: str) -> str | None:
+    """The text of a field, with HTML entities as characters; None if it is empty.
+
+    Args:
+        value: a string, a list whose parts are strings or further lists, or None.
+        joint: stands between the strings of a list; a string that repeats is taken once.
+
+    Raises:
+        TypeError: the value has another type.
+    """
+    parts = dict.fromkeys(_strings(value))
+    if not parts:
+        return None
+    text = html.unescape(joint.join(parts))
+    # A literal can hold half of a surrogate pair, which UTF-8 cannot encode.
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _strings(value: object) -> Iterator[str]:
+    """The strings of a field in order; a list may hold further lists."""
+    match value:
+        case None:
+            return
+        case str():
+            yield value
+        case list() | tuple():
+            for part in value:
+                yield from _strings(part)
+        case _:
+            raise TypeError(f"expected text, found {type(value).__name__}")
 
 
 def item_table(frame: pl.DataFrame, text_fields: Sequence[str], further: FurtherTexts = NO_TEXTS) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pydantic import Field
 
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.errors import CheckpointError
@@ -12,6 +13,7 @@ from mmsrec.files import write_json
 from mmsrec.models.dataset import Dataset
 from mmsrec.models.recommender import ModelInputs, Recommender
 from mmsrec.models.registry import MODELS
+from mmsrec.models.taken import Taken
 from mmsrec.settings.params import ModelSettings
 from mmsrec.settings.row import Frozen
 from mmsrec.settings.trainer import Trainer
@@ -21,6 +23,18 @@ from mmsrec.training.start_weights import Transfer
 from mmsrec.training.weights import LAST, load_weights, write_weights
 
 FIX = "Train the model again."
+
+
+class Start(Taken):
+    """The trained model that a training started from, and the account of its tensors.
+
+    Attributes:
+        experiment: the experiment of the start, as in its config.json.
+        weights: SHA-256 of its file of weights.
+    """
+
+    experiment: dict[str, str | int]
+    weights: str
 
 
 class Config(Frozen):
@@ -34,6 +48,9 @@ class Config(Frozen):
         items: number of items of the data set.
         inputs: SHA-256 of the tables and features that were read, by file name.
         pretrained: the tensors that came from pre-trained weights; None for a random start.
+        encoder_digests: identity of the encoders that made the features, by modality.
+        encoder_weights: SHA-256 of their weights, by modality.
+        start: the trained model that training started from; None for another start.
     """
 
     experiment: dict[str, str | int]
@@ -43,11 +60,14 @@ class Config(Frozen):
     items: int
     inputs: dict[str, str]
     pretrained: Transfer | None
+    encoder_digests: dict[str, str] = Field({})
+    encoder_weights: dict[str, str] = Field({})
+    start: Start | None = None
 
 
 def build(chosen: ModelSettings, dataset: Dataset) -> Recommender:
     """The untrained network, on the device of the sequences; initial weights come from torch's global generator."""
-    inputs = ModelInputs(len(dataset.item_ids), dataset.features)
+    inputs = ModelInputs(len(dataset.item_ids), dataset.features, dataset.attributes)
     network = MODELS[chosen.model].network_class()(inputs, chosen.settings, chosen.trainer)
     return network.to(dataset.sequences.items_A.device)
 
@@ -80,13 +100,25 @@ def load(folder: Path, dataset: Dataset) -> Recommender:
 
     Raises:
         ArtifactError: a file is missing.
-        CheckpointError: the configuration, the inputs or the weights do not fit.
+        CheckpointError: the configuration, the inputs or the weights do not fit, or the model is a pre-training.
     """
     config = read_config(folder)
+    _check_recommends(folder, config)
     _check_inputs(folder, config, dataset)
     model = build(_settings_of(folder, config), dataset)
     load_weights(model, folder)
     return model.eval()
+
+
+def _check_recommends(folder: Path, config: Config) -> None:
+    if config.model in MODELS and not MODELS[config.model].validated:
+        raise CheckpointError(
+            "A pre-training on sequences makes no recommendations.",
+            where=folder,
+            expected="a model that is trained to recommend",
+            found=config.model,
+            fix="Name the variant that starts from it.",
+        )
 
 
 def _check_inputs(folder: Path, config: Config, dataset: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""Training to predict the next item, which validation Recall@10 stops (Section 4.2.4)."""
+"""Training on the sequences of a domain, which validation Recall@10 stops (Section 4.2.4)."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -36,10 +36,12 @@ def finetune(
 ) -> TrainingState:
     """Trains until validation Recall@10 has not risen for `patience` epochs, or for `max_epochs`.
 
+    A model that is not validated is trained for `max_epochs`, and its last weights are the result.
+
     A killed training continues from its newest checkpoint and ends with the weights of an uninterrupted one.
 
     Args:
-        model: on the device of the sequences, the same in every process; it ends with the best weights.
+        model: on the device of the sequences, the same in every process; it ends with the resulting weights.
         sequences: all users' items.
         trainer: settings of the training.
         seed: seed of dropout, batches, masks and negatives.
@@ -60,6 +62,7 @@ def finetune(
     processes = processes or Processes(sequences.items_A.device)
     _check_processes(model, processes)
     batches, optimizer = Batches(sequences, model, trainer), adamw(model, trainer)
+    recall = Validation(METRIC, lambda: validation_metric(model, sequences, processes), trainer.patience)
 
     def step(batch: Step, epoch: int, number: int) -> dict[str, float]:
         loss = train_step(model, optimizer, batch, trainer, (seed, epoch, number), processes)
@@ -79,7 +82,7 @@ def finetune(
         checkpoint=Checkpoint(folder, key),
         processes=processes,
         save_seconds=60 * save_minutes,
-        validation=Validation(METRIC, lambda: validation_metric(model, sequences, processes), trainer.patience),
+        validation=recall if model.validated else None,
     ).run()
 
 

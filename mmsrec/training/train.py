@@ -12,9 +12,10 @@ from mmsrec.settings.params import ModelSettings
 from mmsrec.settings.plan import Experiment
 from mmsrec.training.checkpoint import Checkpoint, TrainingState
 from mmsrec.training.distributed import Processes
-from mmsrec.training.model_folder import Config, build, write
+from mmsrec.training.model_folder import Config, Start, build, write
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
+from mmsrec.training.start_model import start_from
 from mmsrec.training.start_weights import Transfer, transfer
 
 
@@ -26,6 +27,7 @@ def train(
     pretrained: Path | None = None,
     processes: Processes | None = None,
     *,
+    start: Path | None = None,
     save_minutes: float = 10.0,
 ) -> None:
     """Trains the model of one experiment and writes it into `folder`.
@@ -39,15 +41,16 @@ def train(
         folder: folder of the trained model.
         pretrained: folder of a pre-trained item encoder to start from; a finished training no longer needs it.
         processes: the processes that share the training; None for this one alone.
+        start: folder of the trained model to start from; a finished training no longer needs it.
         save_minutes: time between checkpoints; every epoch ends with another one.
 
     Raises:
-        CheckpointError: the checkpoint of an interrupted training is damaged, or pre-trained weights do not fit.
+        CheckpointError: the checkpoint of an interrupted training is damaged, or the weights to start from do not fit.
         DataError: no sequence is long enough for training.
         TrainingError: the loss is not finite.
     """
     processes = processes or Processes(dataset.sequences.items_A.device)
-    model, transferred = untrained(experiment.seed, chosen, dataset, pretrained)
+    model, transferred, started = untrained(experiment.seed, chosen, dataset, pretrained, start)
     config = Config(
         experiment=asdict(experiment),
         model=chosen.model,
@@ -56,6 +59,9 @@ def train(
         items=len(dataset.item_ids),
         inputs=dataset.inputs,
         pretrained=transferred,
+        encoder_digests=dataset.encoder_digests,
+        encoder_weights=dataset.encoder_weights,
+        start=started,
     )
     key, sequences = config.model_dump(), dataset.sequences
     if isinstance(model, CountedRecommender):
@@ -71,12 +77,16 @@ def train(
 
 
 def untrained(
-    seed: int, chosen: ModelSettings, dataset: Dataset, pretrained: Path | None
-) -> tuple[Recommender, Transfer | None]:
-    """The model before its first step, and the tensors that it took from pre-trained weights; errors as in `train`."""
+    seed: int, chosen: ModelSettings, dataset: Dataset, pretrained: Path | None = None, start: Path | None = None
+) -> tuple[Recommender, Transfer | None, Start | None]:
+    """The model before its first step, and what it took from pre-trained weights and from another trained model.
+
+    Arguments and errors are those of `train`.
+    """
     seed_everything(seed, 0)
     model = build(chosen, dataset)
-    return model, _start_from(pretrained, model, chosen, dataset) if pretrained else None
+    transferred = _start_from(pretrained, model, chosen, dataset) if pretrained else None
+    return model, transferred, start_from(start, model, chosen, dataset) if start else None
 
 
 def _start_from(pretrained: Path, model: Recommender, chosen: ModelSettings, dataset: Dataset) -> Transfer:

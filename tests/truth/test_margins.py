@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def recall(variant, seed):
-    return read_json(RESULTS / f"demo-shop/k5/shuffle/{variant}/seed{seed}/metrics.json")["metrics"]["recall@10"]
+    return read_json(RESULTS / f"demo-shop/k5/shuffle/{variant}/seed{seed}/metrics.json")["metrics"]["all"]["recall@10"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

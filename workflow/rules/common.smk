@@ -15,23 +15,28 @@ from mmsrec.errors import ParamsError
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.plan import (
     Experiment,
+    PairFolder,
+    attributes_of,
     clip_corpora,
-    clip_settings,
     computing_encoders,
     cores_of,
-    crawl_settings,
+    domain_corpora,
     domain_files,
-    experiment_settings,
     experiments_of,
     features_of,
+    file_domains,
+    paired_features,
     picture_domains,
-    pretraining_run,
+    recommending,
     retrievals_of,
     shard_corpora,
+    start_of,
     table_encoders,
     trailer_domains,
+    union_domains,
 )
 from mmsrec.settings.params import read_params
+from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
 from mmsrec.sources.file_registry import read_registry
 
 PARAMS = read_params(layout.params_file())
@@ -84,6 +89,14 @@ def raw_files(wildcards):
     return raw(*domain_files(PARAMS.domains[wildcards.domain]))
 
 
+def members(wildcards):
+    return [
+        layout.path(pattern, domain=member)
+        for member in PARAMS.domains[wildcards.domain].of
+        for pattern in (layout.INGESTED_INTERACTIONS, layout.INGESTED_ITEMS)
+    ]
+
+
 # A collection has items with texts and media. It is a domain at its lowest k, or a corpus of clips.
 
 
@@ -120,6 +133,16 @@ def clip_features(wildcards):
     ]
 
 
+def paired_items(wildcards):
+    row = PARAMS.domains[domain := PARAMS.corpora[wildcards.corpus].domain]
+    return layout.path(layout.ITEMS, domain=domain, k_core=row.k_core)
+
+
+def item_features(wildcards):
+    pairs = PairFolder(wildcards.corpus, wildcards.encoder)
+    return [layout.path(layout.FEATURES, row) for row in paired_features(PARAMS, pairs)]
+
+
 def pretraining_pairs(wildcards):
     return layout.path(layout.PAIR_INDEX, PARAMS.pretrainings[wildcards.pretraining])
 
@@ -134,6 +157,15 @@ def pretrained(wildcards):
     return layout.path(layout.PRETRAINED_WEIGHTS, pretraining=name) if name else []
 
 
+def raw_items(wildcards):
+    return raw(PARAMS.domains[wildcards.domain].items)
+
+
+def start(wildcards):
+    row = start_of(PARAMS, experiment_of(wildcards))
+    return layout.path(layout.WEIGHTS, row) if row else []
+
+
 def trailer_ids(wildcards):
     return raw(PARAMS.domains[wildcards.collection].vision.trailer_ids)
 
@@ -144,6 +176,10 @@ def experiment_of(wildcards):
 
 def features(wildcards):
     return [layout.path(layout.FEATURES, row) for row in features_of(PARAMS, experiment_of(wildcards))]
+
+
+def attributes(wildcards):
+    return [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(PARAMS, experiment_of(wildcards))]
 
 
 def collected(wildcards):
@@ -157,6 +193,14 @@ def collected(wildcards):
 
 def ingest_settings(wildcards):
     return PARAMS.domains[wildcards.domain].model_dump(include={"source", "texts", "text_fields"})
+
+
+def union_settings(wildcards):
+    return PARAMS.domains[wildcards.domain].of
+
+
+def attributes_settings(wildcards):
+    return PARAMS.domains[wildcards.domain].model_dump(include={"source", "attributes"})
 
 
 def split_settings(wildcards):

@@ -3,6 +3,7 @@ rule evaluate:
         layout.SEQUENCES,
         layout.ITEMS,
         features,
+        attributes,
         layout.WEIGHTS,
         layout.CONFIG,
     output:
@@ -12,6 +13,8 @@ rule evaluate:
         layout.log("evaluate", layout.EXPERIMENT),
     benchmark:
         layout.cost("evaluate", layout.EXPERIMENT)
+    wildcard_constraints:
+        variant=any_of(recommending(PARAMS)),
     conda:
         "../../environment.yml"
     threads: 8

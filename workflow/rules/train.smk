@@ -3,7 +3,9 @@ rule train:
         layout.SEQUENCES,
         layout.ITEMS,
         features,
+        attributes,
         pretrained,
+        start,
     output:
         layout.WEIGHTS,
         layout.LAST_WEIGHTS,

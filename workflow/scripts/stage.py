@@ -24,17 +24,19 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import layout
 
 from mmsrec.errors import MmsrecError, ParamsError
-from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
+from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
+from mmsrec.settings.data import Domain, UnionDomain
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.params import Params, read_params, row_of
-from mmsrec.settings.plan import Experiment
+from mmsrec.settings.plan import Experiment, attributes_of, start_of
 
 if TYPE_CHECKING:
     import torch
 
     from mmsrec.models.dataset import Dataset
 
-Kind = TypeVar("Kind", ShardCorpus, ClipCorpus)
+Kind = TypeVar("Kind", ShardCorpus, ClipCorpus, DomainCorpus)
+Source = TypeVar("Source", Domain, UnionDomain)
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,6 +82,24 @@ def corpus(params: Params, name: str, kind: type[Kind]) -> Kind:
     return row
 
 
+def domain(params: Params, name: str, kind: type[Source]) -> Source:
+    """The row of a domain.
+
+    Raises:
+        ParamsError: there is no such row, or it has another kind of source.
+    """
+    row = row_of(params.domains, name, "domains")
+    if not isinstance(row, kind):
+        raise ParamsError(
+            "The domain has another kind of source.",
+            where=f"domains.{name}.source",
+            expected="raw files" if kind is Domain else "union",
+            found=row.source,
+            fix="Run the stage unite for a union, and ingest for every other domain.",
+        )
+    return row
+
+
 def items_file(params: Params, collection: str) -> Path:
     """The file of the items of a corpus of clips, or of a domain at its lowest k."""
     if collection in params.corpora:
@@ -106,12 +126,17 @@ def experiment_parser(description: str | None) -> Parser:
     arguments.path("--items", layout.ITEMS, "items of the k-core")
     arguments.path("--sequences", layout.SEQUENCES, "sequences of the split")
     arguments.path("--features", layout.COLLECTION_FEATURES, "folder of features", collection="{domain}")
+    arguments.path("--attributes", layout.ATTRIBUTES, "attributes of the k-core's items")
     arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
     return arguments
 
 
 def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Params, Experiment, "Dataset"]:
-    """The parameters, the experiment that the flags name, and the data set with the features that it reads."""
+    """The parameters, the experiment that the flags name, and the data set with the inputs that its model reads.
+
+    Raises:
+        DataError: the model reads attributes, and the domain has none.
+    """
     # Imported here, because the stages before training need no torch.
     from mmsrec.features.encoders import encoder_digest
     from mmsrec.models.dataset import FeatureInput, read_dataset
@@ -128,8 +153,30 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
         )
         for modality in variant.modalities
     }
-    dataset = read_dataset(flags.items, flags.sequences, files, device)
-    return params, Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed), dataset
+    named = Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed)
+    attributes = flags.attributes if attributes_of(params, named) else None
+    return params, named, read_dataset(flags.items, flags.sequences, files, device, attributes)
+
+
+def start_folder(params: Params, experiment: Experiment, given: Path | None) -> Path | None:
+    """The folder of the trained model that an experiment starts from; None for random weights.
+
+    Args:
+        given: another folder than the layout's.
+
+    Raises:
+        ParamsError: a folder is given, and the variant starts from random weights.
+    """
+    start = start_of(params, experiment)
+    if start is None and given is not None:
+        raise ParamsError(
+            "This variant starts from random weights, but --start names a model.",
+            where=f"variants.{experiment.variant}",
+            expected="the key starts_from",
+            found=given,
+            fix="Leave out the flag, or name the variant to start from in the parameter file.",
+        )
+    return (given or Path(layout.path(layout.MODEL, start))) if start else None
 
 
 def run(action: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ Under torchrun, several processes share each step.
 """
 
 from argparse import Namespace
+from pathlib import Path
 
 import stage
 from stage import layout
@@ -20,19 +21,32 @@ def main(flags: Namespace) -> None:
         chosen = params.settings_of(flags.domain, flags.variant)
         name = params.variants[flags.variant].pretrained
         pretrained = flags.pretrained / name if name else None
+        start_folder = stage.start_folder(params, experiment, flags.start)
         if flags.profile:
-            model, _ = untrained(flags.seed, chosen, dataset, pretrained)
+            model, *_ = untrained(flags.seed, chosen, dataset, pretrained, start_folder)
             text = profile_steps(model, dataset.sequences, chosen.trainer, flags.seed, flags.profile, group)
             if group.leads:
                 print(text)
             return
-        train(experiment, chosen, dataset, flags.output, pretrained, group, save_minutes=flags.checkpoint_minutes)
+        train(
+            experiment,
+            chosen,
+            dataset,
+            flags.output,
+            pretrained,
+            group,
+            start=start_folder,
+            save_minutes=flags.checkpoint_minutes,
+        )
 
 
 if __name__ == "__main__":
     parser = stage.experiment_parser(__doc__)
     parser.path("--output", layout.MODEL, "folder for the trained model")
     parser.path("--pretrained", layout.PRETRAININGS, "folder of the pre-trained item encoders")
+    parser.add_argument(
+        "--start", type=Path, help="folder of the trained model to start from (default: that of the key starts_from)"
+    )
     parser.add_argument(
         "--checkpoint-minutes", type=float, default=10, help="minutes between checkpoints within an epoch"
     )

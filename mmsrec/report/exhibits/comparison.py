@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from mmsrec.report.experiment_groups import COMPARED, GROUPS
-from mmsrec.report.inputs import KEYS, Inputs, metric_names, tie_rule
+from mmsrec.report.inputs import CANDIDATES, KEYS, Inputs, metric_names, tie_rule
 from mmsrec.report.published import published_comparison
 from mmsrec.report.seeds import over_seeds
 from mmsrec.report.table import Column, Table, fixed, signed
@@ -15,7 +15,12 @@ from mmsrec.settings.plan import Experiment
 
 FAMILIES = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR"}
 CHANCE = "chance"
-DESCRIBED = ("published", "model", "features", "departures", "ties", "candidates")
+# The paper ranks among all items (Section 4.2.2).
+PAPER_CANDIDATES = "all"
+DESCRIBED = ("published", "model", "features", "departures", "ties")
+# The protocol is no part of a training's configuration.
+CONFIGURED = [name for name in COMPARED if name != CANDIDATES]
+REPORTED = ["published", "k_core", CANDIDATES, "model"]
 REMARKS = ("departures", "reported_note")
 
 
@@ -45,7 +50,7 @@ def comparison_frame(inputs: Inputs, metrics: Sequence[str]) -> pl.DataFrame:
         metrics: the metrics to show.
 
     Returns:
-        `COMPARED`, features, ties, candidates, and the following columns. A number that the paper does not give is
+        `COMPARED`, features, ties, and the following columns. A number that the paper does not give is
         null. One more row in each group has the expected values of a random ranking.
 
         - seeds: number of seeds.
@@ -58,17 +63,17 @@ def comparison_frame(inputs: Inputs, metrics: Sequence[str]) -> pl.DataFrame:
     """
     measured = inputs.metrics()
     described = _described(inputs.params, inputs.experiments)
-    means = over_seeds(measured, COMPARED, metrics).join(described, on=COMPARED, how="left", maintain_order="left")
+    means = over_seeds(measured, COMPARED, metrics).join(described, on=CONFIGURED, how="left", maintain_order="left")
     rows = pl.concat([_by_chance(measured, metrics), means], how="diagonal")
     return (
-        rows.join(_reported(metrics), on=["published", "k_core", "model"], how="left", maintain_order="left")
+        rows.join(_reported(metrics), on=REPORTED, how="left", maintain_order="left")
         .with_columns(pl.when(pl.col("reported_for").is_not_null()).then("departures").alias("departures"))
         .with_columns(
             (pl.col(f"{name}_measured") - pl.col(f"{name}_reported")).alias(f"{name}_difference") for name in metrics
         )
         .select(
             *COMPARED,
-            *("features", "ties", "candidates", "seeds", "reported_for", *REMARKS),
+            *("features", "ties", "seeds", "reported_for", *REMARKS),
             *(f"{name}_{part}" for name in metrics for part in ("reported", "measured", "interval", "difference")),
         )
     )
@@ -96,12 +101,12 @@ def _by(encoders: Mapping[Modality, str]) -> str:
 
 
 def _described(params: Params, experiments: Sequence[Experiment]) -> pl.DataFrame:
-    """One row for each combination of `COMPARED`, with the columns `COMPARED` and `DESCRIBED`."""
+    """One row for each combination of `CONFIGURED`, with the columns `CONFIGURED` and `DESCRIBED`."""
     paper = {(row["published"], row["model"]): row["encoders"] for row in published_comparison().to_dicts()}
     rows = {}
     for experiment in experiments:
         variant, published = params.variants[experiment.variant], params.domains[experiment.domain].published
-        keys = {name: getattr(experiment, name) for name in COMPARED}
+        keys = {name: getattr(experiment, name) for name in CONFIGURED}
         changes = departures(params, experiment.domain, experiment.variant, paper.get((published, variant.model)))
         rows[tuple(keys.values())] = keys | {
             "published": published,
@@ -109,9 +114,8 @@ def _described(params: Params, experiments: Sequence[Experiment]) -> pl.DataFram
             "features": _by({modality: variant.encoders[modality] for modality in variant.modalities}) or None,
             "departures": "; ".join(changes),
             "ties": tie_rule(params, experiment),
-            "candidates": params.evaluation.candidates,
         }
-    types = {name: kind for name, kind in KEYS.items() if name in COMPARED} | dict.fromkeys(DESCRIBED, pl.String)
+    types = {name: kind for name, kind in KEYS.items() if name in CONFIGURED} | dict.fromkeys(DESCRIBED, pl.String)
     return pl.DataFrame(list(rows.values()), schema=types)
 
 
@@ -129,6 +133,7 @@ def _reported(metrics: Sequence[str]) -> pl.DataFrame:
     return rows.select(
         "published",
         "k_core",
+        pl.lit(PAPER_CANDIDATES).alias(CANDIDATES),
         "model",
         pl.col("model").alias("reported_for"),
         pl.col("note").alias("reported_note"),

@@ -3,7 +3,7 @@
 import polars as pl
 
 from mmsrec.report.charts import Figure, Line, LineChart
-from mmsrec.report.experiment_groups import GROUPS, heading
+from mmsrec.report.experiment_groups import TRAINED, heading
 from mmsrec.report.inputs import Inputs
 
 METRIC = "recall@10"
@@ -13,16 +13,18 @@ def exhibit(inputs: Inputs) -> Figure:
     """A chart a data set with a line for every trained variant and seed."""
     frame = inputs.histories()
     variants = list(dict.fromkeys(experiment.variant for experiment in inputs.experiments))
-    trained = set(frame["variant"])
-    untrained = [variant for variant in variants if variant not in trained]
+    validated = frame.drop_nulls(METRIC)
+    absent = [variant for variant in variants if variant not in set(validated["variant"])]
     notes = ["The marker is at the best epoch. Several seeds of a variant are lines of one style."]
-    if untrained:
-        notes.append(f"Without epochs, and so without a line: {', '.join(untrained)}.")
+    if absent:
+        notes.append(f"Without epochs or validation, and so without a line: {', '.join(absent)}.")
     return Figure(
         title="Learning curves",
         caption="Recall@10 on the validation items after every epoch of training.",
         frame=frame,
-        charts=[_chart(rows) for _, rows in frame.group_by([group.field for group in GROUPS], maintain_order=True)],
+        charts=[
+            _chart(rows) for _, rows in validated.group_by([group.field for group in TRAINED], maintain_order=True)
+        ],
         x_label="epoch",
         y_label="validation Recall@10",
         notes=notes,

@@ -3,7 +3,7 @@ import torch
 
 from mmsrec.evaluation import ranks as ranks_module
 from mmsrec.evaluation.metrics import chance, metrics
-from mmsrec.evaluation.ranks import rank, rank_vectors
+from mmsrec.evaluation.ranks import rank, rank_by_protocol, rank_vectors
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import Recommender
 from mmsrec.nn import threads
@@ -42,17 +42,55 @@ def slow_ranks(sequences, scores, held_out, unseen):
     return found
 
 
+PROTOCOLS = [["all"], ["unseen"], ["all", "unseen"], ["unseen", "all"]]
+
+
 @pytest.mark.parametrize("tile", [1 << 16, 5])
-@pytest.mark.parametrize("unseen", [False, True])
+@pytest.mark.parametrize("protocols", PROTOCOLS, ids="-".join)
 @pytest.mark.parametrize("held_out", [1, 2])
-def test_counted_ranks_equal_ranks_by_comparison(monkeypatch, held_out, unseen, tile):
+def test_counted_ranks_equal_ranks_by_comparison(monkeypatch, held_out, protocols, tile):
     monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
     torch.manual_seed(0)
     scores = torch.randint(0, 5, (ITEMS, ITEMS)).float()  # few values: many ties
     sequences = walks()
-    found = rank(Scripted(scores), sequences, held_out, candidates="unseen" if unseen else "all", top=4, group=7)
-    rows = zip(found.rank_U.tolist(), found.ties_U.tolist(), found.candidates_U.tolist(), strict=True)
-    assert list(rows) == slow_ranks(sequences, scores, held_out, unseen)
+    by_protocol = rank_by_protocol(Scripted(scores), sequences, held_out, protocols, top=4, group=7)
+    assert list(by_protocol) == protocols
+    for protocol, found in by_protocol.items():
+        rows = zip(found.rank_U.tolist(), found.ties_U.tolist(), found.candidates_U.tolist(), strict=True)
+        assert list(rows) == slow_ranks(sequences, scores, held_out, protocol == "unseen")
+
+
+@pytest.mark.parametrize("tile", [1 << 16, 2])
+def test_an_item_that_a_user_saw_often_is_removed_once(monkeypatch, tile):
+    monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
+    # The first user's target is in the history, too, and stays a candidate.
+    lists = [torch.tensor([0, 3, 0, 3, 3, 1, 0]), torch.tensor([4, 2])]
+    sequences = Sequences(torch.cat(lists), torch.tensor([0, 7, 9]))
+    scores = torch.tensor([[1.0, 2.0, 1.0, 3.0, 0.0]]).expand(5, 5).contiguous()
+    ranks = rank_by_protocol(Scripted(scores), sequences, 1, ["unseen", "all"], top=2)
+    assert ranks["unseen"].candidates_U.tolist() == [3, 4]
+    assert ranks["unseen"].rank_U.tolist() == [1.5, 3.5]
+    assert ranks["unseen"].ties_U.tolist() == [2, 2]
+    assert ranks["all"].rank_U.tolist() == [3.5, 3.5]
+    assert set(ranks["unseen"].top_UK[0].tolist()) == {0, 2}
+
+
+@pytest.mark.parametrize("tile", [1 << 16, 5])
+@pytest.mark.parametrize("protocols", PROTOCOLS, ids="-".join)
+def test_the_first_protocol_decides_the_top_items(monkeypatch, protocols, tile):
+    monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
+    torch.manual_seed(0)
+    scores = torch.rand(ITEMS, ITEMS)
+    sequences = walks()
+    found = rank_by_protocol(Scripted(scores), sequences, 1, protocols, top=2)
+    expected = []
+    for start, end in zip(sequences.offsets_U1[:-1].tolist(), sequences.ends(1).tolist(), strict=True):
+        history = set(sequences.items_A[start:end].tolist()) - {int(sequences.items_A[end])}
+        ranked = scores[sequences.items_A[end - 1]].argsort(descending=True).tolist()
+        hidden = history if protocols[0] == "unseen" else set()
+        expected.append([item for item in ranked if item not in hidden][:2])
+    assert found[protocols[0]].top_UK.tolist() == expected
+    assert all(found[protocol].top_UK.shape[1] == 0 for protocol in protocols[1:])
 
 
 @pytest.mark.parametrize("tile", [1 << 16, 5])

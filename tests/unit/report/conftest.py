@@ -35,9 +35,8 @@ def params() -> Params:
         "pop": {"model": "pop"},
         "mmsrec-text": {"model": "mmsrec", "encoders": {"text": "lsa"}, "settings": {"dim": 128}},
     }
-    clips = raw["corpora"]["msrvtt-test"]
-    own_clips = clips | {"published": None}
-    raw["corpora"] |= {"msrvtt-test": clips | {"published": "msrvtt"}, "own-clips": own_clips}
+    test, train = (raw["corpora"][name] for name in ("msrvtt-test", "msrvtt-train"))
+    raw["corpora"] = {"msrvtt-train": train, "msrvtt-test": test, "own-clips": test | {"published": None}}
     raw["pretrainings"] = {"small": {"corpus": "msrvtt-train", "encoder": "clip", "seed": 0}}
     raw["reports"] = {
         "planted": {
@@ -79,10 +78,13 @@ def inputs(params: Params, tmp_path: Path) -> Inputs:
         names = metric_names(params)
         row = asdict(experiment) | {
             "users": 8388,
-            "candidates": "all",
+            "candidates": ["all", "unseen"],
             "ties": "source",
-            "metrics": dict.fromkeys(names, 0.2) | {"recall@10": recall[experiment.variant][experiment.seed]},
-            "chance": dict.fromkeys(names, 0.0008),
+            "metrics": dict.fromkeys(
+                ("all", "unseen"),
+                dict.fromkeys(names, 0.2) | {"recall@10": recall[experiment.variant][experiment.seed]},
+            ),
+            "chance": {"all": dict.fromkeys(names, 0.0008), "unseen": dict.fromkeys(names, 0.001)},
         }
         write_json(planted.metrics_path(experiment), row)
         epochs = {"pop": 0, "mmsrec-text": 3}[experiment.variant]
@@ -106,7 +108,7 @@ def planted_retrieval(retrieval: Retrieval) -> dict[str, object]:
     }
 
 
-def plant_history(path: Path, recall: list[float]) -> None:
+def plant_history(path: Path, recall: list[float | None]) -> None:
     constant = {"loss": 5.0, "learning_rate": 0.001, "seconds": 1.5, "positions": 100, "efficiency": 0.8}
     columns = {"epoch": list(range(1, len(recall) + 1)), "recall@10": recall}
     columns |= {name: [value] * len(recall) for name, value in constant.items()}
@@ -122,5 +124,6 @@ def plant_ranks(path: Path, ranks: dict[str, float]) -> None:
     """The ranks of users by name; every user has the same target and best items."""
     schema, users = SCHEMAS["ranks"], len(ranks)
     columns = {"user": list(ranks), "target": ["item"] * users, "rank": list(ranks.values())}
-    columns |= {"ties": [0] * users, "top": [[4, 0]] * users}
+    columns |= {"ties": [1] * users, "unseen_rank": list(ranks.values()), "unseen_ties": [1] * users}
+    columns |= {"top": [[4, 0]] * users}
     write_table(path, pa.table(columns, schema=schema), schema)

@@ -19,15 +19,15 @@ def change(path, **values):
 
 def test_metrics_hold_a_row_an_experiment_in_the_order_of_the_report(inputs):
     frame = inputs.metrics()
-    assert frame.select("domain", "variant", "seed").rows()[:4] == [
-        ("sports", "pop", 0),
-        ("sports", "pop", 1),
-        ("sports", "pop", 2),
-        ("sports", "mmsrec-text", 0),
+    assert frame.select("domain", "variant", "seed", "candidates").rows()[:4] == [
+        ("sports", "pop", 0, "all"),
+        ("sports", "pop", 0, "unseen"),
+        ("sports", "pop", 1, "all"),
+        ("sports", "pop", 1, "unseen"),
     ]
-    assert frame.height == 12
-    assert frame["recall@10"][5] == 0.10
-    assert frame["mrr_chance"].to_list() == [0.0008] * 12
+    assert frame.height == 2 * 12
+    assert frame["recall@10"][10] == 0.10
+    assert frame["mrr_chance"].to_list() == [0.0008, 0.001] * 12
 
 
 def test_the_parameters_decide_the_metrics(params):
@@ -67,9 +67,9 @@ def test_every_missing_file_is_named_at_once(params, tmp_path):
     "values",
     [
         {"ties": "item"},
-        {"candidates": "unseen"},
+        {"candidates": ["unseen"]},
         {"seed": 2},
-        {"metrics": {"recall@5": 0.1}},
+        {"metrics": {"all": {"recall@5": 0.1}, "unseen": {}}},
         {"chance": {}},
     ],
 )
@@ -96,7 +96,7 @@ def test_ranks_hold_a_row_a_user_of_each_experiment(inputs):
     assert frame.columns == [*KEYS, *SCHEMAS["ranks"].names]
     assert frame.height == 2 * 12
     third = frame.filter(domain="own", variant="mmsrec-text", seed=2)
-    assert third.select("user", "target", "rank", "ties").rows() == [("ann", "item", 3.0, 0), ("bob", "item", 7.5, 0)]
+    assert third.select("user", "target", "rank", "ties").rows() == [("ann", "item", 3.0, 1), ("bob", "item", 7.5, 1)]
     assert third["top"].to_list() == [[4, 0]] * 2
 
 
@@ -121,8 +121,8 @@ def test_a_report_without_experiments_has_no_ranks(params, tmp_path):
 @pytest.mark.parametrize(
     "values",
     [
-        {"metrics": {"recall@10": float("nan")}},
-        {"metrics": {"recall@10": 1.5}},
+        {"metrics": {"all": {"recall@10": float("nan")}}},
+        {"metrics": {"all": {"recall@10": 1.5}}},
         {"metrics": "high"},
         {"seed": "1"},
     ],

@@ -67,7 +67,7 @@ def test_the_page_is_well_formed_and_says_what_it_is(page):
     reader = parsed(page)
     assert page.startswith("<!doctype html>")
     assert {"figure", "figcaption", "img", "h1", "main", "nav"} <= set(reader.tags)
-    assert [value for name, value in reader.attributes if name == "scope" and value == "rowgroup"] == ["rowgroup"] * 6
+    assert [value for name, value in reader.attributes if name == "scope" and value == "rowgroup"] == ["rowgroup"] * 8
     ids = [value for name, value in reader.attributes if name == "id"]
     assert ids == [name for exhibit in (*TABLES, "learning") for name in (exhibit, f"{exhibit}-caption")]
     assert [value for name, value in reader.attributes if name == "aria-labelledby"] == ids[1::2]

@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mmsrec.errors import ParamsError
+from mmsrec.models.registry import MODELS
 from mmsrec.settings.params import parse_params, read_params, schema
 
 ROOT = Path(__file__).parents[3]
@@ -95,6 +97,12 @@ def test_the_schema_file_is_in_step():
         ("trainer.precision", "float16", "trainer.precision: Input should be 'float32' or 'bfloat16'"),
         ("splits.source.ties", "random", "splits.source.ties: Input should be 'source', 'item' or 'shuffle'"),
         ("domains.beauty.text_fields", [], "domains.beauty.text_fields: List should have at least 1 item"),
+        (
+            "domains.beauty.attributes",
+            {"min_items": 0},
+            "domains.beauty.attributes.min_items: Input should be greater than or equal to 1, found 0",
+        ),
+        ("domains.beauty.attributes", {"first": True}, "domains.beauty.attributes.first: unknown key"),
         ("domains.beauty.items", "../secret", "domains.beauty.items: String should match pattern"),
         ("domains.beauty.items", "/etc/passwd", "domains.beauty.items: String should match pattern"),
         ("domains.beauty.items", "amazon/../../secret", "domains.beauty.items: String should match pattern"),
@@ -116,6 +124,7 @@ def test_the_schema_file_is_in_step():
             {"vision": "minilm"},
             "variants.toys-vision.encoders.vision: minilm encodes text alone, not vision",
         ),
+        ("corpora.toys-pairs.domain", "toy", "corpora.toys-pairs.domain: unknown name 'toy'; known: beauty"),
         ("pretrainings.webvid.encoder", "efficientnet", "efficientnet encodes vision alone, not text"),
         ("variants.mmsrec-text.by_domain", {"moon": {}}, "variants.mmsrec-text.by_domain: unknown name 'moon'"),
         ("variants.mmsrec-text.encoders", {}, "variants.mmsrec-text: the model mmsrec needs an encoder"),
@@ -132,6 +141,109 @@ def test_a_wrong_value_is_refused_by_its_key(path, value, expected):
 
     assert expected in message
     assert "params.yaml" in message
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ({"variant": "sasrek"}, "variants.sasrec.starts_from.variant: unknown name 'sasrek'"),
+        ({"variant": "sasrec"}, "variants.sasrec.starts_from: the starts form a cycle: sasrec from sasrec"),
+        ({"variant": "first"}, "the starts form a cycle: sasrec from first from sasrec"),
+        ({"variant": "pop"}, "variants.sasrec.starts_from: the model sasrec starts from sasrec, and pop is a pop"),
+        ({"variant": "free", "domain": "moon"}, "variants.sasrec.starts_from: unknown name 'moon'"),
+        ({"variant": "free", "domain": "toys"}, "the model sasrec knows items by their ids, so it starts in its own"),
+        ({"variant": "free", "by_domain": {"beauty": "moon"}}, "variants.sasrec.starts_from: unknown name 'moon'"),
+        ({"variant": "free", "k_core": 5}, "variants.sasrec.starts_from.k_core: unknown key"),
+    ],
+)
+def test_a_wrong_start_is_refused_by_its_key(monkeypatch, start, expected):
+    monkeypatch.setitem(MODELS, "sasrec", replace(MODELS["sasrec"], starts=frozenset({"sasrec"})))
+    rows = {"free": {"model": "sasrec"}, "first": {"model": "sasrec", "starts_from": {"variant": "sasrec"}}}
+    assert expected in message_of(
+        ("variants.sasrec.starts_from", start), *((f"variants.{name}", row) for name, row in rows.items())
+    )
+
+
+def test_a_model_without_starts_and_two_starts_are_refused():
+    assert "the model sasrec starts from no other model, and pop is a pop" in message_of(
+        ("variants.sasrec.starts_from", {"variant": "pop"})
+    )
+    assert "variants.mmsrec-paper: a training starts from pretrained or from starts_from, not from both" in message_of(
+        ("variants.mmsrec-paper.starts_from", {"variant": "mmsrec-text"})
+    )
+
+
+FEATURES = {"model": "mmsrec", "encoders": {"text": "minilm"}}
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (FEATURES, None),
+        ({"encoders": {"text": "lsa"}}, "lsa is fitted on the texts of each domain, so vectors of two domains"),
+        ({"encoders": {"text": "toys-clip"}}, "first reads text by toys-clip, and a union of domains has computed"),
+        ({"encoders": {"vision": "clip"}}, "first reads vision by clip, and a union of domains has computed texts"),
+    ],
+)
+def test_a_start_in_a_union_reads_texts_that_both_domains_share(monkeypatch, first, expected):
+    monkeypatch.setitem(MODELS, "mmsrec", replace(MODELS["mmsrec"], starts=frozenset({"mmsrec"})))
+    edits = [
+        ("domains.both", {"source": "union", "of": ["beauty", "sports"], "k_core": 5}),
+        ("variants.first", FEATURES | first),
+        ("variants.last", FEATURES | {"starts_from": {"variant": "first", "domain": "both"}}),
+    ]
+    if expected:
+        assert expected in message_of(*edits)
+    else:
+        parse_params(edited(*edits))
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (["beauty", "moon"], "domains.both.of: unknown name 'moon'"),
+        (["beauty", "both"], "domains.both.of: both is a union, and a union has no unions in it"),
+        (["beauty", "inner"], "domains.both.of: inner is a union, and a union has no unions in it"),
+        (["beauty", "beauty"], "domains.both.of: beauty and beauty read the same amazon/ratings_Beauty.csv"),
+        (["ml-1m", "ml-1m-plots"], "domains.both.of: ml-1m and ml-1m-plots read the same ml-1m/ml-1m.zip"),
+        (["beauty"], "domains.both.of: List should have at least 2 items"),
+    ],
+)
+def test_a_union_of_no_two_domains_with_files_is_refused(of, expected):
+    unions = {"both": of, "inner": ["beauty", "sports"]}
+    assert expected in message_of(
+        *((f"domains.{name}", {"source": "union", "of": members, "k_core": 5}) for name, members in unions.items())
+    )
+
+
+@pytest.mark.parametrize("key", ["items", "vision", "text_fields"])
+def test_a_union_has_no_files_of_its_own(key):
+    row = {"source": "union", "of": ["beauty", "sports"], "k_core": 5, key: "amazon/x.csv"}
+    assert f"domains.both.{key}: unknown key" in message_of(("domains.both", row))
+
+
+def test_a_report_on_a_union_reads_no_table_of_vectors():
+    assert "reports.r.experiments.0.variants: toys-text reads text by toys-clip" in message_of(
+        ("domains.both", {"source": "union", "of": ["beauty", "toys"], "k_core": 5}),
+        ("reports", report(domains=["both"], variants=["toys-text"])),
+    )
+
+
+def test_a_pretraining_is_no_row_of_a_report(monkeypatch):
+    monkeypatch.setitem(MODELS, "sasrec", replace(MODELS["sasrec"], validated=False))
+    assert "reports.r.experiments.0.variants: sasrec is a pre-training, which is not evaluated" in message_of(
+        ("reports", report(variants=["pop", "sasrec"]))
+    )
+
+
+def test_a_report_names_no_domain_without_attributes_for_a_model_that_reads_them():
+    message = message_of(("reports", report(domains=["beauty", "toys"], variants=["pop", "fdsa"])))
+    assert "reports.r.experiments.0: fdsa read attributes of items, and domains.toys has no key attributes" in message
+
+
+def test_only_a_shop_has_paths_of_categories():
+    message = message_of(("domains.ml-1m.attributes", {"drop_first": True}))
+    assert "domains.ml-1m: attributes.drop_first: items of source: movielens have no paths of categories" in message
 
 
 def test_every_wrong_key_is_named_at_once():

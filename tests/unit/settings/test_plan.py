@@ -1,23 +1,35 @@
 """Reports as lists of rows, each row once and in the order of params.yaml."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mmsrec.errors import DataError, ParamsError
+from mmsrec.models.registry import MODELS
+from mmsrec.settings.corpora import DomainCorpus
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
     Core,
     Cut,
     Experiment,
     FeatureFile,
+    PairFolder,
     all_cores,
     all_cuts,
     all_experiments,
     all_features,
+    attribute_rules,
+    attributes_of,
     cores_of,
     experiments_of,
     features_of,
+    paired_features,
+    reported_experiments,
+    start_of,
 )
+from mmsrec.settings.pretraining import PretrainingRow
+from mmsrec.settings.stage_settings import experiment_settings
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +40,13 @@ def params() -> Params:
     dumped = shop.model_dump(exclude_none=True)
     cut = {"k_cores": [5], "splits": ["source"], "variants": ["pop"], "seeds": [0]}
     raw = repository.model_dump(exclude_none=True) | {
+        "corpora": {},
+        "pretrainings": {},
         "domains": {"shop": dumped, "films": dumped | {"k_core": 3}},
         "models": {name: {"settings": row.settings.model_dump(exclude_none=True)} for name, row in repository.models},
         "variants": {
             "pop": {"model": "pop"},
+            "own": {"model": "fdsa"},
             "text": {"model": "mmsrec", "encoders": {"text": "lsa"}},
             "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         },
@@ -58,6 +73,15 @@ def params() -> Params:
     return Params.model_validate(raw)
 
 
+def test_the_pairs_of_a_domain_need_its_features_of_both_modalities(params):
+    items = {"items": DomainCorpus(kind="domain", domain="shop")}
+    row = PretrainingRow(corpus="items", encoder="clip", seed=0)
+    with_pairs = params.model_copy(update={"corpora": items, "pretrainings": {"own": row}})
+    pairs = [FeatureFile("shop", "clip", "vision"), FeatureFile("shop", "clip", "text")]
+    assert paired_features(with_pairs, PairFolder("items", "clip")) == pairs
+    assert set(pairs) <= set(all_features(with_pairs))
+
+
 def test_the_experiments_of_a_report_keep_their_order_and_come_once(params):
     assert experiments_of(params, "first") == [
         Experiment("films", 5, "source", "text", 0),
@@ -79,6 +103,60 @@ def test_an_experiment_that_two_reports_share_is_one_experiment(params):
 
     assert len(rows) == len(set(rows)) == 9
     assert rows[-2:] == [Experiment("shop", 5, "source", "both", 0), Experiment("shop", 5, "item", "pop", 0)]
+
+
+@pytest.fixture
+def started(monkeypatch) -> Params:
+    """A report on `last`, which starts from `middle` in films, which starts from `first` in the same domain."""
+    monkeypatch.setitem(MODELS, "mmsrec", replace(MODELS["mmsrec"], starts=frozenset({"mmsrec"})))
+    raw = read_params(Path(__file__).parents[3] / "params.yaml").model_dump(exclude_none=True)
+    shop = raw["domains"]["beauty"]
+    cut = {"k_cores": [6], "splits": ["source"], "variants": ["last"], "seeds": [2]}
+    text = {"model": "mmsrec", "encoders": {"text": "minilm"}}
+    middle = {"variant": "middle", "domain": "films", "by_domain": {"wear": "shop"}}
+    raw |= {
+        "corpora": {},
+        "pretrainings": {},
+        "domains": {"shop": shop, "wear": shop, "films": shop | {"k_core": 3}},
+        "models": {name: {"settings": row["settings"]} for name, row in raw["models"].items()},
+        "variants": {
+            "first": text | {"trainer": {"max_epochs": 7}},
+            "middle": text | {"starts_from": {"variant": "first"}},
+            "last": text | {"starts_from": middle},
+        },
+        "reports": {
+            "r": {"title": "R", "exhibits": ["learning"], "experiments": [cut | {"domains": ["shop", "films"]}]}
+        },
+    }
+    return Params.model_validate(raw)
+
+
+def test_starts_have_the_lowest_k_of_another_domain_and_are_trained_but_not_evaluated(started):
+    shop, films = (Experiment(domain, 6, "source", "last", 2) for domain in ("shop", "films"))
+    assert start_of(started, shop) == Experiment("films", 3, "source", "middle", 2)
+    assert start_of(started, films) == Experiment("films", 6, "source", "middle", 2)
+    assert start_of(started, replace(shop, domain="wear")) == Experiment("shop", 5, "source", "middle", 2)
+    assert start_of(started, replace(shop, variant="first")) is None
+    row = started.variants["last"].starts_from.model_copy(update={"seed": 0})
+    of_one_seed = started.variants["last"].model_copy(update={"starts_from": row})
+    params = started.model_copy(update={"variants": started.variants | {"last": of_one_seed}})
+    assert start_of(params, shop) == Experiment("films", 3, "source", "middle", 0)
+    assert reported_experiments(started) == [shop, films]
+    assert all_experiments(started) == [
+        shop,
+        films,
+        *(Experiment("films", 3, "source", variant, 2) for variant in ("middle", "first")),
+        *(Experiment("films", 6, "source", variant, 2) for variant in ("middle", "first")),
+    ]
+    assert Cut("films", 3, "source") in all_cuts(started)
+    assert Core("films", 3) in all_cores(started)
+
+
+def test_a_training_depends_on_the_settings_of_its_start(started):
+    last = experiment_settings(started, Experiment("shop", 6, "source", "last", 2))
+    assert last["start"]["variant"] == "middle"
+    assert last["start"]["start"]["trainer"]["max_epochs"] == 7
+    assert "start" not in last["start"]["start"]
 
 
 def test_the_sequences_of_a_split_are_made_once(params):
@@ -106,6 +184,23 @@ def test_a_model_reads_the_features_of_its_modalities(params):
         FeatureFile("shop", "lsa", "text"),
     ]
     assert features_of(params, Experiment("shop", 5, "source", "pop", 0)) == []
+
+
+def test_a_model_reads_the_attributes_of_its_k_core(params):
+    experiment = Experiment("shop", 9, "source", "own", 4)
+    assert attributes_of(params, experiment) == [Core("shop", 9)]
+    assert attributes_of(params, replace(experiment, variant="pop")) == []
+
+
+def test_a_domain_without_attributes_refuses_the_models_that_read_them(params):
+    bare = {"films": params.domains["films"].model_copy(update={"attributes": None})}
+    reading = params.model_copy(update={"domains": params.domains | bare})
+    with pytest.raises(DataError, match="reads attributes of items") as caught:
+        attributes_of(reading, Experiment("films", 5, "source", "own", 0))
+    assert "domains.films" in str(caught.value)
+    assert "attributes: {}" in str(caught.value)
+    with pytest.raises(ParamsError, match="moon"):
+        attribute_rules(reading, "moon")
 
 
 def test_a_feature_file_that_many_experiments_read_is_made_once(params):

@@ -160,7 +160,7 @@ def test_evaluation_writes_ranks_and_metrics(shop):
     measured = evaluate(
         load(shop / "model", data),
         data,
-        Evaluation(candidates="all", cutoffs=[1, 8], top=3),
+        Evaluation(candidates=["unseen", "all"], cutoffs=[1, 8], top=3),
         experiment=EXPERIMENT,
         ties="source",
         output=shop / "results",
@@ -168,10 +168,14 @@ def test_evaluation_writes_ranks_and_metrics(shop):
     ranks = read_table(shop / "results" / "ranks.parquet", SCHEMAS["ranks"])
     assert ranks.column("target")[0].as_py() == ITEMS[4]
     assert set(ranks.column("top").combine_chunks().value_lengths().to_pylist()) == {3}
+    assert (ranks.column("unseen_rank").to_numpy() <= ranks.column("rank").to_numpy()).all()
     written = read_json(shop / "results" / "metrics.json")
-    assert written["metrics"] == pytest.approx(measured)
-    assert written["metrics"]["recall@8"] == pytest.approx(1.0)
-    assert written["chance"]["recall@1"] == pytest.approx(1 / 8)
+    assert written["candidates"] == ["unseen", "all"]
+    assert set(written["metrics"]) == set(written["chance"]) == {"all", "unseen"}
+    assert written["metrics"] == measured
+    assert written["metrics"]["all"]["recall@8"] == pytest.approx(1.0)
+    assert written["chance"]["all"]["recall@1"] == pytest.approx(1 / 8)
+    assert written["chance"]["unseen"]["recall@1"] > 1 / 8
 
 
 def test_a_model_with_other_inputs_is_an_error(shop):

@@ -32,7 +32,15 @@ def test_the_csv_has_every_epoch(inputs):
 
 
 def test_a_model_without_epochs_is_named_in_the_notes(inputs):
-    assert "Without epochs, and so without a line: pop." in exhibit(inputs).notes
+    assert "Without epochs or validation, and so without a line: pop." in exhibit(inputs).notes
+
+
+def test_a_training_without_validation_has_its_epochs_in_the_csv_and_no_line(inputs):
+    for seed in range(3):
+        plant_history(inputs.history_path(Experiment("own", 5, "source", "mmsrec-text", seed)), [None, None])
+    figure = exhibit(inputs)
+    assert [chart.title for chart in figure.charts] == ["sports, 5-core, source"]
+    assert figure.frame.filter(pl.col("domain") == "own")["recall@10"].to_list() == [None] * 6
 
 
 def test_one_seed_with_one_epoch_is_enough(inputs):

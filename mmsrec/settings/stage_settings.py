@@ -1,0 +1,41 @@
+"""The settings that decide the result of a stage, after all overrides; a job runs again when they change."""
+
+from dataclasses import asdict
+from typing import Any
+
+from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
+from mmsrec.settings.params import Params
+from mmsrec.settings.plan import Experiment, start_of
+
+
+def clip_settings(params: Params, corpus: str) -> dict[str, Any]:
+    """The settings that decide which videos of a corpus are found."""
+    row = params.corpora[corpus].model_dump(mode="json", include={"videos", "max_bytes"})
+    return params.crawl_of(corpus).model_dump(mode="json", include=PICTURE_RULES) | row
+
+
+def pretraining_run(params: Params, name: str) -> dict[str, Any]:
+    """All the settings of a pre-training."""
+    row = params.pretrainings[name].model_dump(mode="json", exclude={"settings"})
+    return params.pretraining_of(name).model_dump(mode="json", exclude_defaults=True) | row
+
+
+def experiment_settings(params: Params, experiment: Experiment) -> dict[str, Any]:
+    """The settings that decide the weights of an experiment's model, besides its data and its seed.
+
+    A start counts with its own settings.
+    """
+    row = params.variants[experiment.variant].model_dump(include={"encoders", "pretrained"})
+    own = row | params.settings_of(experiment.domain, experiment.variant).dump()
+    start = start_of(params, experiment)
+    return own | {"start": asdict(start) | experiment_settings(params, start)} if start else own
+
+
+def crawl_settings(params: Params, domain: str) -> dict[str, Any]:
+    """The settings that decide which media a crawl of the domain finds."""
+    vision, crawl = params.domains[domain].vision, params.crawl_of(domain)
+    if vision.kind == "trailer":
+        rules = crawl.trailers.model_dump(mode="json", include=TRAILER_RULES)
+    else:
+        rules = crawl.model_dump(mode="json", include=PICTURE_RULES)
+    return vision.model_dump(mode="json") | rules
