@@ -10,8 +10,7 @@ from mmsrec.models.gru4rec_settings import GRU4RecSettings
 from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.models.pop_settings import PopSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
-from mmsrec.models.unisrec_pretraining_settings import UniSRecPretrainingSettings
-from mmsrec.models.unisrec_settings import UniSRecSettings
+from mmsrec.models.unisrec_settings import UniSRecPretrainingSettings, UniSRecSettings
 from mmsrec.settings.row import Frozen
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from mmsrec.models.dataset import Dataset
 from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.models.unisrec import UniSRec
 from mmsrec.models.unisrec_pretraining import UniSRecPretraining
-from mmsrec.models.unisrec_pretraining_settings import UniSRecPretrainingSettings
+from mmsrec.models.unisrec_settings import UniSRecPretrainingSettings
 from mmsrec.nn.predictions import Predictions
 from mmsrec.settings.params import ModelSettings
 from mmsrec.settings.plan import Experiment
