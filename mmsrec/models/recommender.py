@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mmsrec.errors import DataError
 from mmsrec.models.attributes import Attributes
 from mmsrec.models.taken import Taken, take_tensors
 from mmsrec.nn.companions import Companions
@@ -51,6 +52,20 @@ class ModelInputs(NamedTuple):
     items: int
     features: dict[str, Features]
     attributes: Attributes | None = None
+
+    def required_attributes(self) -> Attributes:
+        """The attributes of the items.
+
+        Raises:
+            DataError: the data set was read without attributes.
+        """
+        if self.attributes is None:
+            raise DataError(
+                "A model reads attributes of items, and the data set was read without them.",
+                expected="attributes.parquet of the k-core",
+                fix="Set reads_attributes for this model in mmsrec/models/registry.py.",
+            )
+        return self.attributes
 
 
 class Recommender(nn.Module, ABC):

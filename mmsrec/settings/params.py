@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from mmsrec.errors import ParamsError
 from mmsrec.models.registry import MODELS
-from mmsrec.settings.corpora import Corpus
+from mmsrec.settings.corpora import Corpus, DomainCorpus
 from mmsrec.settings.crawling import Crawl, crawl_policy
 from mmsrec.settings.data import AnyDomain, Modality, Split, UnionDomain
 from mmsrec.settings.encoding import Encoder, Frames
@@ -76,6 +76,9 @@ class Params(Frozen):
 
     @model_validator(mode="after")
     def _rows_that_are_named_exist(self) -> "Params":
+        for name, row in self.corpora.items():
+            if isinstance(row, DomainCorpus):
+                known(row.domain, self.domains, f"corpora.{name}.domain")
         for name, row in self.pretrainings.items():
             known(row.corpus, self.corpora, f"pretrainings.{name}.corpus")
             known(row.encoder, self.encoders, f"pretrainings.{name}.encoder")

@@ -38,6 +38,7 @@ SHOP = {
     "items": "amazon/meta_Beauty.json.gz",
     "text_fields": ["title"],
     "vision": {"kind": "image"},
+    "attributes": {"drop_first": True},
     "k_core": 5,
 }
 FILMS = {
@@ -46,6 +47,7 @@ FILMS = {
     "items": "ml-1m/ml-1m.zip",
     "text_fields": ["title"],
     "vision": {"kind": "trailer", "trailer_ids": "ml-1m/ml-20m-youtube.zip"},
+    "attributes": {},
     "k_core": 3,
 }
 CLIPS = {
@@ -62,18 +64,25 @@ FEATURES = {
     "count": 3,
     "keep": "mean",
 }
-# Two domains and their union, two splits, seven variants, a pre-trained encoder, and a report on cores of two k. The
-# variant `moved` starts from `sequences`, which no report names.
+# Two domains and their union, two splits, eleven variants, two pre-trained encoders, and a report on cores of two k.
+# The variant `moved` starts from `sequences`, which no report names.
 WORLD = {
-    "corpora": {"shards": FEATURES, "clips": CLIPS},
-    "pretrainings": {"small": {"corpus": "shards", "encoder": "clip", "seed": 0}},
+    "corpora": {"shards": FEATURES, "clips": CLIPS, "items": {"kind": "domain", "domain": "shop", "missing": "drop"}},
+    "pretrainings": {
+        "small": {"corpus": "shards", "encoder": "clip", "seed": 0},
+        "own": {"corpus": "items", "encoder": "clip", "seed": 0},
+    },
     "domains": {"shop": SHOP, "films": FILMS, "both": {"source": "union", "of": ["shop", "films"], "k_core": 4}},
     "splits": {"late": {"ties": "source"}, "mixed": {"ties": "shuffle", "seed": 3}},
     "models.mmsrec.by_domain": {"films": {"settings": {"hidden_dropout": 0.2}}},
     "models.sasrec.by_domain": {},
+    "models.s3rec-pretraining.by_domain": {},
     "variants": {
         "pop": {"model": "pop"},
         "ids": {"model": "sasrec"},
+        "own": {"model": "fdsa"},
+        "before": {"model": "s3rec-pretraining"},
+        "after": {"model": "s3rec", "starts_from": {"variant": "before"}},
         "text": {
             "model": "mmsrec",
             "encoders": {"text": "lsa"},
@@ -82,6 +91,7 @@ WORLD = {
         },
         "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         "tuned": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "clip"}, "pretrained": "small"},
+        "owned": {"model": "mmsrec", "encoders": {"text": "clip"}, "pretrained": "own"},
         "sequences": {"model": "unisrec-pretraining", "encoders": {"text": "minilm"}},
         "moved": {
             "model": "unisrec",
@@ -100,7 +110,7 @@ WORLD = {
                     "domains": ["shop", "films"],
                     "k_cores": [5],
                     "splits": ["mixed"],
-                    "variants": ["pop", "ids", "text", "both", "tuned"],
+                    "variants": ["pop", "ids", "text", "both", "tuned", "owned"],
                     "seeds": [0, 7],
                 },
                 {
@@ -116,6 +126,13 @@ WORLD = {
                     "splits": ["mixed"],
                     "variants": ["moved"],
                     "seeds": [7],
+                },
+                {
+                    "domains": ["shop", "films"],
+                    "k_cores": [5],
+                    "splits": ["mixed"],
+                    "variants": ["own", "after"],
+                    "seeds": [0],
                 },
             ],
         },
@@ -134,7 +151,15 @@ ENCODING = {
     "pair_features",
 }
 VIDEOS = {"collect_clips", "sample_frames", "extract_frame_features", "pair_features", "report"} | RETRIEVAL
-PREPARING = {"prepare", "split", "collect", "extract_text_features", "crawl_images", "crawl_trailers"} | FRAMES
+PREPARING = {
+    "prepare",
+    "split",
+    "attributes",
+    "collect",
+    "extract_text_features",
+    "crawl_images",
+    "crawl_trailers",
+} | FRAMES
 
 
 @pytest.fixture(autouse=True)
@@ -190,6 +215,12 @@ def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
     }
     assert not any("sequences/" in path for path in dvc if path.startswith("results/shop"))
     assert "results/both/k4/mixed/sequences/seed7/metrics.json" not in dvc
+    table = "data/processed/films/k5/attributes.parquet"
+    assert dvc[table].inputs == {"data/raw/ml-1m/ml-1m.zip", "data/processed/films/k5/items.parquet"}
+    readers = ("own/seed0/config.json", "before/seed0/config.json")
+    assert all(table in dvc[f"models/films/k5/mixed/{reader}"].inputs for reader in readers)
+    assert table in dvc["results/films/k5/mixed/own/seed0/metrics.json"].inputs
+    assert table not in dvc["models/films/k5/mixed/after/seed0/config.json"].inputs
     assert "results/collected/small/data/processed/films/k4/statistics.json" in dvc["results/reports/small"].inputs
 
 
@@ -248,6 +279,7 @@ def test_the_plan_is_in_step():
         ("corpora.clips.split", None, {"ingest_clips", "extract_text_features"} | VIDEOS),
         ("corpora.clips.max_bytes", 9, VIDEOS),
         ("corpora.clips.missing", "keep", {"pair_features"} | RETRIEVAL | {"report"}),
+        ("corpora.items.missing", "keep", {"pair_items", "pretrain"} | TRAINING),
         ("pretraining.learning_rate", 0.5, PRETRAINING),
         ("pretrainings.small.settings", {"max_epochs": 2}, PRETRAINING),
         ("crawl.respect_robots", False, {"crawl_images"} | PICTURES | VIDEOS),
@@ -256,6 +288,7 @@ def test_the_plan_is_in_step():
         ("crawl.host_rate", 1, set()),
         ("reports.small.title", "Another title", {"report"}),
         ("domains.shop.published", "beauty", {"report"}),
+        ("domains.shop.attributes", {"min_items": 2}, {"attributes"} | TRAINING),
         ("splits.mixed.seed", 1, {"split"} | TRAINING),
         ("splits.late.ties", "item", {"split"} | TRAINING),
         (
@@ -371,6 +404,9 @@ def test_pictures_need_no_domain_with_trailers():
             "splits": WORLD["splits"],
             "models.mmsrec.by_domain": {},
             "models.sasrec.by_domain": {},
+            "corpora": {},
+            "pretrainings": {},
+            "models.s3rec-pretraining.by_domain": {},
             "domains": {"shop": SHOP},
             "variants": {"both": WORLD["variants"]["both"]},
             "reports": {},

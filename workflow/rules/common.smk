@@ -15,14 +15,17 @@ from mmsrec.errors import ParamsError
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.plan import (
     Experiment,
+    PairFolder,
     attributes_of,
     clip_corpora,
     computing_encoders,
     cores_of,
+    domain_corpora,
     domain_files,
     experiments_of,
     features_of,
     file_domains,
+    paired_features,
     picture_domains,
     recommending,
     retrievals_of,
@@ -128,6 +131,16 @@ def clip_features(wildcards):
         layout.path(layout.FEATURES, collection=wildcards.corpus, encoder=wildcards.encoder, modality=modality)
         for modality in ("vision", "text")
     ]
+
+
+def paired_items(wildcards):
+    row = PARAMS.domains[domain := PARAMS.corpora[wildcards.corpus].domain]
+    return layout.path(layout.ITEMS, domain=domain, k_core=row.k_core)
+
+
+def item_features(wildcards):
+    pairs = PairFolder(wildcards.corpus, wildcards.encoder)
+    return [layout.path(layout.FEATURES, row) for row in paired_features(PARAMS, pairs)]
 
 
 def pretraining_pairs(wildcards):

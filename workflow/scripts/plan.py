@@ -20,6 +20,7 @@ from mmsrec.settings.plan import (
     Core,
     Experiment,
     FeatureFile,
+    PairFolder,
     all_attributes,
     all_cores,
     all_cuts,
@@ -30,10 +31,12 @@ from mmsrec.settings.plan import (
     attributes_of,
     clip_corpora,
     cores_of,
+    domain_corpora,
     domain_files,
     experiments_of,
     features_of,
     file_domains,
+    paired_features,
     pairs_of,
     picture_domains,
     reported_experiments,
@@ -85,24 +88,20 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         "text_features": _features(params, texts),
         "picture_features": _features(params, [row for row in vision if row.collection in pictures]),
         "frame_features": _features(params, [row for row in vision if row.collection in {*trailers, *clips}]),
-        "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus not in clips},
+        "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus in shard_corpora(params)},
         "clip_pairs": {
             row.name: {**vars(row), "keys": _keys(raw, f"corpora.{row.corpus}", ["missing"])}
             for row in pairs
             if row.corpus in clips
         },
+        "item_pairs": {
+            row.name: _item_pairs(params, raw, row) for row in pairs if row.corpus in domain_corpora(params)
+        },
         "retrievals": {
             row.name: {**vars(row), "encoder": pairs_of(params, row).encoder} for row in all_retrievals(params)
         },
         "experiments": {row.name: _experiment(params, raw, row) for row in all_experiments(params)},
-        "evaluations": {
-            row.name: {
-                **vars(row),
-                "features": _feature_files(params, row),
-                "attributes": _attribute_files(params, row),
-            }
-            for row in reported_experiments(params)
-        },
+        "evaluations": {row.name: _inputs(params, row) for row in reported_experiments(params)},
         "collected": {
             f"{report}.{_key(file)}": {"report": report, "file": file}
             for report in params.reports
@@ -177,6 +176,15 @@ def _clips(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
+def _item_pairs(params: Params, raw: dict[str, Any], row: PairFolder) -> dict[str, Any]:
+    return {
+        **vars(row),
+        "items": str(stage.items_file(params, params.corpora[row.corpus].domain)),
+        "features": [layout.path(layout.FEATURES, file) for file in paired_features(params, row)],
+        "keys": _keys(raw, f"corpora.{row.corpus}", ["missing"]),
+    }
+
+
 def _features(params: Params, rows: list[FeatureFile]) -> dict[str, Any]:
     return {row.name: {**vars(row), "input": _encoded(params, row)} for row in rows}
 
@@ -202,23 +210,19 @@ def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[st
     trainer = ["trainer"] if MODELS[variant.model].trained else []
     model = [f"models.{variant.model}"] if variant.model in raw["models"] else []
     return {
-        **vars(row),
-        "features": _feature_files(params, row),
-        "attributes": _attribute_files(params, row),
+        **_inputs(params, row),
         "weights": padded(weights, 1, items),
         "start": padded([layout.path(layout.WEIGHTS, start)] if start else [], 1, items),
         "keys": padded([f"variants.{row.variant}", *model, *trainer], 3),
     }
 
 
-def _feature_files(params: Params, row: Experiment) -> list[str]:
-    files = [layout.path(layout.FEATURES, file) for file in features_of(params, row)]
-    return padded(files, 2, layout.path(layout.ITEMS, row))
-
-
-def _attribute_files(params: Params, row: Experiment) -> list[str]:
-    files = [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(params, row)]
-    return padded(files, 1, layout.path(layout.ITEMS, row))
+def _inputs(params: Params, row: Experiment) -> dict[str, Any]:
+    """An experiment, with the features and attributes that its training and its evaluation read."""
+    items = layout.path(layout.ITEMS, row)
+    features = [layout.path(layout.FEATURES, file) for file in features_of(params, row)]
+    attributes = [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(params, row)]
+    return {**vars(row), "features": padded(features, 2, items), "attributes": padded(attributes, 1, items)}
 
 
 def text_of(groups: dict[str, dict[str, Any] | list[str]]) -> str:

@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import layout
 
 from mmsrec.errors import MmsrecError, ParamsError
-from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
+from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
 from mmsrec.settings.data import Domain, UnionDomain
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.params import Params, read_params, row_of
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from mmsrec.models.dataset import Dataset
 
-Kind = TypeVar("Kind", ShardCorpus, ClipCorpus)
+Kind = TypeVar("Kind", ShardCorpus, ClipCorpus, DomainCorpus)
 Source = TypeVar("Source", Domain, UnionDomain)
 
 
@@ -153,9 +153,9 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
         )
         for modality in variant.modalities
     }
-    row = Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed)
-    attributes = flags.attributes if attributes_of(params, row) else None
-    return params, row, read_dataset(flags.items, flags.sequences, files, device, attributes)
+    named = Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed)
+    attributes = flags.attributes if attributes_of(params, named) else None
+    return params, named, read_dataset(flags.items, flags.sequences, files, device, attributes)
 
 
 def start_folder(params: Params, experiment: Experiment, given: Path | None) -> Path | None:

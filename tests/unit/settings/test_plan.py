@@ -5,23 +5,30 @@ from pathlib import Path
 
 import pytest
 
+from mmsrec.errors import DataError, ParamsError
 from mmsrec.models.registry import MODELS
+from mmsrec.settings.corpora import DomainCorpus
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
     Core,
     Cut,
     Experiment,
     FeatureFile,
+    PairFolder,
     all_cores,
     all_cuts,
     all_experiments,
     all_features,
+    attribute_rules,
+    attributes_of,
     cores_of,
     experiments_of,
     features_of,
+    paired_features,
     reported_experiments,
     start_of,
 )
+from mmsrec.settings.pretraining import PretrainingRow
 from mmsrec.settings.stage_settings import experiment_settings
 
 
@@ -33,10 +40,13 @@ def params() -> Params:
     dumped = shop.model_dump(exclude_none=True)
     cut = {"k_cores": [5], "splits": ["source"], "variants": ["pop"], "seeds": [0]}
     raw = repository.model_dump(exclude_none=True) | {
+        "corpora": {},
+        "pretrainings": {},
         "domains": {"shop": dumped, "films": dumped | {"k_core": 3}},
         "models": {name: {"settings": row.settings.model_dump(exclude_none=True)} for name, row in repository.models},
         "variants": {
             "pop": {"model": "pop"},
+            "own": {"model": "fdsa"},
             "text": {"model": "mmsrec", "encoders": {"text": "lsa"}},
             "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         },
@@ -61,6 +71,15 @@ def params() -> Params:
         },
     }
     return Params.model_validate(raw)
+
+
+def test_the_pairs_of_a_domain_need_its_features_of_both_modalities(params):
+    items = {"items": DomainCorpus(kind="domain", domain="shop")}
+    row = PretrainingRow(corpus="items", encoder="clip", seed=0)
+    with_pairs = params.model_copy(update={"corpora": items, "pretrainings": {"own": row}})
+    pairs = [FeatureFile("shop", "clip", "vision"), FeatureFile("shop", "clip", "text")]
+    assert paired_features(with_pairs, PairFolder("items", "clip")) == pairs
+    assert set(pairs) <= set(all_features(with_pairs))
 
 
 def test_the_experiments_of_a_report_keep_their_order_and_come_once(params):
@@ -96,6 +115,8 @@ def started(monkeypatch) -> Params:
     text = {"model": "mmsrec", "encoders": {"text": "minilm"}}
     middle = {"variant": "middle", "domain": "films", "by_domain": {"wear": "shop"}}
     raw |= {
+        "corpora": {},
+        "pretrainings": {},
         "domains": {"shop": shop, "wear": shop, "films": shop | {"k_core": 3}},
         "models": {name: {"settings": row["settings"]} for name, row in raw["models"].items()},
         "variants": {
@@ -163,6 +184,23 @@ def test_a_model_reads_the_features_of_its_modalities(params):
         FeatureFile("shop", "lsa", "text"),
     ]
     assert features_of(params, Experiment("shop", 5, "source", "pop", 0)) == []
+
+
+def test_a_model_reads_the_attributes_of_its_k_core(params):
+    experiment = Experiment("shop", 9, "source", "own", 4)
+    assert attributes_of(params, experiment) == [Core("shop", 9)]
+    assert attributes_of(params, replace(experiment, variant="pop")) == []
+
+
+def test_a_domain_without_attributes_refuses_the_models_that_read_them(params):
+    bare = {"films": params.domains["films"].model_copy(update={"attributes": None})}
+    reading = params.model_copy(update={"domains": params.domains | bare})
+    with pytest.raises(DataError, match="reads attributes of items") as caught:
+        attributes_of(reading, Experiment("films", 5, "source", "own", 0))
+    assert "domains.films" in str(caught.value)
+    assert "attributes: {}" in str(caught.value)
+    with pytest.raises(ParamsError, match="moon"):
+        attribute_rules(reading, "moon")
 
 
 def test_a_feature_file_that_many_experiments_read_is_made_once(params):
