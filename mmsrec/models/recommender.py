@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mmsrec.errors import DataError
 from mmsrec.models.attributes import Attributes
 from mmsrec.models.taken import Taken, take_tensors
+from mmsrec.nn.companions import Companions
 from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.objectives import Objective
 from mmsrec.nn.precision import PRECISIONS
@@ -50,6 +52,20 @@ class ModelInputs(NamedTuple):
     items: int
     features: dict[str, Features]
     attributes: Attributes | None = None
+
+    def required_attributes(self) -> Attributes:
+        """The attributes of the items.
+
+        Raises:
+            DataError: the data set was read without attributes.
+        """
+        if self.attributes is None:
+            raise DataError(
+                "A model reads attributes of items, and the data set was read without them.",
+                expected="attributes.parquet of the k-core",
+                fix="Set reads_attributes for this model in mmsrec/models/registry.py.",
+            )
+        return self.attributes
 
 
 class Recommender(nn.Module, ABC):
@@ -125,10 +141,12 @@ class TrainedRecommender(Recommender):
         trainer: the length N of sequences, and the precision of matrix products.
 
     Attributes:
+        whole_step: the loss compares all sequences of a step, so that they form one group and one process trains.
         validated: whether validation stops training and chooses the weights; otherwise training runs to its last
             epoch. `Model.validated` in the registry is the same.
     """
 
+    whole_step: ClassVar[bool] = False
     validated: ClassVar[bool] = True
 
     def __init__(self, items: int, trainer: Trainer) -> None:
@@ -139,6 +157,11 @@ class TrainedRecommender(Recommender):
     @abstractmethod
     def objective(self) -> Objective:
         """The inputs and the targets of training."""
+
+    @property
+    def companions(self) -> Companions | None:
+        """Draws further inputs for each training sequence; None for a model that needs none."""
+        return None
 
     def take(self, weights: Mapping[str, Tensor], config: "Config") -> Taken:
         """Loads the weights of the training that this one starts from: here every tensor, by its own name.

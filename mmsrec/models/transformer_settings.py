@@ -14,6 +14,8 @@ class TransformerSettings(Frozen):
     feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
     embedding_dropout: Share
     hidden_dropout: Share
+    attention_dropout: Share = Field(0.0, description="dropout of the attention weights")
+    feedforward_dropout: Share = Field(0.0, description="dropout within the feed-forward networks, after GELU")
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "TransformerSettings":

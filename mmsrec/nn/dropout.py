@@ -28,6 +28,13 @@ def dropout_draws_from(generator: torch.Generator) -> Iterator[None]:
         _state.generator = before
 
 
+def normal_draws(like: Tensor) -> Tensor:
+    """Draws from N(0, 1) in the shape of a tensor, by the generator of this thread's dropout."""
+    if like.device.type != "cpu":
+        return torch.randn_like(like)
+    return torch.empty_like(like).normal_(generator=_state.generator)
+
+
 class Dropout(nn.Module):
     """Inverted dropout; on a CPU each draw is one random byte.
 
@@ -41,9 +48,14 @@ class Dropout(nn.Module):
         self.probability = probability
         self.dropped = round(probability * 256)
 
+    @property
+    def active(self) -> bool:
+        """Whether elements are set to zero now."""
+        return self.training and self.dropped > 0
+
     def forward(self, x: Tensor) -> Tensor:
         """The input [...] with elements set to zero in training mode; the input itself otherwise."""
-        if not self.training or not self.dropped:
+        if not self.active:
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.probability)

@@ -82,8 +82,8 @@ class ItemEncoder(nn.Module):
         self.missing = settings.missing
         self.item_position = first_position if settings.item_position == "first" else None
         self.embedding = TokenEmbedding(widths, settings, positions if self.item_position is None else positions or 1)
-        self.transformer = _transformer(settings)
-        self.item_transformer = _transformer(settings) if own_tower else None
+        self.transformer = Transformer.of(settings, final_norm=settings.final_norm)
+        self.item_transformer = Transformer.of(settings, final_norm=settings.final_norm) if own_tower else None
         self.output = nn.ModuleDict({name: nn.Linear(settings.dim, settings.dim) for name in widths})
         norms = {name: nn.LayerNorm(settings.dim) for name in widths}
         self.output_norm = nn.ModuleDict(norms) if settings.output_norm == "modality" else nn.LayerNorm(settings.dim)
@@ -133,14 +133,3 @@ class ItemEncoder(nn.Module):
         """The LayerNorm of each modality."""
         shared = isinstance(self.output_norm, nn.LayerNorm)
         return [self.output_norm] * len(self.output) if shared else list(self.output_norm.values())
-
-
-def _transformer(settings: ItemEncoderSettings) -> Transformer:
-    return Transformer(
-        settings.dim,
-        settings.layers,
-        settings.heads,
-        settings.feedforward,
-        settings.hidden_dropout,
-        final_norm=settings.final_norm,
-    )

@@ -96,3 +96,16 @@ class Causal(Objective):
     def next_item_inputs(self, histories_BL: Tensor, items: int) -> Tensor:
         """The histories themselves."""
         return histories_BL
+
+
+@dataclass(frozen=True)
+class Next(Causal):
+    """The last item but one predicts the last item. Every prefix of a sequence is then a training sequence."""
+
+    def __call__(self, windows_BL: Tensor, items: int, generator: torch.Generator) -> Task:
+        task = super().__call__(windows_BL, items, generator)
+        last_L = torch.arange(task.inputs_BL.shape[1], device=windows_BL.device) == task.inputs_BL.shape[1] - 1
+        return task._replace(predicted_BL=task.predicted_BL & last_L)
+
+
+CAUSAL_OBJECTIVES = {"causal": Causal(), "next": Next()}

@@ -1,6 +1,7 @@
 """The predictions of a group of sequences, and the items sampled for a softmax."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -29,6 +30,7 @@ class Predictions:
         rows_P, columns_P: the places of the predictions.
         targets_P: the items to predict there.
         negatives: items that replace all items in the softmax; None for all items.
+        companions: further tensors [B, ...] of the sequences, by name, which `Companions` drew.
     """
 
     inputs_BL: Tensor
@@ -36,3 +38,4 @@ class Predictions:
     columns_P: Tensor
     targets_P: Tensor
     negatives: Negatives | None = None
+    companions: Mapping[str, Tensor] = field(default_factory=dict)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmsrec.models.transformer_settings import TransformerSettings
 from mmsrec.nn.dropout import Dropout
 from mmsrec.nn.packing import Packing
 
@@ -15,16 +16,23 @@ MAX_SEQUENCES = (1 << 16) - 1
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention, without the output projection."""
+    """Multi-head self-attention, without the output projection.
 
-    def __init__(self, dim: int, heads: int) -> None:
+    Args:
+        dim: width D.
+        heads: attention heads; they divide `dim`.
+        dropout: probability that a weight of attention becomes zero in training.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
         self.inputs = nn.Linear(dim, 3 * dim)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
         """Mixed values [B, T, D] of sequences."""
-        if x_BTD.shape[1] == 1:
+        if x_BTD.shape[1] == 1 and not self.dropout.active:
             # The softmax over one key is 1, so the result is the value.
             dim = x_BTD.shape[2]
             return F.linear(x_BTD, self.inputs.weight[2 * dim :], self.inputs.bias[2 * dim :])
@@ -53,32 +61,52 @@ class SelfAttention(nn.Module):
         with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
             if on_cpu and torch.is_grad_enabled():
                 parts = (part.float() for part in parts)
-            mixed_BHTd = _attend(*parts, mask)
+            if on_cpu and self.dropout.active:
+                mixed_BHTd = self._with_dropout(*parts, mask)
+            else:
+                mixed_BHTd = _attend(*parts, mask, self.dropout.probability if self.dropout.active else 0.0)
         return mixed_BHTd.transpose(1, 2).flatten(2)
 
+    def _with_dropout(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention whose weights are dropped by this thread's generator, which torch's attention does not read."""
+        logits_BHTT = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)
+        if mask is not None:
+            logits_BHTT = logits_BHTT.masked_fill(~mask, -torch.inf)
+        return self.dropout(logits_BHTT.softmax(-1)) @ value
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
     """Attention in parts of at most MAX_SEQUENCES sequences."""
     if len(query) <= MAX_SEQUENCES:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
     shared = mask is None or mask.dim() < query.dim() or len(mask) == 1
     masks = itertools.repeat(mask) if shared else mask.split(MAX_SEQUENCES)
     parts = zip(*(part.split(MAX_SEQUENCES) for part in (query, key, value)), masks, strict=False)
-    return torch.cat([F.scaled_dot_product_attention(*part, attn_mask=own) for *part, own in parts])
+    return torch.cat([F.scaled_dot_product_attention(*part, attn_mask=own, dropout_p=dropout) for *part, own in parts])
 
 
 class Block(nn.Module):
     """Self-attention and a feed-forward network, each with dropout, a residual connection and then LayerNorm."""
 
-    def __init__(self, dim: int, heads: int, feedforward: int, dropout: float, eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        feedforward: int,
+        dropout: float,
+        eps: float = 1e-5,
+        attention_dropout: float = 0.0,
+        feedforward_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.attention = SelfAttention(dim, heads)
+        self.attention = SelfAttention(dim, heads, attention_dropout)
         self.attention_output = nn.Linear(dim, dim)
         self.attention_norm = nn.LayerNorm(dim, eps)
         self.expand = nn.Linear(dim, feedforward)
         self.contract = nn.Linear(feedforward, dim)
         self.feedforward_norm = nn.LayerNorm(dim, eps)
         self.dropout = Dropout(dropout)
+        self.feedforward_dropout = Dropout(feedforward_dropout)
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
         """The next states [B, T, D] of all tokens."""
@@ -95,7 +123,8 @@ class Block(nn.Module):
 
     def _after_attention(self, x: Tensor, mixed: Tensor) -> Tensor:
         x = self.attention_norm(x + self.dropout(self.attention_output(mixed)))
-        return self.feedforward_norm(x + self.dropout(self.contract(F.gelu(self.expand(x)))))
+        inner = self.feedforward_dropout(F.gelu(self.expand(x)))
+        return self.feedforward_norm(x + self.dropout(self.contract(inner)))
 
 
 class Transformer(nn.Module):
@@ -108,6 +137,8 @@ class Transformer(nn.Module):
         feedforward: hidden width of the feed-forward networks.
         dropout: probability, after attention and after the feed-forward network.
         eps: added to the variance in every LayerNorm.
+        attention_dropout: probability, of the weights of attention.
+        feedforward_dropout: probability, within the feed-forward networks.
         final_norm: one more LayerNorm follows the last block.
     """
 
@@ -120,11 +151,27 @@ class Transformer(nn.Module):
         dropout: float,
         *,
         eps: float = 1e-5,
+        attention_dropout: float = 0.0,
+        feedforward_dropout: float = 0.0,
         final_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(dim, heads, feedforward, dropout, eps) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            Block(dim, heads, feedforward, dropout, eps, attention_dropout, feedforward_dropout) for _ in range(layers)
+        )
         self.final_norm = nn.LayerNorm(dim, eps) if final_norm else None
+
+    @classmethod
+    def of(cls, settings: TransformerSettings, *, eps: float = 1e-5, final_norm: bool = False) -> "Transformer":
+        """A stack with the sizes and dropouts of a model's settings."""
+        sizes = (settings.dim, settings.layers, settings.heads, settings.feedforward, settings.hidden_dropout)
+        return cls(
+            *sizes,
+            eps=eps,
+            attention_dropout=settings.attention_dropout,
+            feedforward_dropout=settings.feedforward_dropout,
+            final_norm=final_norm,
+        )
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None = None) -> Tensor:
         """Hidden states [B, T, D] of all tokens, under a mask from `attention_mask`."""

@@ -7,6 +7,7 @@ from pydantic import Field
 from mmsrec.settings.row import Frozen, Positive, overrides
 
 Precision = Literal["float32", "bfloat16"]
+Augment = Literal["prefixes", "random", "windows", "none"]
 
 
 class Trainer(Frozen):
@@ -15,15 +16,18 @@ class Trainer(Frozen):
     max_length: Annotated[int, Field(ge=2)] = Field(
         description="N, the largest number of items of a sequence, [mask] included"
     )
-    augment: Literal["prefixes", "windows", "none"] = Field(
-        description="prefixes: every prefix; windows: windows with every action once as a target; none: the end alone"
+    augment: Augment = Field(
+        description="prefixes: every prefix; random: one prefix of each user, drawn in each epoch; "
+        "windows: every action once as a target; none: the end alone"
     )
     sampled_items: Annotated[int, Field(ge=0)] = Field(
         description="items drawn in a step for a softmax with logQ correction; 0: a softmax over all items"
     )
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
-    clip_norm: Annotated[float, Field(gt=0)]
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
+        description="largest norm of the gradient of a step; null: no limit"
+    )
     batch_size: Positive = Field(description="number of sequences in a step")
     max_epochs: Positive
     patience: Positive = Field(

@@ -1,61 +1,25 @@
 """The training sequences of an epoch, cut into steps; a step is cut into groups of similar length."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from mmsrec.errors import DataError
+from mmsrec.errors import DataError, TrainingError
 from mmsrec.models.recommender import TrainedRecommender
+from mmsrec.nn.companions import Companions
 from mmsrec.nn.predictions import Predictions
+from mmsrec.nn.training_sequences import HELD_OUT, SHORTEST, examples, one_of_each_user
 from mmsrec.nn.user_sequences import Sequences, groups_of_similar_length
 from mmsrec.settings.trainer import Trainer
 from mmsrec.training.runtime import generator_of
 from mmsrec.training.sampling import NegativeSampler, with_step_items
 
-SHORTEST = 2
-HELD_OUT = 2  # the validation and the test item of every user
 # Fewest and most positions of a group. Each group has a fixed cost that grows with the number of items. On a CPU, the
 # activations of more positions leave the caches.
 GROUP_POSITIONS = {"cpu": (1 << 10, 1 << 13), "cuda": (1 << 17, 1 << 18)}
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Training sequences: the actions of a user up to an end.
-
-    Attributes:
-        users_E: index of the user.
-        ends_E: one past the last action, as a position in `Sequences.items_A`.
-    """
-
-    users_E: Tensor
-    ends_E: Tensor
-
-
-def examples(sequences: Sequences, augment: Literal["prefixes", "windows", "none"], max_length: int) -> Examples:
-    """The training sequences of all users.
-
-    Args:
-        sequences: sequences of all users.
-        augment: `prefixes` gives every prefix of at least two items. `windows` gives windows of `max_length` items that
-            overlap by one item and together hold the whole sequence. `none` gives the whole sequence alone; a model
-            sees its last `max_length` items.
-        max_length: N.
-    """
-    lengths_U = sequences.ends(HELD_OUT) - sequences.offsets_U1[:-1]
-    stride = max_length - 1
-    count_U, between = {
-        "prefixes": (lengths_U - 1, 1),
-        "windows": (-(-(lengths_U - 1) // stride), stride),
-        "none": (torch.ones_like(lengths_U), 0),
-    }[augment]
-    count_U = count_U.clamp(min=0) * (lengths_U >= SHORTEST)
-    users_E = torch.repeat_interleave(count_U)
-    from_last_E = (count_U.cumsum(0))[users_E] - 1 - torch.arange(len(users_E), device=users_E.device)
-    return Examples(users_E, sequences.ends(HELD_OUT)[users_E] - from_last_E * between)
 
 
 @dataclass(frozen=True)
@@ -82,6 +46,8 @@ class Step:
 class Batches:
     """The steps of an epoch: every example once, in a random order, `batch_size` at a time.
 
+    Under `augment: random`, the examples of an epoch are one prefix of each user.
+
     Args:
         sequences: sequences of all users.
         model: the model to train.
@@ -89,11 +55,13 @@ class Batches:
 
     Raises:
         DataError: no sequence is long enough to train on.
+        TrainingError: items are sampled for a model with companions, whose items would not be among the sampled ones.
     """
 
     def __init__(self, sequences: Sequences, model: TrainedRecommender, trainer: Trainer) -> None:
         self._sequences, self._items, self._absent = sequences, model.items, model.absent
         self._objective, self._trainer = model.objective, trainer
+        self._positions = (math.inf, math.inf) if model.whole_step else GROUP_POSITIONS[sequences.items_A.device.type]
         self._examples = examples(sequences, trainer.augment, trainer.max_length)
         if not len(self):
             raise DataError(
@@ -102,32 +70,58 @@ class Batches:
                 found=f"{sequences.users:,} users with at most {int(sequences.offsets_U1.diff().max())} actions",
                 fix="Prepare the domain with a larger k_core, or from more interactions.",
             )
+        self._companions = self._prepared(model)
         self._sampler = None
         if trainer.sampled_items:
             self._sampler = NegativeSampler(sequences, sequences.ends(HELD_OUT), model.items, trainer.sampled_items)
 
+    def _prepared(self, model: TrainedRecommender) -> Companions | None:
+        companions = model.companions
+        if companions is None:
+            return None
+        if self._trainer.sampled_items:
+            raise TrainingError(
+                "This model draws further inputs, whose items a sampled softmax does not encode.",
+                where=type(model).__name__,
+                expected="sampled_items: 0",
+                found=f"sampled_items: {self._trainer.sampled_items}",
+                fix="Set sampled_items to 0 in the trainer of this variant.",
+            )
+        companions.prepare(self._sequences, self._examples)
+        return companions
+
     def __len__(self) -> int:
         """Sequences of an epoch."""
-        return len(self._examples.users_E)
+        users_E = self._examples.users_E
+        return len(users_E.unique_consecutive() if self._trainer.augment == "random" else users_E)
 
     def steps(self, seed: int, epoch: int, first: int = 0) -> Iterator[Step]:
         """The steps of an epoch, from the step `first` on; a step depends on (seed, epoch, step) alone."""
-        order_E = torch.randperm(len(self), generator=generator_of(seed, epoch)).to(self._sequences.items_A.device)
-        for number, batch_B in enumerate(order_E.split(self._trainer.batch_size)):
+        for number, batch_B in enumerate(self._order(generator_of(seed, epoch)).split(self._trainer.batch_size)):
             if number >= first:
                 # (a, b) and (a, b, 0) give the same seed, so steps are numbered from 1.
                 yield self._step(batch_B, generator_of(seed, epoch, number + 1))
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        """The examples of an epoch, in a random order."""
+        order_E = torch.randperm(len(self), generator=generator).to(self._sequences.items_A.device)
+        if self._trainer.augment == "random":
+            return one_of_each_user(self._examples, generator)[order_E]
+        return order_E
 
     def _step(self, batch_B: Tensor, generator: torch.Generator) -> Step:
         users_B, ends_B = self._examples.users_E[batch_B], self._examples.ends_E[batch_B]
         windows_BL = self._sequences.windows(users_B, ends_B, self._trainer.max_length, self._absent)
         task = self._objective(windows_BL, self._items, generator)
+        drawn = self._companions.draw(batch_B, windows_BL, generator) if self._companions else {}
         lengths_B = (task.inputs_BL != self._absent).sum(1)
         groups, computed = [], 0
-        for rows_B, length in groups_of_similar_length(lengths_B, *reversed(GROUP_POSITIONS[lengths_B.device.type])):
+        for rows_B, length in groups_of_similar_length(lengths_B, *reversed(self._positions)):
             inputs_BL, predicted_BL, targets_BL = (part[rows_B, -length:] for part in task)
             rows_P, columns_P = torch.nonzero(predicted_BL, as_tuple=True)
-            groups.append(Predictions(inputs_BL, rows_P, columns_P, targets_BL[rows_P, columns_P]))
+            targets_P = targets_BL[rows_P, columns_P]
+            companions = {name: tensor[rows_B] for name, tensor in drawn.items()}
+            groups.append(Predictions(inputs_BL, rows_P, columns_P, targets_P, companions=companions))
             computed += len(rows_B) * length
         items_K = None
         if self._sampler:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from mmsrec.errors import TrainingError
 from mmsrec.evaluation.metrics import metrics
 from mmsrec.evaluation.ranks import rank
 from mmsrec.models.recommender import TrainedRecommender
@@ -55,9 +56,11 @@ def finetune(
     Raises:
         DataError: no sequence is long enough for training.
         CheckpointError: the checkpoint of an interrupted training is damaged.
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, several processes train a model of whole steps, or items are sampled
+            for a model with companions.
     """
     processes = processes or Processes(sequences.items_A.device)
+    _check_processes(model, processes)
     batches, optimizer = Batches(sequences, model, trainer), adamw(model, trainer)
     recall = Validation(METRIC, lambda: validation_metric(model, sequences, processes), trainer.patience)
 
@@ -81,6 +84,17 @@ def finetune(
         save_seconds=60 * save_minutes,
         validation=recall if model.validated else None,
     ).run()
+
+
+def _check_processes(model: TrainedRecommender, processes: Processes) -> None:
+    if model.whole_step and processes.size > 1:
+        raise TrainingError(
+            "The loss of this model compares all sequences of a step, so several processes cannot share a step.",
+            where=type(model).__name__,
+            expected="one process",
+            found=f"{processes.size} processes",
+            fix="Start this training without torchrun.",
+        )
 
 
 def _row(sums: Mapping[str, float]) -> dict[str, float]:

@@ -68,7 +68,8 @@ def train_step(
     with record_function("sum over processes"):
         processes.sum_gradients(model)
     with record_function("optimiser"):
-        torch.nn.utils.clip_grad_norm_(model.parameters(), trainer.clip_norm)
+        if trainer.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), trainer.clip_norm)
         optimizer.step()
     return float(processes.sum_(total))
 

@@ -7,9 +7,9 @@ from mmsrec.errors import CheckpointError
 from mmsrec.models.dataset import Dataset
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import CountedRecommender, Recommender
+from mmsrec.nn.training_sequences import HELD_OUT
 from mmsrec.settings.params import ModelSettings
 from mmsrec.settings.plan import Experiment
-from mmsrec.training.batches import HELD_OUT
 from mmsrec.training.checkpoint import Checkpoint, TrainingState
 from mmsrec.training.distributed import Processes
 from mmsrec.training.model_folder import Config, Start, build, write

@@ -101,14 +101,7 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
             row.name: {**vars(row), "encoder": pairs_of(params, row).encoder} for row in all_retrievals(params)
         },
         "experiments": {row.name: _experiment(params, raw, row) for row in all_experiments(params)},
-        "evaluations": {
-            row.name: {
-                **vars(row),
-                "features": _feature_files(params, row),
-                "attributes": _attribute_files(params, row),
-            }
-            for row in reported_experiments(params)
-        },
+        "evaluations": {row.name: _inputs(params, row) for row in reported_experiments(params)},
         "collected": {
             f"{report}.{_key(file)}": {"report": report, "file": file}
             for report in params.reports
@@ -217,23 +210,19 @@ def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[st
     trainer = ["trainer"] if MODELS[variant.model].trained else []
     model = [f"models.{variant.model}"] if variant.model in raw["models"] else []
     return {
-        **vars(row),
-        "features": _feature_files(params, row),
-        "attributes": _attribute_files(params, row),
+        **_inputs(params, row),
         "weights": padded(weights, 1, items),
         "start": padded([layout.path(layout.WEIGHTS, start)] if start else [], 1, items),
         "keys": padded([f"variants.{row.variant}", *model, *trainer], 3),
     }
 
 
-def _feature_files(params: Params, row: Experiment) -> list[str]:
-    files = [layout.path(layout.FEATURES, file) for file in features_of(params, row)]
-    return padded(files, 2, layout.path(layout.ITEMS, row))
-
-
-def _attribute_files(params: Params, row: Experiment) -> list[str]:
-    files = [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(params, row)]
-    return padded(files, 1, layout.path(layout.ITEMS, row))
+def _inputs(params: Params, row: Experiment) -> dict[str, Any]:
+    """An experiment, with the features and attributes that its training and its evaluation read."""
+    items = layout.path(layout.ITEMS, row)
+    features = [layout.path(layout.FEATURES, file) for file in features_of(params, row)]
+    attributes = [layout.path(layout.ATTRIBUTES, core) for core in attributes_of(params, row)]
+    return {**vars(row), "features": padded(features, 2, items), "attributes": padded(attributes, 1, items)}
 
 
 def text_of(groups: dict[str, dict[str, Any] | list[str]]) -> str:

@@ -154,9 +154,9 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
         )
         for modality in variant.modalities
     }
-    row = Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed)
-    attributes = flags.attributes if attributes_of(params, row) else None
-    return params, row, read_dataset(flags.items, flags.sequences, files, device, attributes)
+    named = Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed)
+    attributes = flags.attributes if attributes_of(params, named) else None
+    return params, named, read_dataset(flags.items, flags.sequences, files, device, attributes)
 
 
 def start_folder(params: Params, experiment: Experiment, given: Path | None) -> Path | None:

@@ -5,23 +5,25 @@ from torch.nn import functional as F
 from mmsrec.models import recommender
 from mmsrec.models.recommender import ModelInputs
 from mmsrec.models.sasrec import SASRec
+from mmsrec.nn.objectives import Causal, Next
 from mmsrec.nn.predictions import Predictions
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
-from tests.unit.models.examples import SASREC, TRAINER, changed
+from tests.unit.models.examples import BLOCKS, SASREC, TRAINER, changed
 from tests.unit.training.examples import walks
 
 ITEMS = 12
 
 
-def model(trainer=TRAINER):
+def model(trainer=TRAINER, settings=SASREC):
     seed_everything(5, 0)
-    return SASRec(ModelInputs(ITEMS, {}), SASREC, trainer)
+    return SASRec(ModelInputs(ITEMS, {}), settings, trainer)
 
 
-def slow_vectors(network, history):
+def slow_vectors(network, history, *, from_end=True):
     """Vectors of every place of one history: plain torch, no packing, no padding."""
-    positions = torch.arange(len(history)).flip(0)
+    positions = torch.arange(len(history))
+    positions = positions.flip(0) if from_end else positions
     states = network.input.norm(network.item(history) + network.input.position(positions))[None]
     later = torch.ones(len(history), len(history), dtype=torch.bool).triu(1)
     for block in network.transformer.blocks:
@@ -51,6 +53,23 @@ def test_vectors_equal_the_plain_computation_and_padding_changes_nothing():
     torch.testing.assert_close(places, expected)
     torch.testing.assert_close(network.user_vectors(items, padded), expected[-1:])
     torch.testing.assert_close(network.user_vectors(items, history[None]), expected[-1:])
+
+
+def test_positions_count_from_the_end_or_from_the_start():
+    network, history = model(settings=changed(SASREC, positions="start")).eval(), torch.tensor([[3, 7, 1]])
+    expected = slow_vectors(network, history[0], from_end=False)[-1:]
+    for columns in (0, 2):
+        padded = F.pad(history, (columns, 0), value=network.absent)
+        torch.testing.assert_close(network.user_vectors(network.encode_items(), padded), expected)
+
+
+def test_objectives_by_name():
+    assert type(model().objective) is Causal
+    assert type(model(settings=changed(SASREC, objective="next")).objective) is Next
+
+
+def test_a_new_setting_leaves_the_records_of_earlier_trainings_as_they_are():
+    assert SASREC.model_dump(exclude_defaults=True).keys() == BLOCKS.keys()
 
 
 def test_loss_is_the_cross_entropy_of_dot_products():

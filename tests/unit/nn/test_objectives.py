@@ -1,6 +1,6 @@
 import torch
 
-from mmsrec.nn.objectives import Causal, Masked
+from mmsrec.nn.objectives import Causal, Masked, Next
 
 ITEMS, ABSENT = 1000, 1001
 
@@ -58,7 +58,16 @@ def test_causal_predicts_the_next_item_at_every_item():
     assert targets[predicted].tolist() == [7, 1, 2, 5, 4]
 
 
+def test_next_predicts_the_last_item_alone():
+    windows = torch.tensor([[ABSENT, 3, 7, 1], [2, 2, 5, 4]])
+    inputs, predicted, targets = Next()(windows, ITEMS, torch.Generator())
+    assert inputs.tolist() == [[ABSENT, 3, 7], [2, 2, 5]]
+    assert predicted.tolist() == [[False, False, True], [False, False, True]]
+    assert targets[predicted].tolist() == [1, 4]
+
+
 def test_the_last_place_of_next_item_inputs_predicts():
     histories = torch.tensor([[3, 7]])
     assert Masked(0.2).next_item_inputs(histories, ITEMS).tolist() == [[3, 7, ITEMS]]
     assert Causal().next_item_inputs(histories, ITEMS).tolist() == [[3, 7]]
+    assert Next().next_item_inputs(histories, ITEMS).tolist() == [[3, 7]]

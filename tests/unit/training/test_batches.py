@@ -1,10 +1,12 @@
 import pytest
 import torch
 
-from mmsrec.errors import DataError
+from mmsrec.errors import DataError, TrainingError
 from mmsrec.models.recommender import TrainedRecommender
-from mmsrec.nn.objectives import Causal, Masked
-from mmsrec.training.batches import Batches, examples
+from mmsrec.nn.companions import Companions
+from mmsrec.nn.objectives import Causal, Masked, Next
+from mmsrec.nn.training_sequences import examples
+from mmsrec.training.batches import GROUP_POSITIONS, Batches
 from mmsrec.training.runtime import generator_of
 from tests.unit.models.examples import TRAINER, changed
 from tests.unit.nn.test_user_sequences import make
@@ -92,6 +94,73 @@ def test_a_causal_epoch_predicts_every_trained_action_but_the_first_of_each_user
         for group in step.groups:
             shown = group.inputs_BL[group.rows_P, group.columns_P]
             assert torch.equal(group.targets_P, (shown + 1) % 12)  # users walk through the items in order
+
+
+def test_a_random_epoch_holds_one_prefix_of_each_user_drawn_anew():
+    sequences = walks()
+    batches = Batches(sequences, Untrained(Next()), changed(TRAINER, augment="random", max_length=10))
+    prefixes = examples(sequences, "prefixes", 10)
+    pairs = {(int(user), int(end)) for user, end in zip(prefixes.users_E, prefixes.ends_E, strict=True)}
+    seen = [set() for _ in range(sequences.users)]
+    for number in range(1, 60):
+        steps = list(batches.steps(0, number))
+        assert sum(step.sequences for step in steps) == sum(step.positions for step in steps) == len(batches)
+        ends = torch.cat([batches._examples.ends_E[batches._order(generator_of(0, number))]]).tolist()
+        users = (torch.searchsorted(sequences.offsets_U1, torch.tensor(ends) - 1, right=True) - 1).tolist()
+        assert sorted(users) == list(range(sequences.users))
+        for user, end in zip(users, ends, strict=True):
+            assert (user, end) in pairs
+            seen[user].add(end)
+    assert len(set().union(*seen)) == len(pairs), "each prefix is drawn in some epoch"
+
+
+def test_a_random_epoch_can_start_at_any_step():
+    _, whole = epoch(3, augment="random", batch_size=8)
+    _, rest = epoch(3, first=2, augment="random", batch_size=8)
+    assert len(rest) == len(whole) - 2 == 3
+    for one, other in zip(whole[2].groups, rest[0].groups, strict=True):
+        assert torch.equal(one.inputs_BL, other.inputs_BL)
+
+
+class Ends(Companions):
+    """Gives each sequence its own last item."""
+
+    def prepare(self, sequences, chosen):
+        self.targets_E = sequences.items_A[chosen.ends_E - 1]
+
+    def draw(self, batch_B, windows_BL, generator):
+        assert torch.equal(self.targets_E[batch_B], windows_BL[:, -1])
+        return {"last_B": windows_BL[:, -1]}
+
+
+class Accompanied(Untrained):
+    companions = Ends()
+
+
+class Whole(Accompanied):
+    whole_step = True
+
+
+@pytest.mark.parametrize("augment", ["prefixes", "random"])
+def test_companions_follow_the_sequences_into_their_groups(monkeypatch, augment):
+    monkeypatch.setitem(GROUP_POSITIONS, "cpu", (4, 16))
+    batches = Batches(walks(), Accompanied(Next()), changed(TRAINER, augment=augment))
+    for step in batches.steps(0, 1):
+        assert len(step.groups) > 1
+        for group in step.groups:
+            assert torch.equal(group.companions["last_B"], group.targets_P)
+
+
+def test_a_whole_step_is_one_group(monkeypatch):
+    monkeypatch.setitem(GROUP_POSITIONS, "cpu", (4, 16))
+    for step in Batches(walks(), Whole(Next()), TRAINER).steps(0, 1):
+        (group,) = step.groups
+        assert len(group.inputs_BL) == step.sequences == len(group.companions["last_B"])
+
+
+def test_sampled_items_for_a_model_with_companions_are_an_error():
+    with pytest.raises(TrainingError, match="sampled_items: 5"):
+        Batches(walks(), Accompanied(Next()), changed(TRAINER, sampled_items=5))
 
 
 def test_sequences_that_are_too_short_to_train_on_are_an_error():
