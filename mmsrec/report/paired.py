@@ -1,10 +1,11 @@
 """A paired test of two models over users, and Holm's correction for several tests.
 
-The test is Student's t-test of the differences between the users' values, each averaged over the seeds first. A
-test set has thousands of users, so the mean difference is close to normal whatever the values' distribution is.
-Smucker, Allan and Carterette (CIKM 2007) found its p-values close to those of the randomization test, and those of
-Wilcoxon's test far from both: it discards the many users without a difference. The t-test also has small p-values for
-Holm's correction, where a randomization would need millions of draws.
+The test is Student's t-test of the differences between the users' values. The reasons:
+
+- A test set has thousands of users, so their mean difference is close to normal.
+- Its p-values are close to those of the randomization test, and Wilcoxon's are not (Smucker et al., CIKM 2007).
+  Wilcoxon's test also discards the many users without a difference.
+- It has the small p-values that Holm's correction needs. A randomization would take millions of draws for them.
 """
 
 from collections.abc import Sequence

@@ -16,7 +16,10 @@ def exhibit(inputs: Inputs, layout: ScoreLayout) -> Figure:
     found = cells(inputs, layout)
     table = scores.exhibit(inputs, layout)
     first = found.filter(pl.col(CANDIDATES) == inputs.params.evaluation.candidates[0])
-    groups = first.group_by("domain", "split", "metric", maintain_order=True)
+    # Two rows of `domains` may be one data set with different features.
+    names = {name: domain.published or name for name, domain in inputs.params.domains.items()}
+    first = first.with_columns(data=pl.col("domain").replace_strict(names, return_dtype=pl.String))
+    groups = first.group_by("data", "split", "metric", maintain_order=True)
     return Figure(
         title=layout.title,
         caption=layout.caption,
@@ -30,7 +33,7 @@ def exhibit(inputs: Inputs, layout: ScoreLayout) -> Figure:
 
 
 def _lines(group: pl.DataFrame) -> Iterator[Line]:
-    """A line for each model, measured; and the paper's numbers as a line of their own."""
+    """A line for each model, measured; and the paper's numbers as a separate line."""
     for column, suffix in (("measured", ""), ("reported", ", the paper")):
         known = group.filter(pl.col(column).is_not_null()).sort("k_core")
         for (label,), points in known.group_by("label", maintain_order=True):
@@ -39,7 +42,7 @@ def _lines(group: pl.DataFrame) -> Iterator[Line]:
 
 def _chart(group: pl.DataFrame) -> LineChart:
     lines = list(_lines(group))
-    title = f"{scores.title_of(group['metric'][0])} on {group['domain'][0]}"
+    title = f"{scores.title_of(group['metric'][0])} on {group['data'][0]}"
     numbers = (
         f"{line.label} " + ", ".join(f"{value:.4f} at k {k}" for k, value in zip(line.x, line.y, strict=True))
         for line in lines
