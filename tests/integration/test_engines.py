@@ -144,7 +144,7 @@ WORLD = {
     },
 }
 TRAINING = {"train", "evaluate", "collect", "report"}
-PICTURES = {"extract_picture_features"} | TRAINING
+PICTURES = {"extract_picture_features", "pair_items", "pretrain"} | TRAINING
 RETRIEVAL = {"evaluate_retrieval", "collect"}
 PRETRAINING = {"pretrain"} | RETRIEVAL | TRAINING
 FRAMES = {"sample_frames", "extract_frame_features"} | TRAINING
@@ -154,6 +154,7 @@ ENCODING = {
     "extract_text_features",
     "encode_pairs",
     "pair_features",
+    "pair_items",
 }
 VIDEOS = {"collect_clips", "sample_frames", "extract_frame_features", "pair_features", "report"} | RETRIEVAL
 PREPARING = {
