@@ -4,6 +4,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 READY := .venv/.ready
+ORACLE_READY := .oracle/.ready
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # One job more than cores, because crawls mostly wait.
 DEMO_JOBS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
@@ -16,7 +19,7 @@ define DEMO
 		python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --profile profiles/demo --cores $(DEMO_JOBS) $(1)'
 endef
 
-.PHONY: help setup demo truth test lint format lock plan schema
+.PHONY: help setup demo truth test oracle lint format lock plan schema
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +41,9 @@ truth: $(READY) ## run the demo's models with three seeds and test that they fin
 test: $(READY) ## run the tests
 	pytest -n auto
 
+oracle: $(READY) $(ORACLE_READY) ## compare the models with RecBole, which is installed into .oracle
+	MMSREC_ORACLE=1 OMP_NUM_THREADS=1 pytest tests/oracle
+
 lint: $(READY) ## check style, prose, names, layers, the rules and the generated files
 	ruff check
 	ruff format --check
@@ -58,14 +64,19 @@ plan: $(READY) ## rewrite workflow/plan.yaml, the rows of dvc.yaml
 schema: $(READY) ## rewrite params.schema.json from mmsrec/settings
 	python workflow/scripts/schema.py --output params.schema.json
 
-lock: $(UV) ## rewrite requirements.lock from pyproject.toml
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-		--group dev --output-file requirements.lock pyproject.toml
+lock: $(UV) ## rewrite requirements.lock from pyproject.toml, and the oracle's from its list
+	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --output-file tests/oracle/requirements.lock tests/oracle/requirements.in
 
 $(READY): requirements.lock | $(UV)
 	test -x .venv/bin/python || $(UV) venv --python '>=3.11' .venv
 	VIRTUAL_ENV=.venv $(UV) pip sync --require-hashes requirements.lock
 	VIRTUAL_ENV=.venv $(UV) pip install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(ORACLE_READY): tests/oracle/requirements.lock | $(UV)
+	test -x .oracle/bin/python || $(UV) venv --python 3.11 .oracle
+	VIRTUAL_ENV=.oracle $(UV) pip sync --require-hashes tests/oracle/requirements.lock
 	touch $@
 
 .uv/bin/uv:

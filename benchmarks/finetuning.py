@@ -3,11 +3,13 @@
     python benchmarks/finetuning.py --domain beauty \
         --data data/processed/beauty/k5/source --features data/features/beauty/lsa/text.parquet
 
-The other way is benchmarks/released.py. Before the timing, both sides compute a step and ranks from the same weights,
-in float32 and without dropout. The run ends if their results differ.
+The other way is benchmarks/released.py. Both sides have the released code's item encoder, in the sizes of a variant.
+Before the timing, they compute a step and ranks from the same weights, in float32 and without dropout. LayerNorm has
+random weights in this check, so that every norm matters. The run ends if the results differ.
 """
 
 import argparse
+import copy
 import statistics
 import sys
 import time
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import torch
 from released import EVALUATED, Released, in_float32, places
+from torch import nn
 
 from mmsrec.evaluation.evaluate import TEST
 from mmsrec.evaluation.ranks import rank
@@ -29,12 +32,24 @@ from mmsrec.settings.trainer import Trainer
 from mmsrec.training import runtime
 from mmsrec.training.batches import Batches, Step
 from mmsrec.training.distributed import Processes
+from mmsrec.training.import_authors import RELEASED
 from mmsrec.training.next_item_step import adamw, train_step
 from mmsrec.training.profile import PEAK_SIZE, matmul_peak
 
 SEED = 0
 ROUNDING = 1e-5  # of a cosine in float32
 CHECKED_USERS, OTHER_USERS = 512, 2 * EVALUATED  # evaluated for the check, and on the other side
+
+
+@torch.no_grad()
+def with_random_norms(model: MMSRec) -> MMSRec:
+    """A copy whose LayerNorm has weights as after a training; with weights 1 and biases 0 some have no effect."""
+    twin = copy.deepcopy(model)
+    for part in twin.modules():
+        if isinstance(part, nn.LayerNorm):
+            part.weight.add_(0.2 * torch.randn_like(part.weight))
+            part.bias.add_(0.2 * torch.randn_like(part.bias))
+    return twin
 
 
 def check_step(model: MMSRec, trainer: Trainer, sequences: Sequences) -> str:
@@ -193,9 +208,11 @@ def main() -> None:
         parser.error("name --features, --vision or both")
     params = read_params(Path(__file__).parents[1] / "params.yaml")
     chosen = params.settings_of(flags.domain, flags.variant)
-    settings = chosen.settings
+    settings = chosen.settings.model_copy(update=RELEASED)
     if settings.item_embedding or settings.objective != "masked" or settings.item_tower != "shared":
         parser.error(f"{flags.variant} is not the released code's model: masked, with one tower and no item embeddings")
+    if settings.positions != "end":
+        parser.error(f"{flags.variant} numbers positions from the start; the released code's batches give `end`")
     trainer = chosen.trainer.model_copy(update={"sampled_items": 0})
     trainer = trainer.model_copy(update={"batch_size": flags.batch or trainer.batch_size})
 
@@ -215,8 +232,9 @@ def main() -> None:
 
 def compare(model: MMSRec, trainer: Trainer, sequences: Sequences, top: int, flags: argparse.Namespace) -> None:
     """Checks that both sides compute the same, times them alternately, and prints medians."""
-    print(f"checked: {check_step(model, trainer, sequences)}")
-    print(f"checked: {check_ranks(model, trainer, sample(sequences, flags.users or CHECKED_USERS))}", flush=True)
+    checked = with_random_norms(model)
+    print(f"checked: {check_step(checked, trainer, sequences)}")
+    print(f"checked: {check_ranks(checked, trainer, sample(sequences, flags.users or CHECKED_USERS))}", flush=True)
     users = sample(sequences, flags.users or sequences.users), sample(sequences, flags.users or OTHER_USERS)
     comparison = Comparison(model, trainer, sequences, flags.steps, users, top)
     comparison.training(0)

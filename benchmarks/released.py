@@ -1,4 +1,7 @@
-"""The released code's way of training and ranking, re-stated as the other side of benchmarks/finetuning.py.
+"""The released code's model, training and ranking, re-stated as the other side of benchmarks/finetuning.py.
+
+The model has a LayerNorm after the last block and one for each modality at the output. A single item stands at the
+first position. Absent modalities are not read. Places are numbered from the left of a padded batch.
 
 Everything is float32. Batches are made from Python lists and padded to their longest sequence. Features are transformed
 again for every token of a batch. All tokens pass through all of torch's encoder layers and through pooling, and then
@@ -38,10 +41,10 @@ def in_float32(model: MMSRec) -> MMSRec:
 
 
 class Released:
-    """The other way, from the weights of a model of ours: masked, with one tower and no item embedding.
+    """The released code's model and its way to compute, from the weights of a model of ours with its settings.
 
     Args:
-        model: whose weights are copied.
+        model: whose weights are copied; its positions count from the end.
         trainer: settings of the training.
         sequences: trained on.
     """
@@ -55,13 +58,11 @@ class Released:
         settings, encoder = self.model.settings, self.model.encoder
         # Part of the model, so that it follows its mode; its weights are the model's own.
         encoder.layers = _torch_layers(encoder.transformer, settings.heads, settings.hidden_dropout)
+        # Their table of positions is ours, turned round.
+        self._last = trainer.max_length - 1
         rates = {"lr": trainer.learning_rate, "weight_decay": trainer.weight_decay}
         self._optimizer = torch.optim.AdamW(self.model.parameters(), **rates)
-        whiten = encoder.embedding.whiten
-        self._vectors = {
-            name: whiten[name](feature.vectors_IF) if name in whiten else feature.vectors_IF
-            for name, feature in self.model.features.items()
-        }
+        self._vectors = {name: feature.vectors_IF for name, feature in self.model.features.items()}
         chosen, items = examples(sequences, trainer.augment, trainer.max_length), sequences.items_A.tolist()
         starts_E = torch.maximum(sequences.offsets_U1[chosen.users_E], chosen.ends_E - trainer.max_length)
         bounds = zip(starts_E.tolist(), chosen.ends_E.tolist(), strict=True)
@@ -92,7 +93,7 @@ class Released:
     def items(self) -> Tensor:
         """The vectors [I, D] of all items."""
         tokens_IMD, read_IM = self._tokens(torch.arange(self.model.items, device=self._device))
-        return self._pooled(tokens_IMD[:, None], None if read_IM is None else read_IM[:, None])[:, 0]
+        return self._pooled(tokens_IMD[:, None], read_IM[:, None])[:, 0]
 
     def histories(self, sequences: Sequences) -> list[list[int]]:
         """The items of each user that the model reads before the test item."""
@@ -111,13 +112,14 @@ class Released:
 
     @property
     def _device(self) -> torch.device:
-        return self.model.encoder.output_norm.weight.device
+        return self.model.encoder.embedding.norm.weight.device
 
     def _padded(self, windows: list[list[int]]) -> Tensor:
         rows = [torch.tensor(window) for window in windows]
         return pad_sequence(rows, batch_first=True, padding_value=self.model.absent, padding_side="left")
 
-    def _tokens(self, items_N: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _tokens(self, items_N: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens [N, M, D] of items or [mask], and which of them are read [N, M]."""
         embedding, is_item_N = self.model.encoder.embedding, items_N < self.model.items
         rows_N = items_N.clamp(max=self.model.items - 1)
         features = [
@@ -126,34 +128,27 @@ class Released:
         ]
         present = [feature.present_I[rows_N] & is_item_N for feature in self.model.features.values()]
         shown_NM = torch.stack(present, dim=1)
-        return embedding.tokens(features, shown_NM), self.model.encoder.read_tokens(shown_NM)
+        # A [mask] has a token of each modality. So has an item without any, which the released data never has.
+        return embedding.tokens(features, shown_NM), shown_NM | ~shown_NM.any(1, keepdim=True)
 
     def _queries(self, inputs_BL: Tensor, predicted_BL: Tensor) -> Tensor:
         exists_BL = inputs_BL != self.model.absent
         tokens_NMD, read_NM = self._tokens(inputs_BL.flatten())
-        read_BLM = exists_BL[..., None].expand(-1, -1, len(self._vectors))
-        if read_NM is not None:
-            read_BLM = read_BLM & read_NM.unflatten(0, inputs_BL.shape)
-        tokens_BLMD = tokens_NMD.unflatten(0, inputs_BL.shape)
-        return self._pooled(tokens_BLMD, read_BLM, self._positions(exists_BL))[predicted_BL]
+        read_BLM = read_NM.unflatten(0, inputs_BL.shape) & exists_BL[..., None]
+        return self._pooled(tokens_NMD.unflatten(0, inputs_BL.shape), read_BLM)[predicted_BL]
 
-    def _pooled(self, tokens_BLMD: Tensor, read_BLM: Tensor | None, positions_BL: Tensor | None = None) -> Tensor:
-        """Vectors [B, L, D] of every place."""
-        encoder = self.model.encoder
-        embedded_BTD = encoder.embedding(tokens_BLMD, positions_BL).flatten(1, 2)
-        hidden_BTD = encoder.layers(
-            embedded_BTD, src_key_padding_mask=None if read_BLM is None else ~read_BLM.flatten(1)
-        )
-        read_NM = None if read_BLM is None else read_BLM.flatten(0, 1)
-        return encoder.pooled(hidden_BTD.reshape(-1, *tokens_BLMD.shape[2:]), read_NM).unflatten(
-            0, tokens_BLMD.shape[:2]
-        )
-
-    def _positions(self, exists_BL: Tensor) -> Tensor:
-        column_L = torch.arange(exists_BL.shape[1], device=self._device)
-        if self.model.settings.positions == "end":
-            return column_L.flip(0)
-        return (column_L - (~exists_BL).sum(1, keepdim=True)).clamp(min=0)
+    def _pooled(self, tokens_BLMD: Tensor, read_BLM: Tensor) -> Tensor:
+        """Vectors [B, L, D] of every place; the first place has the first position."""
+        encoder, shape = self.model.encoder, tokens_BLMD.shape
+        positions_L = self._last - torch.arange(shape[1], device=self._device)
+        embedded_BTD = encoder.embedding(tokens_BLMD, positions_L).flatten(1, 2)
+        hidden_BLMD = encoder.layers(embedded_BTD, src_key_padding_mask=~read_BLM.flatten(1)).view(shape)
+        columns = [
+            encoder.output_norm[name](layer(hidden_BLMD[:, :, index]))
+            for index, (name, layer) in enumerate(encoder.output.items())
+        ]
+        projected_BLMD = torch.where(read_BLM[..., None], torch.stack(columns, dim=2), -1e4)
+        return F.normalize(projected_BLMD.amax(2), dim=-1)
 
 
 def _torch_layers(transformer: Transformer, heads: int, dropout: float) -> nn.TransformerEncoder:
@@ -162,7 +157,9 @@ def _torch_layers(transformer: Transformer, heads: int, dropout: float) -> nn.Tr
     layer = nn.TransformerEncoderLayer(
         *(first.expand.in_features, heads, first.expand.out_features, dropout), activation="gelu", batch_first=True
     )
-    layers = nn.TransformerEncoder(layer, len(transformer.blocks), enable_nested_tensor=False)
+    layers = nn.TransformerEncoder(
+        layer, len(transformer.blocks), norm=transformer.final_norm, enable_nested_tensor=False
+    )
     for theirs, ours in zip(layers.layers, transformer.blocks, strict=True):
         theirs.self_attn.in_proj_weight = ours.attention.inputs.weight
         theirs.self_attn.in_proj_bias = ours.attention.inputs.bias

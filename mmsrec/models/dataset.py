@@ -30,6 +30,8 @@ class Dataset:
         features: features by modality; empty for a model that knows item ids only.
         inputs: SHA-256 of every file that was read, by file name.
         encoder_digests: identity of the encoder that made the features, by modality.
+        encoder_weights: SHA-256 of the encoder's weights, by modality. They differ between domains for an encoder that
+            is fitted on a domain's texts.
         attributes: attributes of the items; None for a model that does not read them.
     """
 
@@ -39,6 +41,7 @@ class Dataset:
     features: dict[str, Features]
     inputs: dict[str, str]
     encoder_digests: dict[str, str] = field(default_factory=dict)
+    encoder_weights: dict[str, str] = field(default_factory=dict)
     attributes: Attributes | None = None
 
 
@@ -83,6 +86,7 @@ def read_dataset(
             fix=f"Prepare the domain with a k_core of at least {SHORTEST_SEQUENCE}.",
         )
     read = {modality: _features(file, items.column("item_id")) for modality, file in features.items()}
+    made = {modality: read_provenance(file.path) for modality, file in features.items()}
     item_ids = items.column("item_id").to_pylist()
     attributes = Attributes.read(attributes_file, item_ids) if attributes_file else None
     paths = [items_file, sequences_file, *(file.path for file in features.values())]
@@ -93,7 +97,8 @@ def read_dataset(
         sequences=sequences,
         features=read,
         inputs={path.name: sha256(path) for path in sorted(paths, key=lambda path: path.name)},
-        encoder_digests={modality: read_provenance(file.path).digest for modality, file in features.items()},
+        encoder_digests={modality: origin.digest for modality, origin in made.items()},
+        encoder_weights={modality: origin.weights for modality, origin in made.items()},
         attributes=attributes,
     )
 

@@ -5,12 +5,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mmsrec.models.content_settings import ContentSettings
+from mmsrec.models.duorec_settings import DuoRecSettings
 from mmsrec.models.fdsa_settings import FDSASettings
+from mmsrec.models.gru4rec_settings import GRU4RecSettings
 from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.models.pop_settings import PopSettings
 from mmsrec.models.s3rec_pretraining_settings import S3RecPretrainingSettings
 from mmsrec.models.s3rec_settings import S3RecSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
+from mmsrec.models.unisrec_pretraining_settings import UniSRecPretrainingSettings
+from mmsrec.models.unisrec_settings import UniSRecSettings
 from mmsrec.settings.row import Frozen
 
 if TYPE_CHECKING:
@@ -49,11 +53,19 @@ class Model:
 MODELS: dict[str, Model] = {
     "pop": Model(PopSettings, "pop:Pop", trained=False),
     "content": Model(ContentSettings, "content:Content", reads_features=True, trained=False),
+    "gru4rec": Model(GRU4RecSettings, "gru4rec:GRU4Rec"),
     "sasrec": Model(SASRecSettings, "sasrec:SASRec"),
     "fdsa": Model(FDSASettings, "fdsa:FDSA", reads_attributes=True),
     "s3rec-pretraining": Model(
         S3RecPretrainingSettings, "s3rec_pretraining:S3RecPretraining", reads_attributes=True, validated=False
     ),
     "s3rec": Model(S3RecSettings, "s3rec:S3Rec", starts=frozenset({"s3rec-pretraining"})),
+    "duorec": Model(DuoRecSettings, "duorec:DuoRec"),
     "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True),
+    "unisrec-pretraining": Model(
+        UniSRecPretrainingSettings, "unisrec_pretraining:UniSRecPretraining", reads_features=True, validated=False
+    ),
+    "unisrec": Model(
+        UniSRecSettings, "unisrec:UniSRec", reads_features=True, starts=frozenset({"unisrec-pretraining"})
+    ),
 }

@@ -15,6 +15,7 @@ class TransformerSettings(Frozen):
     embedding_dropout: Share
     hidden_dropout: Share
     attention_dropout: Share = Field(0.0, description="dropout of the attention weights")
+    feedforward_dropout: Share = Field(0.0, description="dropout within the feed-forward networks, after GELU")
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "TransformerSettings":

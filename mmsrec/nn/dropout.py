@@ -28,6 +28,13 @@ def dropout_draws_from(generator: torch.Generator) -> Iterator[None]:
         _state.generator = before
 
 
+def normal_draws(like: Tensor) -> Tensor:
+    """Draws from N(0, 1) in the shape of a tensor, by the generator of this thread's dropout."""
+    if like.device.type != "cpu":
+        return torch.randn_like(like)
+    return torch.empty_like(like).normal_(generator=_state.generator)
+
+
 class Dropout(nn.Module):
     """Inverted dropout; on a CPU each draw is one random byte.
 

@@ -96,6 +96,7 @@ class Block(nn.Module):
         dropout: float,
         eps: float = 1e-5,
         attention_dropout: float = 0.0,
+        feedforward_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.attention = SelfAttention(dim, heads, attention_dropout)
@@ -105,6 +106,7 @@ class Block(nn.Module):
         self.contract = nn.Linear(feedforward, dim)
         self.feedforward_norm = nn.LayerNorm(dim, eps)
         self.dropout = Dropout(dropout)
+        self.feedforward_dropout = Dropout(feedforward_dropout)
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None) -> Tensor:
         """The next states [B, T, D] of all tokens."""
@@ -121,7 +123,8 @@ class Block(nn.Module):
 
     def _after_attention(self, x: Tensor, mixed: Tensor) -> Tensor:
         x = self.attention_norm(x + self.dropout(self.attention_output(mixed)))
-        return self.feedforward_norm(x + self.dropout(self.contract(F.gelu(self.expand(x)))))
+        inner = self.feedforward_dropout(F.gelu(self.expand(x)))
+        return self.feedforward_norm(x + self.dropout(self.contract(inner)))
 
 
 class Transformer(nn.Module):
@@ -135,6 +138,7 @@ class Transformer(nn.Module):
         dropout: probability, after attention and after the feed-forward network.
         eps: added to the variance in every LayerNorm.
         attention_dropout: probability, of the weights of attention.
+        feedforward_dropout: probability, within the feed-forward networks.
         final_norm: one more LayerNorm follows the last block.
     """
 
@@ -148,11 +152,12 @@ class Transformer(nn.Module):
         *,
         eps: float = 1e-5,
         attention_dropout: float = 0.0,
+        feedforward_dropout: float = 0.0,
         final_norm: bool = False,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            Block(dim, heads, feedforward, dropout, eps, attention_dropout) for _ in range(layers)
+            Block(dim, heads, feedforward, dropout, eps, attention_dropout, feedforward_dropout) for _ in range(layers)
         )
         self.final_norm = nn.LayerNorm(dim, eps) if final_norm else None
 
@@ -160,7 +165,13 @@ class Transformer(nn.Module):
     def of(cls, settings: TransformerSettings, *, eps: float = 1e-5, final_norm: bool = False) -> "Transformer":
         """A stack with the sizes and dropouts of a model's settings."""
         sizes = (settings.dim, settings.layers, settings.heads, settings.feedforward, settings.hidden_dropout)
-        return cls(*sizes, eps=eps, attention_dropout=settings.attention_dropout, final_norm=final_norm)
+        return cls(
+            *sizes,
+            eps=eps,
+            attention_dropout=settings.attention_dropout,
+            feedforward_dropout=settings.feedforward_dropout,
+            final_norm=final_norm,
+        )
 
     def forward(self, x_BTD: Tensor, mask: Tensor | None = None) -> Tensor:
         """Hidden states [B, T, D] of all tokens, under a mask from `attention_mask`."""

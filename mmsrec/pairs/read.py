@@ -73,7 +73,7 @@ class Pairs:
 
     Args:
         folder: the shards and index.json.
-        expected_digest: identity of the encoder that must have made the features (`encoders.encoder_digest`).
+        expected_digest: identity of the encoder that must have made the features (`encoders.pairs_digest`).
         window_bytes: bytes of features that are shuffled together; memory holds up to five times as many.
 
     Attributes:

@@ -1,11 +1,11 @@
-"""The rows of `corpora`, which are captioned clips for pre-training and for its zero-shot test."""
+"""The rows of `corpora`, which are pairs of pictures or clips with texts for pre-training and its zero-shot test."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from mmsrec.settings.crawling import ITEM_ID, CrawlOverrides
-from mmsrec.settings.row import Frozen, Positive, RawPath
+from mmsrec.settings.row import Frozen, Name, Positive, RawPath
 
 ARCHIVE = ".zip"
 # A path in a dataset on the hub. * and ? match any characters of one folder level.
@@ -95,7 +95,20 @@ class ClipCorpus(Frozen):
         return file if member else None
 
 
-Corpus = Annotated[ShardCorpus | ClipCorpus, Field(discriminator="kind")]
+class DomainCorpus(Frozen):
+    """The pictures or trailers of a domain's items with the items' texts: one pair for each item."""
+
+    kind: Literal["domain"]
+    domain: Name = Field(description="row of `domains`; the items of its lowest k-core are paired")
+    missing: Literal["drop", "keep"] = Field("drop", description="drop or keep pairs that lack one of the two features")
+
+    @property
+    def raw_files(self) -> list[str]:
+        """The files of the corpus that the registry names: none, because the domain has them."""
+        return []
+
+
+Corpus = Annotated[ShardCorpus | ClipCorpus | DomainCorpus, Field(discriminator="kind")]
 
 
 def split_archive(path: str) -> tuple[str, str | None]:

@@ -1,15 +1,25 @@
 """The rows of `domains` and `splits`, which are data sets and orders of their sequences."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from mmsrec.settings.crawling import CrawlOverrides, Vision
-from mmsrec.settings.row import Frozen, Positive, RawPath
+from mmsrec.settings.row import Frozen, Name, Positive, RawPath
 
 Modality = Literal["vision", "text"]
 Format = Literal["amazon", "amazon-2018", "movielens", "table"]
 Ties = Literal["source", "item", "shuffle"]
+MEMBERS = 8  # the largest number of domains in a union, because a stage of DVC names a fixed number of inputs
+
+
+class _Sequences(Frozen):
+    """The keys that all domains have."""
+
+    k_core: Positive = Field(
+        description="lowest k that a report may have; features are made for the items of this k-core"
+    )
+    published: str | None = Field(None, description="name of this domain in the paper's tables")
 
 
 class AttributeRules(Frozen):
@@ -21,7 +31,7 @@ class AttributeRules(Frozen):
     min_items: Positive = Field(1, description="an attribute of fewer items of the k-core is left out")
 
 
-class Domain(Frozen):
+class Domain(_Sequences):
     """A data set: items with their texts and media, and the actions of users on them."""
 
     source: Format = Field(description="format of the raw files")
@@ -35,10 +45,6 @@ class Domain(Frozen):
     attributes: AttributeRules | None = Field(
         None, description="rules for the items' attributes; absent: no model that reads attributes runs on this domain"
     )
-    k_core: Positive = Field(
-        description="lowest k that a report may have; features are made for the items of this k-core"
-    )
-    published: str | None = Field(None, description="name of this domain in the paper's tables")
     crawl: CrawlOverrides = CrawlOverrides()
 
     @model_validator(mode="after")
@@ -46,6 +52,20 @@ class Domain(Frozen):
         if self.attributes and self.attributes.drop_first and self.source not in ("amazon", "amazon-2018"):
             raise ValueError(f"attributes.drop_first: items of source: {self.source} have no paths of categories")
         return self
+
+
+class UnionDomain(_Sequences):
+    """Several domains as one: their users and items stay apart, and each id begins with its domain's name."""
+
+    vision: ClassVar[None] = None
+    attributes: ClassVar[None] = None
+    source: Literal["union"]
+    of: Annotated[list[Name], Field(min_length=2, max_length=MEMBERS)] = Field(
+        description="rows of `domains` that have raw files"
+    )
+
+
+AnyDomain = Annotated[Domain | UnionDomain, Field(discriminator="source")]
 
 
 class Split(Frozen):

@@ -17,12 +17,13 @@ from ruamel.yaml.error import YAMLError
 
 from mmsrec.errors import ParamsError
 from mmsrec.models.registry import MODELS
-from mmsrec.settings.corpora import Corpus
+from mmsrec.settings.corpora import Corpus, DomainCorpus
 from mmsrec.settings.crawling import Crawl, crawl_policy
-from mmsrec.settings.data import Domain, Modality, Split
+from mmsrec.settings.data import AnyDomain, Modality, Split, UnionDomain
 from mmsrec.settings.encoding import Encoder, Frames
 from mmsrec.settings.evaluation import Evaluation
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
+from mmsrec.settings.references import check_start, check_union, check_union_features, known
 from mmsrec.settings.reports import Cores, Experiments, Report
 from mmsrec.settings.row import Frozen, Name
 from mmsrec.settings.trainer import Trainer
@@ -65,7 +66,7 @@ class Params(Frozen):
     corpora: dict[Name, Corpus]
     pretraining: Pretraining
     pretrainings: dict[Name, PretrainingRow]
-    domains: dict[Name, Domain]
+    domains: dict[Name, AnyDomain]
     splits: dict[Name, Split]
     trainer: Trainer
     models: Models
@@ -75,17 +76,24 @@ class Params(Frozen):
 
     @model_validator(mode="after")
     def _rows_that_are_named_exist(self) -> "Params":
+        for name, row in self.corpora.items():
+            if isinstance(row, DomainCorpus):
+                known(row.domain, self.domains, f"corpora.{name}.domain")
         for name, row in self.pretrainings.items():
-            _known(row.corpus, self.corpora, f"pretrainings.{name}.corpus")
-            _known(row.encoder, self.encoders, f"pretrainings.{name}.encoder")
+            known(row.corpus, self.corpora, f"pretrainings.{name}.corpus")
+            known(row.encoder, self.encoders, f"pretrainings.{name}.encoder")
             for modality in get_args(Modality):
                 self._check_modality(row.encoder, modality, f"pretrainings.{name}.encoder")
             _fit(f"pretrainings.{name}", pretraining_settings, self.pretraining, row)
+        for name, domain in self.domains.items():
+            if isinstance(domain, UnionDomain):
+                check_union(domain, self.domains, f"domains.{name}.of")
         for name in MODELS:
             for domain in getattr(self.models, name).by_domain:
-                _known(domain, self.domains, f"models.{name}.by_domain")
+                known(domain, self.domains, f"models.{name}.by_domain")
         for name, variant in self.variants.items():
             self._check_variant(variant, f"variants.{name}")
+            check_start(name, self.variants, self.domains, self.encoders)
         for name, report in self.reports.items():
             self._check_report(report, f"reports.{name}")
         for domain in self.domains:
@@ -101,45 +109,17 @@ class Params(Frozen):
 
     def _check_variant(self, variant: Variant, key: str) -> None:
         for modality, encoder in variant.encoders.items():
-            _known(encoder, self.encoders, f"{key}.encoders.{modality}")
+            known(encoder, self.encoders, f"{key}.encoders.{modality}")
             self._check_modality(encoder, modality, f"{key}.encoders.{modality}")
         for domain in variant.by_domain:
-            _known(domain, self.domains, f"{key}.by_domain")
-        if variant.starts_from:
-            self._check_start(variant, key)
+            known(domain, self.domains, f"{key}.by_domain")
         if variant.pretrained:
-            _known(variant.pretrained, self.pretrainings, f"{key}.pretrained")
-            known = self.pretrainings[variant.pretrained].encoder
-            if others := sorted(set(variant.encoders.values()) - {known}):
+            known(variant.pretrained, self.pretrainings, f"{key}.pretrained")
+            trained_on = self.pretrainings[variant.pretrained].encoder
+            if others := sorted(set(variant.encoders.values()) - {trained_on}):
                 raise ValueError(
-                    f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} was trained on {known}"
+                    f"{key}.encoders: {', '.join(others)}, but {variant.pretrained} was trained on {trained_on}"
                 )
-
-    def _check_start(self, variant: Variant, key: str) -> None:
-        start = variant.starts_from
-        for domain in filter(None, [start.domain, *start.by_domain, *start.by_domain.values()]):
-            _known(domain, self.domains, f"{key}.starts_from")
-        if variant.pretrained:
-            raise ValueError(f"{key}: a training starts from pretrained or from starts_from, not from both")
-        if not MODELS[variant.model].reads_features and (start.domain or start.by_domain):
-            raise ValueError(
-                f"{key}.starts_from: the model {variant.model} knows items by their ids, so it starts in its own domain"
-            )
-        passed = [key.removeprefix("variants.")]
-        row = variant
-        while row.starts_from:
-            name = row.starts_from.variant
-            _known(name, self.variants, f"variants.{passed[-1]}.starts_from.variant")
-            if name in passed:
-                raise ValueError(f"{key}.starts_from: the starts form a cycle: {' from '.join([*passed, name])}")
-            allowed, model = MODELS[row.model].starts, self.variants[name].model
-            if model not in allowed:
-                known = " or ".join(sorted(allowed)) or "no other model"
-                raise ValueError(
-                    f"{key}.starts_from: the model {row.model} starts from {known}, and {name} is a {model}"
-                )
-            passed.append(name)
-            row = self.variants[name]
 
     def _check_modality(self, encoder: str, modality: Modality, key: str) -> None:
         row = self.encoders[encoder]
@@ -154,23 +134,27 @@ class Params(Frozen):
             self._check_attributes(grid, f"{key}.experiments.{index}")
         for index, grid in enumerate(report.retrievals):
             for pretraining in grid.pretrainings:
-                _known(pretraining, self.pretrainings, f"{key}.retrievals.{index}.pretrainings")
+                known(pretraining, self.pretrainings, f"{key}.retrievals.{index}.pretrainings")
             for corpus in grid.corpora:
-                _known(corpus, self.corpora, f"{key}.retrievals.{index}.corpora")
+                known(corpus, self.corpora, f"{key}.retrievals.{index}.corpora")
 
     def _check_grid(self, grid: Cores, key: str) -> None:
         for domain in grid.domains:
-            _known(domain, self.domains, f"{key}.domains")
+            known(domain, self.domains, f"{key}.domains")
             lowest = self.domains[domain].k_core
             if min(grid.k_cores) < lowest:
                 raise ValueError(f"{key}.k_cores: {min(grid.k_cores)} is below domains.{domain}.k_core, {lowest}")
         for table in ("splits", "variants"):
             for name in getattr(grid, table, []):
-                _known(name, getattr(self, table), f"{key}.{table}")
+                known(name, getattr(self, table), f"{key}.{table}")
         for name in getattr(grid, "variants", []):
             if not MODELS[self.variants[name].model].validated:
                 raise ValueError(
                     f"{key}.variants: {name} is a pre-training, which is not evaluated; name what starts from it"
+                )
+            for domain in grid.domains:
+                check_union_features(
+                    self.variants[name], self.domains[domain], self.encoders, f"{key}.variants: {name}"
                 )
 
     def _check_attributes(self, grid: Experiments, key: str) -> None:
@@ -217,11 +201,6 @@ def _fit(key: str, make: Callable[..., Row], *arguments: Any, **settings: Any) -
     except ValidationError as error:
         reason = "; ".join(_describe(detail) for detail in error.errors())
         raise ValueError(f"{key}: {reason}") from error
-
-
-def _known(name: str, rows: dict[str, Any], key: str) -> None:
-    if name not in rows:
-        raise ValueError(f"{key}: unknown name {name!r}; known: {', '.join(sorted(rows))}")
 
 
 def row_of(rows: Mapping[str, Row], name: str, key: str) -> Row:
@@ -291,8 +270,9 @@ def _describe(detail: dict[str, Any]) -> str:
 
 def _path(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """The path of a key in params.yaml, without the value that pydantic inserts to name the member of a union."""
-    unions = {"variants", "encoders", "corpora"}
-    return location[:2] + location[3:] if location[:1] and location[0] in unions else location
+    unions = {"variants", "encoders", "corpora", "domains"}
+    in_union = location[:1] and location[0] in unions and location[2:3] != ("[key]",)
+    return location[:2] + location[3:] if in_union else location
 
 
 def schema() -> dict[str, Any]:

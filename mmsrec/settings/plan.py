@@ -1,64 +1,17 @@
 """The experiments of the reports and their data, as rows such as (domain, k_core, split, variant, seed)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import get_args
 
 from mmsrec.errors import DataError
 from mmsrec.models.registry import MODELS
-from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
-from mmsrec.settings.data import AttributeRules, Domain, Modality
+from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
+from mmsrec.settings.data import AnyDomain, AttributeRules, Modality, UnionDomain
 from mmsrec.settings.encoding import TableEncoder
 from mmsrec.settings.params import Params, row_of
-
-
-@dataclass(frozen=True, order=True)
-class Core:
-    """A domain filtered to its k-core."""
-
-    domain: str
-    k_core: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.domain}-k{self.k_core}"
-
-
-@dataclass(frozen=True, order=True)
-class Cut:
-    """The sequences that a split makes from a k-core."""
-
-    domain: str
-    k_core: int
-    split: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.domain}-k{self.k_core}-{self.split}"
-
-
-@dataclass(frozen=True, order=True)
-class Experiment:
-    """One training and one evaluation."""
-
-    domain: str
-    k_core: int
-    split: str
-    variant: str
-    seed: int
-
-    @property
-    def core(self) -> Core:
-        return Core(self.domain, self.k_core)
-
-    @property
-    def cut(self) -> Cut:
-        return Cut(self.domain, self.k_core, self.split)
-
-    @property
-    def name(self) -> str:
-        return f"{self.cut.name}-{self.variant}-seed{self.seed}"
+from mmsrec.settings.plan_rows import Core, Cut, Experiment, FeatureFile, PairFolder, Retrieval
 
 
 def experiments_of(params: Params, report: str) -> list[Experiment]:
@@ -75,30 +28,6 @@ def cores_of(params: Params, report: str) -> list[Core]:
     """The k-cores whose statistics a report shows: the k-cores of its experiments, then those of its `statistics`."""
     named = (Core(*row) for grid in params.reports[report].statistics for row in product(grid.domains, grid.k_cores))
     return list(dict.fromkeys([*(row.core for row in experiments_of(params, report)), *named]))
-
-
-@dataclass(frozen=True, order=True)
-class Retrieval:
-    """One zero-shot evaluation of a pre-trained item encoder."""
-
-    pretraining: str
-    corpus: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.pretraining}-{self.corpus}"
-
-
-@dataclass(frozen=True, order=True)
-class PairFolder:
-    """The pairs of one corpus by one encoder."""
-
-    corpus: str
-    encoder: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.corpus}-{self.encoder}"
 
 
 def retrievals_of(params: Params, report: str) -> list[Retrieval]:
@@ -166,33 +95,25 @@ def all_cores(params: Params) -> list[Core]:
     return _union([lowest, *(cores_of(params, report) for report in params.reports), trained])
 
 
-@dataclass(frozen=True, order=True)
-class FeatureFile:
-    """The features of one collection, a domain or a corpus of clips, by one encoder for one modality."""
-
-    collection: str
-    encoder: str
-    modality: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.collection}-{self.encoder}-{self.modality}"
-
-
 def features_of(params: Params, experiment: Experiment) -> list[FeatureFile]:
     """The feature files that an experiment reads; none for a model of item ids."""
     variant = params.variants[experiment.variant]
     return [FeatureFile(experiment.domain, variant.encoders[modality], modality) for modality in variant.modalities]
 
 
+def paired_features(params: Params, pairs: PairFolder) -> list[FeatureFile]:
+    """The vision and the text features that pairs are joined from; none for shards, which have features already."""
+    row = params.corpora[pairs.corpus]
+    if isinstance(row, ShardCorpus):
+        return []
+    collection = row.domain if isinstance(row, DomainCorpus) else pairs.corpus
+    return [FeatureFile(collection, pairs.encoder, modality) for modality in get_args(Modality)]
+
+
 def all_features(params: Params) -> list[FeatureFile]:
-    """The feature files of every training and of the pairs of every corpus of clips, each once."""
-    clips = [
-        [FeatureFile(row.corpus, row.encoder, modality) for modality in get_args(Modality)]
-        for row in all_pairs(params)
-        if row.corpus in clip_corpora(params)
-    ]
-    return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *clips])
+    """The feature files of every training and of the pairs of every corpus, each once."""
+    pairs = [paired_features(params, row) for row in all_pairs(params)]
+    return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *pairs])
 
 
 def attributes_of(params: Params, experiment: Experiment) -> list[Core]:
@@ -231,9 +152,21 @@ def attribute_rules(params: Params, domain: str) -> AttributeRules:
     return rules
 
 
-def domain_files(domain: Domain) -> list[str]:
-    """The raw files of a domain's tables, each once."""
+def domain_files(domain: AnyDomain) -> list[str]:
+    """The raw files of a domain's tables, each once; none for a union."""
+    if isinstance(domain, UnionDomain):
+        return []
     return list(dict.fromkeys([domain.interactions, domain.items, *domain.texts]))
+
+
+def file_domains(params: Params) -> list[str]:
+    """The domains that are read from raw files."""
+    return [name for name in params.domains if name not in union_domains(params)]
+
+
+def union_domains(params: Params) -> list[str]:
+    """The domains that join others."""
+    return [name for name, row in params.domains.items() if isinstance(row, UnionDomain)]
 
 
 def picture_domains(params: Params) -> list[str]:
@@ -269,6 +202,11 @@ def shard_corpora(params: Params) -> list[str]:
 def clip_corpora(params: Params) -> list[str]:
     """The corpora that come as videos with captions."""
     return [name for name, row in params.corpora.items() if isinstance(row, ClipCorpus)]
+
+
+def domain_corpora(params: Params) -> list[str]:
+    """The corpora that pair the media and the texts of a domain's items."""
+    return [name for name, row in params.corpora.items() if isinstance(row, DomainCorpus)]
 
 
 def recommending(params: Params) -> list[str]:

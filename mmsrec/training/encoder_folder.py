@@ -21,7 +21,7 @@ class PretrainedConfig(Frozen):
         name, corpus, encoder, seed: values of its row of `pretrainings`.
         settings: settings of the pre-training.
         widths: widths of the features, by modality.
-        encoder_digest: identity of the frozen encoder that made the features.
+        encoder_digest: identity of the frozen encoder that made the features (`encoders.pairs_digest`).
         pairs: number of pairs of the corpus; None for imported weights.
         corpus_digest: identifies the content of all shards; None for imported weights.
         processes: number of processes that shared a batch; None with global negatives, which do not depend on it.

@@ -49,6 +49,7 @@ class Config(Frozen):
         inputs: SHA-256 of the tables and features that were read, by file name.
         pretrained: the tensors that came from pre-trained weights; None for a random start.
         encoder_digests: identity of the encoders that made the features, by modality.
+        encoder_weights: SHA-256 of their weights, by modality.
         start: the trained model that training started from; None for another start.
     """
 
@@ -60,6 +61,7 @@ class Config(Frozen):
     inputs: dict[str, str]
     pretrained: Transfer | None
     encoder_digests: dict[str, str] = Field({})
+    encoder_weights: dict[str, str] = Field({})
     start: Start | None = None
 
 

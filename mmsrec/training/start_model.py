@@ -89,15 +89,20 @@ def _check_items(folder: Path, config: Config, dataset: Dataset) -> None:
 
 
 def _check_features(folder: Path, config: Config, dataset: Dataset) -> None:
-    if config.encoder_digests != dataset.encoder_digests:
-        raise CheckpointError(
-            "The start was trained on features of other encoders.",
-            where=folder,
-            expected=_described(dataset.encoder_digests),
-            found=_described(config.encoder_digests),
-            fix="Give both variants the same encoders, and train the start again.",
-        )
+    for what, found, expected in (
+        ("the encoder with the digest", config.encoder_digests, dataset.encoder_digests),
+        ("an encoder whose weights have the SHA-256", config.encoder_weights, dataset.encoder_weights),
+    ):
+        if found != expected:
+            raise CheckpointError(
+                "The start was trained on features of other encoders.",
+                where=folder,
+                expected=_described(what, expected),
+                found=_described(what, found),
+                fix="Give both variants the same encoders, and train the start again. An encoder that is fitted on the "
+                "texts of a domain serves a start in the same domain only.",
+            )
 
 
-def _described(digests: dict[str, str]) -> str:
-    return ", ".join(f"{modality} of the encoder {digest}" for modality, digest in sorted(digests.items())) or "none"
+def _described(what: str, identities: dict[str, str]) -> str:
+    return ", ".join(f"{modality} by {what} {identity}" for modality, identity in sorted(identities.items())) or "none"

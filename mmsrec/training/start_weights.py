@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mmsrec.errors import CheckpointError
+from mmsrec.features.encoders import digest_of
 from mmsrec.files import sha256
 from mmsrec.models.mmsrec_settings import ItemEncoderSettings
 from mmsrec.nn.item_encoder import ItemEncoder
@@ -111,11 +112,11 @@ def _check_modalities(folder: Path, config: PretrainedConfig, encoder_digests: M
                 found=modality,
                 fix="Remove the modality or the key pretrained from the variant.",
             )
-        if digest != config.encoder_digest:
+        if digest != (expected := digest_of(config.encoder_digest, modality)):
             raise CheckpointError(
                 "Pre-training read features from another frozen encoder.",
                 where=f"{folder}: {modality}",
-                expected=f"features from the encoder {config.encoder} with digest {config.encoder_digest}",
+                expected=f"features from the encoder {config.encoder} with digest {expected}",
                 found=f"features from an encoder with digest {digest}",
                 fix=f"Name {config.encoder} as the variant's encoder of {modality}, or pre-train with the other one.",
             )

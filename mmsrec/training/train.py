@@ -60,6 +60,7 @@ def train(
         inputs=dataset.inputs,
         pretrained=transferred,
         encoder_digests=dataset.encoder_digests,
+        encoder_weights=dataset.encoder_weights,
         start=started,
     )
     key, sequences = config.model_dump(), dataset.sequences

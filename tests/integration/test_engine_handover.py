@@ -69,6 +69,8 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         {
             "models.sasrec.by_domain": {},
             "models.mmsrec.by_domain": {},
+            "corpora": {},
+            "pretrainings": {},
             "domains": {"own": {**own, "k_core": 5}},
             "variants": {"ids": {"model": "sasrec"}},
             "reports": {"small": {"title": "Small", "exhibits": ["statistics"], "experiments": [grid]}},

@@ -64,10 +64,13 @@ FEATURES = {
     "count": 3,
     "keep": "mean",
 }
-# Two domains, two splits, eight variants, a pre-trained encoder, and a report on cores of two k.
+# Two domains, two splits, nine variants, two pre-trained encoders, and a report on cores of two k.
 WORLD = {
-    "corpora": {"shards": FEATURES, "clips": CLIPS},
-    "pretrainings": {"small": {"corpus": "shards", "encoder": "clip", "seed": 0}},
+    "corpora": {"shards": FEATURES, "clips": CLIPS, "items": {"kind": "domain", "domain": "shop", "missing": "drop"}},
+    "pretrainings": {
+        "small": {"corpus": "shards", "encoder": "clip", "seed": 0},
+        "own": {"corpus": "items", "encoder": "clip", "seed": 0},
+    },
     "domains": {"shop": SHOP, "films": FILMS},
     "splits": {"late": {"ties": "source"}, "mixed": {"ties": "shuffle", "seed": 3}},
     "models.mmsrec.by_domain": {"films": {"settings": {"hidden_dropout": 0.2}}},
@@ -76,7 +79,7 @@ WORLD = {
     "variants": {
         "pop": {"model": "pop"},
         "ids": {"model": "sasrec"},
-        "own": {"model": "fdsa"},
+        "fields": {"model": "fdsa"},
         "before": {"model": "s3rec-pretraining"},
         "after": {"model": "s3rec", "starts_from": {"variant": "before"}},
         "text": {
@@ -87,6 +90,7 @@ WORLD = {
         },
         "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         "tuned": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "clip"}, "pretrained": "small"},
+        "owned": {"model": "mmsrec", "encoders": {"text": "clip"}, "pretrained": "own"},
     },
     "reports": {
         "small": {
@@ -99,7 +103,7 @@ WORLD = {
                     "domains": ["shop", "films"],
                     "k_cores": [5],
                     "splits": ["mixed"],
-                    "variants": ["pop", "ids", "text", "both", "tuned"],
+                    "variants": ["pop", "ids", "text", "both", "tuned", "owned"],
                     "seeds": [0, 7],
                 },
                 {
@@ -113,7 +117,7 @@ WORLD = {
                     "domains": ["shop", "films"],
                     "k_cores": [5],
                     "splits": ["mixed"],
-                    "variants": ["own", "after"],
+                    "variants": ["fields", "after"],
                     "seeds": [0],
                 },
             ],
@@ -190,9 +194,9 @@ def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
     assert not any("features" in path for path in dvc["models/shop/k5/mixed/pop/seed7/config.json"].inputs)
     table = "data/processed/films/k5/attributes.parquet"
     assert dvc[table].inputs == {"data/raw/ml-1m/ml-1m.zip", "data/processed/films/k5/items.parquet"}
-    readers = ("own/seed0/config.json", "before/seed0/config.json")
+    readers = ("fields/seed0/config.json", "before/seed0/config.json")
     assert all(table in dvc[f"models/films/k5/mixed/{reader}"].inputs for reader in readers)
-    assert table in dvc["results/films/k5/mixed/own/seed0/metrics.json"].inputs
+    assert table in dvc["results/films/k5/mixed/fields/seed0/metrics.json"].inputs
     assert table not in dvc["models/films/k5/mixed/after/seed0/config.json"].inputs
     assert "results/collected/small/data/processed/films/k4/statistics.json" in dvc["results/reports/small"].inputs
 
@@ -250,6 +254,7 @@ def test_the_plan_is_in_step():
         ("corpora.clips.split", None, {"ingest_clips", "extract_text_features"} | VIDEOS),
         ("corpora.clips.max_bytes", 9, VIDEOS),
         ("corpora.clips.missing", "keep", {"pair_features"} | RETRIEVAL | {"report"}),
+        ("corpora.items.missing", "keep", {"pair_items", "pretrain"} | TRAINING),
         ("pretraining.learning_rate", 0.5, PRETRAINING),
         ("pretrainings.small.settings", {"max_epochs": 2}, PRETRAINING),
         ("crawl.respect_robots", False, {"crawl_images"} | PICTURES | VIDEOS),
@@ -375,6 +380,8 @@ def test_pictures_need_no_domain_with_trailers():
             "models.mmsrec.by_domain": {},
             "models.sasrec.by_domain": {},
             "models.s3rec-pretraining.by_domain": {},
+            "corpora": {},
+            "pretrainings": {},
             "domains": {"shop": SHOP},
             "variants": {"both": WORLD["variants"]["both"]},
             "reports": {},

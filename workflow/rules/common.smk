@@ -15,13 +15,17 @@ from mmsrec.errors import ParamsError
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.plan import (
     Experiment,
+    PairFolder,
     attributes_of,
     clip_corpora,
     computing_encoders,
     cores_of,
+    domain_corpora,
     domain_files,
     experiments_of,
     features_of,
+    file_domains,
+    paired_features,
     picture_domains,
     recommending,
     retrievals_of,
@@ -29,6 +33,7 @@ from mmsrec.settings.plan import (
     start_of,
     table_encoders,
     trailer_domains,
+    union_domains,
 )
 from mmsrec.settings.params import read_params
 from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
@@ -84,6 +89,14 @@ def raw_files(wildcards):
     return raw(*domain_files(PARAMS.domains[wildcards.domain]))
 
 
+def members(wildcards):
+    return [
+        layout.path(pattern, domain=member)
+        for member in PARAMS.domains[wildcards.domain].of
+        for pattern in (layout.INGESTED_INTERACTIONS, layout.INGESTED_ITEMS)
+    ]
+
+
 # A collection has items with texts and media. It is a domain at its lowest k, or a corpus of clips.
 
 
@@ -118,6 +131,16 @@ def clip_features(wildcards):
         layout.path(layout.FEATURES, collection=wildcards.corpus, encoder=wildcards.encoder, modality=modality)
         for modality in ("vision", "text")
     ]
+
+
+def paired_items(wildcards):
+    row = PARAMS.domains[domain := PARAMS.corpora[wildcards.corpus].domain]
+    return layout.path(layout.ITEMS, domain=domain, k_core=row.k_core)
+
+
+def item_features(wildcards):
+    pairs = PairFolder(wildcards.corpus, wildcards.encoder)
+    return [layout.path(layout.FEATURES, row) for row in paired_features(PARAMS, pairs)]
 
 
 def pretraining_pairs(wildcards):
@@ -170,6 +193,10 @@ def collected(wildcards):
 
 def ingest_settings(wildcards):
     return PARAMS.domains[wildcards.domain].model_dump(include={"source", "texts", "text_fields"})
+
+
+def union_settings(wildcards):
+    return PARAMS.domains[wildcards.domain].of
 
 
 def attributes_settings(wildcards):

@@ -109,3 +109,25 @@ rule pair_features:
         "Pairing the videos and captions of {wildcards.corpus} by {wildcards.encoder}"
     shell:
         command("pair_features.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}" " > {log} 2>&1")
+
+
+rule pair_items:
+    input:
+        paired_items,
+        item_features,
+    output:
+        layout.PAIR_INDEX,
+    log:
+        layout.log("pair_items", "{corpus}/{encoder}"),
+    benchmark:
+        layout.cost("pair_items", "{corpus}/{encoder}")
+    wildcard_constraints:
+        corpus=any_of(domain_corpora(PARAMS)),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=join_settings,
+    message:
+        "Pairing the media and texts of {wildcards.corpus} by {wildcards.encoder}"
+    shell:
+        command("pair_items.py --corpus {wildcards.corpus} --encoder {wildcards.encoder}" " > {log} 2>&1")

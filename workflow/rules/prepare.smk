@@ -8,6 +8,8 @@ rule ingest:
         layout.log("ingest", "{domain}"),
     benchmark:
         layout.cost("ingest", "{domain}")
+    wildcard_constraints:
+        domain=any_of(file_domains(PARAMS)),
     conda:
         "../../environment.yml"
     params:
@@ -16,6 +18,28 @@ rule ingest:
         "Reading the raw files of {wildcards.domain}"
     shell:
         command("ingest.py --domain {wildcards.domain}" " > {log} 2>&1")
+
+
+rule unite:
+    input:
+        members,
+    output:
+        layout.INGESTED_INTERACTIONS,
+        layout.INGESTED_ITEMS,
+    log:
+        layout.log("unite", "{domain}"),
+    benchmark:
+        layout.cost("unite", "{domain}")
+    wildcard_constraints:
+        domain=any_of(union_domains(PARAMS)),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=union_settings,
+    message:
+        "Joining the domains of {wildcards.domain}"
+    shell:
+        command("unite.py --domain {wildcards.domain}" " > {log} 2>&1")
 
 
 rule prepare:

@@ -5,12 +5,13 @@ from argparse import Namespace
 import stage
 from stage import layout
 
-from mmsrec.settings.params import read_params, row_of
+from mmsrec.settings.data import Domain
+from mmsrec.settings.params import read_params
 from mmsrec.sources.ingest import ingest
 
 
 def main(flags: Namespace) -> None:
-    domain = row_of(read_params(flags.params).domains, flags.domain, "domains")
+    domain = stage.domain(read_params(flags.params), flags.domain, Domain)
     ingest(
         domain.source,
         flags.raw / domain.interactions,

@@ -1,11 +1,12 @@
 """Joins the vision and text features of a corpus of clips to a folder of pairs."""
 
 from argparse import Namespace
+from pathlib import Path
 
 import stage
 from stage import layout
 
-from mmsrec.features.encoders import encoder_digest
+from mmsrec.features.encoders import pairs_digest
 from mmsrec.pairs.join import pair_features
 from mmsrec.settings.corpora import ClipCorpus
 from mmsrec.settings.params import read_params, row_of
@@ -14,7 +15,7 @@ from mmsrec.settings.params import read_params, row_of
 def main(flags: Namespace) -> None:
     params = read_params(flags.params)
     corpus = stage.corpus(params, flags.corpus, ClipCorpus)
-    digest = encoder_digest(row_of(params.encoders, flags.encoder, "encoders"))
+    digest = pairs_digest(row_of(params.encoders, flags.encoder, "encoders"), Path(layout.RAW))
     pair_features(flags.captions, flags.vision, flags.text, flags.output, digest=digest, missing=corpus.missing)
 
 

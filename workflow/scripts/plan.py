@@ -13,12 +13,14 @@ from stage import layout
 
 from mmsrec.files import write_text
 from mmsrec.models.registry import MODELS
+from mmsrec.settings.data import MEMBERS
 from mmsrec.settings.encoding import TableEncoder, vector_tables
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
     Core,
     Experiment,
     FeatureFile,
+    PairFolder,
     all_attributes,
     all_cores,
     all_cuts,
@@ -29,9 +31,12 @@ from mmsrec.settings.plan import (
     attributes_of,
     clip_corpora,
     cores_of,
+    domain_corpora,
     domain_files,
     experiments_of,
     features_of,
+    file_domains,
+    paired_features,
     pairs_of,
     picture_domains,
     reported_experiments,
@@ -40,6 +45,7 @@ from mmsrec.settings.plan import (
     start_of,
     table_encoders,
     trailer_domains,
+    union_domains,
 )
 from mmsrec.sources.file_registry import SourceFile, read_registry
 
@@ -65,7 +71,8 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
             for file, source in registry.items()
             if file in _raw_files(params)
         },
-        "domains": {name: _domain(params, raw, name) for name in params.domains},
+        "domains": {name: _domain(params, raw, name) for name in file_domains(params)},
+        "unions": {name: _union(params, name) for name in union_domains(params)},
         "cores": {row.name: vars(row) for row in all_cores(params)},
         "cuts": {row.name: vars(row) for row in all_cuts(params)},
         "attributes": {row.name: _attributes(params, raw, row) for row in all_attributes(params)},
@@ -81,11 +88,14 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         "text_features": _features(params, texts),
         "picture_features": _features(params, [row for row in vision if row.collection in pictures]),
         "frame_features": _features(params, [row for row in vision if row.collection in {*trailers, *clips}]),
-        "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus not in clips},
+        "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus in shard_corpora(params)},
         "clip_pairs": {
             row.name: {**vars(row), "keys": _keys(raw, f"corpora.{row.corpus}", ["missing"])}
             for row in pairs
             if row.corpus in clips
+        },
+        "item_pairs": {
+            row.name: _item_pairs(params, raw, row) for row in pairs if row.corpus in domain_corpora(params)
         },
         "retrievals": {
             row.name: {**vars(row), "encoder": pairs_of(params, row).encoder} for row in all_retrievals(params)
@@ -139,6 +149,10 @@ def _domain(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
+def _union(params: Params, name: str) -> dict[str, Any]:
+    return {"members": padded([layout.path(layout.INGESTED, domain=row) for row in params.domains[name].of], MEMBERS)}
+
+
 def _attributes(params: Params, raw: dict[str, Any], row: Core) -> dict[str, Any]:
     [items] = _raw(params.domains[row.domain].items)
     return {**vars(row), "input": items, "keys": _keys(raw, f"domains.{row.domain}", ["source", "attributes"])}
@@ -159,6 +173,15 @@ def _clips(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
         "keys": _keys(raw, f"corpora.{name}", ["captions", "split", "videos"]),
         "videos": padded([items, *(_raw(row.archive) if row.archive else [])], 2),
         "video_keys": _keys(raw, f"corpora.{name}", ["videos", "crawl", "max_bytes"]),
+    }
+
+
+def _item_pairs(params: Params, raw: dict[str, Any], row: PairFolder) -> dict[str, Any]:
+    return {
+        **vars(row),
+        "items": str(stage.items_file(params, params.corpora[row.corpus].domain)),
+        "features": [layout.path(layout.FEATURES, file) for file in paired_features(params, row)],
+        "keys": _keys(raw, f"corpora.{row.corpus}", ["missing"]),
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import stage
 from stage import layout
 
-from mmsrec.features.encoders import encoder_digest
+from mmsrec.features.encoders import pairs_digest
 from mmsrec.pairs.read import Pairs
 from mmsrec.settings.params import read_params, row_of
 from mmsrec.settings.pretraining import pretraining_settings
@@ -23,7 +23,7 @@ def main(flags: Namespace) -> None:
     params = read_params(flags.params)
     row = row_of(params.pretrainings, flags.pretraining, "pretrainings")
     folder = flags.pairs or Path(layout.path(layout.PAIRS, row))
-    pairs = Pairs(folder, encoder_digest(params.encoders[row.encoder]))
+    pairs = Pairs(folder, pairs_digest(params.encoders[row.encoder], Path(layout.RAW)))
     observe = writer(flags.tensorboard) if flags.tensorboard else None
     with processes(start(flags.device)) as group:
         pretrain(

@@ -24,7 +24,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import layout
 
 from mmsrec.errors import MmsrecError, ParamsError
-from mmsrec.settings.corpora import ClipCorpus, ShardCorpus
+from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
+from mmsrec.settings.data import Domain, UnionDomain
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.params import Params, read_params, row_of
 from mmsrec.settings.plan import Experiment, attributes_of, start_of
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
     from mmsrec.models.dataset import Dataset
 
-Kind = TypeVar("Kind", ShardCorpus, ClipCorpus)
+Kind = TypeVar("Kind", ShardCorpus, ClipCorpus, DomainCorpus)
+Source = TypeVar("Source", Domain, UnionDomain)
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,6 +78,24 @@ def corpus(params: Params, name: str, kind: type[Kind]) -> Kind:
     if not isinstance(row, kind):
         raise ParamsError(
             "The corpus is of another kind.", where=f"corpora.{name}", expected=kind.__name__, found=row.kind
+        )
+    return row
+
+
+def domain(params: Params, name: str, kind: type[Source]) -> Source:
+    """The row of a domain.
+
+    Raises:
+        ParamsError: there is no such row, or it has another kind of source.
+    """
+    row = row_of(params.domains, name, "domains")
+    if not isinstance(row, kind):
+        raise ParamsError(
+            "The domain has another kind of source.",
+            where=f"domains.{name}.source",
+            expected="raw files" if kind is Domain else "union",
+            found=row.source,
+            fix="Run the stage unite for a union, and ingest for every other domain.",
         )
     return row
 

@@ -109,6 +109,21 @@ def load_encoder(name: str, row: encoding.Encoder, corpus: Sequence[str] = ()) -
     return import_module(KINDS[row.kind]).load(name, row, corpus)
 
 
+def pairs_digest(row: encoding.Encoder, raw: Path) -> str:
+    """The identity of the encoder of pairs: its digest, or two digests where each modality has a table below `raw`.
+
+    Raises:
+        FeatureError: a table is missing.
+    """
+    tables = [encoding.vector_tables(row, modality, raw) for modality in ("vision", "text")]
+    return " ".join(dict.fromkeys(encoder_digest(row, files) for files in tables))
+
+
+def digest_of(pairs: str, modality: str) -> str:
+    """The part of a digest of pairs that identifies the vectors of one modality."""
+    return pairs.split()[0 if modality == "vision" else -1]
+
+
 def encoder_digest(row: encoding.Encoder, tables: Sequence[Path] = ()) -> str:
     """The identity of an encoder, computed without loading it: features with another digest are stale.
 

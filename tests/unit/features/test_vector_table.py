@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmsrec.errors import FeatureError
-from mmsrec.features.encoders import encoder_digest, load_encoder
+from mmsrec.features.encoders import digest_of, encoder_digest, load_encoder, pairs_digest
 from mmsrec.features.feature_file import read_features, read_provenance
 from mmsrec.features.vector_table import extract_table
 from mmsrec.files import sha256
@@ -147,3 +147,14 @@ def test_a_table_needs_a_path_and_encodes_nothing():
         TableEncoder(kind="table")
     with pytest.raises(FeatureError, match="computes no vectors"):
         load_encoder("given", ROW)
+
+
+def test_pairs_of_two_tables_are_known_by_the_digests_of_both(tmp_path):
+    both = ROW.model_copy(update={"vision": "shop/vision.parquet"})
+    (tmp_path / "shop").mkdir()
+    text = write(tmp_path / "shop" / "text.parquet", IDS, VECTORS)
+    vision = write(tmp_path / "shop" / "vision.parquet", IDS, VECTORS + 1)
+    pairs = pairs_digest(both, tmp_path)
+    assert digest_of(pairs, "vision") == encoder_digest(both, [vision])
+    assert digest_of(pairs, "text") == encoder_digest(both, [text])
+    assert digest_of("one", "vision") == digest_of("one", "text") == "one"

@@ -118,6 +118,27 @@ def test_later_items_do_not_reach_earlier_ones():
     assert not torch.allclose(network(x, mask)[:, 0], network(other, mask)[:, 0])
 
 
+def test_the_inner_states_of_a_feedforward_network_are_dropped_in_training():
+    torch.manual_seed(0)
+    block, x = Block(8, 2, 16, 0.0, feedforward_dropout=0.5).train(), torch.randn(2, 3, 8)
+    mixed = block.attention_norm(x + block.attention_output(block.attention(x, None)))
+    with dropout_draws_from(torch.Generator().manual_seed(9)):
+        inner = block.feedforward_dropout(F.gelu(block.expand(mixed)))
+    assert (inner == 0).any()
+    with dropout_draws_from(torch.Generator().manual_seed(9)):
+        found = block(x, None)
+    torch.testing.assert_close(found, block.feedforward_norm(mixed + block.contract(inner)))
+
+
+def test_a_final_norm_follows_the_last_block():
+    torch.manual_seed(0)
+    network, plain = (Transformer(8, 2, 2, 16, 0.5, final_norm=final).eval() for final in (True, False))
+    plain.load_state_dict({name: value for name, value in network.state_dict().items() if "final_norm" not in name})
+    torch.nn.init.normal_(network.final_norm.weight)
+    x = torch.randn(2, 3, 8)
+    torch.testing.assert_close(network(x), network.final_norm(plain(x)))
+
+
 def test_a_block_is_post_norm():
     torch.manual_seed(0)
     block, x = Block(8, 2, 16, 0.5).eval(), torch.randn(2, 3, 8)

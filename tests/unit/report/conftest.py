@@ -35,9 +35,8 @@ def params() -> Params:
         "pop": {"model": "pop"},
         "mmsrec-text": {"model": "mmsrec", "encoders": {"text": "lsa"}, "settings": {"dim": 128}},
     }
-    clips = raw["corpora"]["msrvtt-test"]
-    own_clips = clips | {"published": None}
-    raw["corpora"] |= {"msrvtt-test": clips | {"published": "msrvtt"}, "own-clips": own_clips}
+    test, train = (raw["corpora"][name] for name in ("msrvtt-test", "msrvtt-train"))
+    raw["corpora"] = {"msrvtt-train": train, "msrvtt-test": test, "own-clips": test | {"published": None}}
     raw["pretrainings"] = {"small": {"corpus": "msrvtt-train", "encoder": "clip", "seed": 0}}
     raw["reports"] = {
         "planted": {

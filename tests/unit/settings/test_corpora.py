@@ -1,9 +1,10 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from mmsrec.settings.corpora import ClipCorpus, Corpus, ShardCorpus, split_archive
+from mmsrec.settings.corpora import ClipCorpus, Corpus, DomainCorpus, ShardCorpus, split_archive
 
 SHARDS = {"kind": "shards", "repository": "a/b", "files": "data/*.tar", "frames": "first", "count": 10, "keep": "mean"}
+ITEMS = {"kind": "domain", "domain": "shop"}
 CLIPS = {"kind": "clips", "captions": "set/captions.json", "videos": "set/v/{item_id}.mp4"}
 
 
@@ -14,6 +15,7 @@ def read(row):
 def test_a_row_is_of_its_kind():
     assert isinstance(read(SHARDS), ShardCorpus)
     assert isinstance(read(CLIPS), ClipCorpus)
+    assert isinstance(read(ITEMS), DomainCorpus)
     assert read(SHARDS).revision == "main"
 
 
@@ -33,6 +35,8 @@ def test_a_row_is_of_its_kind():
         (CLIPS, {"videos": "set/v.mp4"}),
         (CLIPS, {"split": {}}),
         (CLIPS, {"kind": "films"}),
+        (ITEMS, {"domain": "no/name"}),
+        (ITEMS, {"videos": "set/v/{item_id}.mp4"}),
     ],
 )
 def test_a_row_that_makes_no_sense_is_refused(row, change):
@@ -41,7 +45,7 @@ def test_a_row_that_makes_no_sense_is_refused(row, change):
 
 
 def test_the_files_of_the_registry_that_a_corpus_is_made_of():
-    assert read(SHARDS).raw_files == []
+    assert read(SHARDS).raw_files == read(ITEMS).raw_files == []
     assert read(CLIPS).raw_files == ["set/captions.json"]
     assert read(CLIPS | {"videos": "https://v.example/a.zip/{item_id}"}).raw_files == ["set/captions.json"]
     inside = {"captions": "set/d.zip/c.json", "split": {"exclude": "set/d.zip/t.csv", "include": "set/i.csv"}}

@@ -124,6 +124,7 @@ def test_the_schema_file_is_in_step():
             {"vision": "minilm"},
             "variants.toys-vision.encoders.vision: minilm encodes text alone, not vision",
         ),
+        ("corpora.toys-pairs.domain", "toy", "corpora.toys-pairs.domain: unknown name 'toy'; known: beauty"),
         ("pretrainings.webvid.encoder", "efficientnet", "efficientnet encodes vision alone, not text"),
         ("variants.mmsrec-text.by_domain", {"moon": {}}, "variants.mmsrec-text.by_domain: unknown name 'moon'"),
         ("variants.mmsrec-text.encoders", {}, "variants.mmsrec-text: the model mmsrec needs an encoder"),
@@ -169,6 +170,62 @@ def test_a_model_without_starts_and_two_starts_are_refused():
     )
     assert "variants.mmsrec-paper: a training starts from pretrained or from starts_from, not from both" in message_of(
         ("variants.mmsrec-paper.starts_from", {"variant": "mmsrec-text"})
+    )
+
+
+FEATURES = {"model": "mmsrec", "encoders": {"text": "minilm"}}
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        (FEATURES, None),
+        ({"encoders": {"text": "lsa"}}, "lsa is fitted on the texts of each domain, so vectors of two domains"),
+        ({"encoders": {"text": "toys-clip"}}, "first reads text by toys-clip, and a union of domains has computed"),
+        ({"encoders": {"vision": "clip"}}, "first reads vision by clip, and a union of domains has computed texts"),
+    ],
+)
+def test_a_start_in_a_union_reads_texts_that_both_domains_share(monkeypatch, first, expected):
+    monkeypatch.setitem(MODELS, "mmsrec", replace(MODELS["mmsrec"], starts=frozenset({"mmsrec"})))
+    edits = [
+        ("domains.both", {"source": "union", "of": ["beauty", "sports"], "k_core": 5}),
+        ("variants.first", FEATURES | first),
+        ("variants.last", FEATURES | {"starts_from": {"variant": "first", "domain": "both"}}),
+    ]
+    if expected:
+        assert expected in message_of(*edits)
+    else:
+        parse_params(edited(*edits))
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (["beauty", "moon"], "domains.both.of: unknown name 'moon'"),
+        (["beauty", "both"], "domains.both.of: both is a union, and a union has no unions in it"),
+        (["beauty", "inner"], "domains.both.of: inner is a union, and a union has no unions in it"),
+        (["beauty", "beauty"], "domains.both.of: beauty and beauty read the same amazon/ratings_Beauty.csv"),
+        (["ml-1m", "ml-1m-plots"], "domains.both.of: ml-1m and ml-1m-plots read the same ml-1m/ml-1m.zip"),
+        (["beauty"], "domains.both.of: List should have at least 2 items"),
+    ],
+)
+def test_a_union_of_no_two_domains_with_files_is_refused(of, expected):
+    unions = {"both": of, "inner": ["beauty", "sports"]}
+    assert expected in message_of(
+        *((f"domains.{name}", {"source": "union", "of": members, "k_core": 5}) for name, members in unions.items())
+    )
+
+
+@pytest.mark.parametrize("key", ["items", "vision", "text_fields"])
+def test_a_union_has_no_files_of_its_own(key):
+    row = {"source": "union", "of": ["beauty", "sports"], "k_core": 5, key: "amazon/x.csv"}
+    assert f"domains.both.{key}: unknown key" in message_of(("domains.both", row))
+
+
+def test_a_report_on_a_union_reads_no_table_of_vectors():
+    assert "reports.r.experiments.0.variants: toys-text reads text by toys-clip" in message_of(
+        ("domains.both", {"source": "union", "of": ["beauty", "toys"], "k_core": 5}),
+        ("reports", report(domains=["both"], variants=["toys-text"])),
     )
 
 

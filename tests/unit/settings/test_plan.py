@@ -7,12 +7,14 @@ import pytest
 
 from mmsrec.errors import DataError, ParamsError
 from mmsrec.models.registry import MODELS
+from mmsrec.settings.corpora import DomainCorpus
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
     Core,
     Cut,
     Experiment,
     FeatureFile,
+    PairFolder,
     all_cores,
     all_cuts,
     all_experiments,
@@ -22,9 +24,11 @@ from mmsrec.settings.plan import (
     cores_of,
     experiments_of,
     features_of,
+    paired_features,
     reported_experiments,
     start_of,
 )
+from mmsrec.settings.pretraining import PretrainingRow
 from mmsrec.settings.stage_settings import experiment_settings
 
 
@@ -36,6 +40,8 @@ def params() -> Params:
     dumped = shop.model_dump(exclude_none=True)
     cut = {"k_cores": [5], "splits": ["source"], "variants": ["pop"], "seeds": [0]}
     raw = repository.model_dump(exclude_none=True) | {
+        "corpora": {},
+        "pretrainings": {},
         "domains": {"shop": dumped, "films": dumped | {"k_core": 3}},
         "models": {name: {"settings": row.settings.model_dump(exclude_none=True)} for name, row in repository.models},
         "variants": {
@@ -65,6 +71,15 @@ def params() -> Params:
         },
     }
     return Params.model_validate(raw)
+
+
+def test_the_pairs_of_a_domain_need_its_features_of_both_modalities(params):
+    items = {"items": DomainCorpus(kind="domain", domain="shop")}
+    row = PretrainingRow(corpus="items", encoder="clip", seed=0)
+    with_pairs = params.model_copy(update={"corpora": items, "pretrainings": {"own": row}})
+    pairs = [FeatureFile("shop", "clip", "vision"), FeatureFile("shop", "clip", "text")]
+    assert paired_features(with_pairs, PairFolder("items", "clip")) == pairs
+    assert set(pairs) <= set(all_features(with_pairs))
 
 
 def test_the_experiments_of_a_report_keep_their_order_and_come_once(params):
@@ -97,9 +112,11 @@ def started(monkeypatch) -> Params:
     raw = read_params(Path(__file__).parents[3] / "params.yaml").model_dump(exclude_none=True)
     shop = raw["domains"]["beauty"]
     cut = {"k_cores": [6], "splits": ["source"], "variants": ["last"], "seeds": [2]}
-    text = {"model": "mmsrec", "encoders": {"text": "lsa"}}
+    text = {"model": "mmsrec", "encoders": {"text": "minilm"}}
     middle = {"variant": "middle", "domain": "films", "by_domain": {"wear": "shop"}}
     raw |= {
+        "corpora": {},
+        "pretrainings": {},
         "domains": {"shop": shop, "wear": shop, "films": shop | {"k_core": 3}},
         "models": {name: {"settings": row["settings"]} for name, row in raw["models"].items()},
         "variants": {

@@ -50,9 +50,19 @@ def test_a_step_in_chunks_has_the_gradient_of_the_whole_batch(monkeypatch, chunk
         assert (gradient - expected).norm() <= 1e-5 * expected.norm()
 
 
-@pytest.mark.parametrize("missing", ["mask_token", "drop"])
-def test_both_passes_of_a_chunk_have_the_same_dropout(monkeypatch, missing):
-    settings = PRETRAINING.model_copy(update={"missing": missing, "hidden_dropout": 0.5})
+RELEASED = {"final_norm": True, "output_norm": "modality", "item_position": "first"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"missing": "mask_token"},
+        {"missing": "drop"},
+        {"missing": "drop", "attention_dropout": 0.5, "feedforward_dropout": 0.5, **RELEASED},
+    ],
+)
+def test_both_passes_of_a_chunk_have_the_same_dropout(monkeypatch, changes):
+    settings = PRETRAINING.model_copy(update={"hidden_dropout": 0.5, **changes})
     sums, gradients = gradients_of_a_step(settings, monkeypatch, 10)
 
     network = encoder(settings)

@@ -124,6 +124,7 @@ def shop(tmp_path):
     params["trainer"] = TRAINER.model_dump()
     params["models"] = {"mmsrec": {"settings": SETTINGS.model_dump()}}
     params["domains"] = {"shop": params["domains"]["demo-shop"]}
+    params["corpora"], params["pretrainings"] = {}, {}
     params["variants"] = {"pop": {"model": "pop"}, "text": {"model": "mmsrec", "encoders": {"text": "lsa"}}}
     params["reports"] = {}
     (tmp_path / "params.yaml").write_text(json.dumps(params))

@@ -35,7 +35,7 @@ def _starts(monkeypatch):
         monkeypatch.setitem(MODELS, name, replace(MODELS[name], starts=frozenset({name})))
 
 
-def dataset(digest=None, width=8, items="items"):
+def dataset(digest=None, width=8, items="items", weights="w"):
     present = torch.ones(ITEMS, dtype=torch.bool)
     vectors = torch.randn(ITEMS, width, generator=torch.Generator().manual_seed(0))
     return Dataset(
@@ -45,6 +45,7 @@ def dataset(digest=None, width=8, items="items"):
         features={"text": Features(vectors, present)} if digest else {},
         inputs={"items.parquet": items},
         encoder_digests={"text": digest} if digest else {},
+        encoder_weights={"text": weights} if digest else {},
     )
 
 
@@ -138,7 +139,11 @@ def test_a_start_of_another_model_is_an_error(folder):
 
 @pytest.mark.parametrize(
     ("data", "named"),
-    [({"digest": "another"}, "features of other encoders"), ({"digest": "d", "width": 9}, "embedding.project.text")],
+    [
+        ({"digest": "another"}, "features of other encoders(.|\n)*digest another"),
+        ({"digest": "d", "weights": "fitted elsewhere"}, "features of other encoders(.|\n)*fitted elsewhere"),
+        ({"digest": "d", "width": 9}, "embedding.project.text"),
+    ],
 )
 def test_a_start_on_other_features_is_an_error(tmp_path, data, named):
     train(EXPERIMENT, chosen(), dataset("d"), tmp_path / "start")

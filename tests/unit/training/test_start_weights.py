@@ -3,7 +3,7 @@ import torch
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import CheckpointError
-from mmsrec.files import read_json
+from mmsrec.files import read_json, write_json
 from mmsrec.models.dataset import Dataset
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import Features, ModelInputs
@@ -59,6 +59,15 @@ def model(settings=SETTINGS, **options):
 
 def moved(folder, network, settings, digests):
     return transfer(folder, network.encoder, settings, digests)
+
+
+def test_given_vectors_are_known_by_the_digest_of_their_modality(folder):
+    config = folder / "config.json"
+    write_json(config, read_json(config) | {"encoder_digest": "pictures texts"})
+    network, settings, _ = model()
+    moved(folder, network, settings, {"vision": "pictures", "text": "texts"})
+    with pytest.raises(CheckpointError, match="digest pictures"):
+        moved(folder, network, settings, {"vision": "texts", "text": "texts"})
 
 
 def test_every_tensor_of_the_item_encoder_but_positions_is_loaded(folder):

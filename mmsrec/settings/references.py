@@ -1,0 +1,79 @@
+"""Checks of rows that name other rows: unions of domains, and trainings that start from others.
+
+Every function raises ValueError with the key of the wrong row; pydantic turns it into a `ParamsError`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmsrec.models.registry import MODELS
+from mmsrec.settings.data import AnyDomain, UnionDomain
+from mmsrec.settings.encoding import Encoder, LsaEncoder, TableEncoder
+from mmsrec.settings.variants import Variant
+
+
+def known(name: str, rows: Mapping[str, Any], key: str) -> None:
+    """Checks that a row exists."""
+    if name not in rows:
+        raise ValueError(f"{key}: unknown name {name!r}; known: {', '.join(sorted(rows))}")
+
+
+def check_union(union: UnionDomain, domains: Mapping[str, AnyDomain], key: str) -> None:
+    """Checks that the members of a union are different domains with raw files."""
+    readers: dict[str, str] = {}
+    for name in union.of:
+        known(name, domains, key)
+        row = domains[name]
+        if isinstance(row, UnionDomain):
+            raise ValueError(f"{key}: {name} is a union, and a union has no unions in it")
+        if row.interactions in readers:
+            raise ValueError(f"{key}: {readers[row.interactions]} and {name} read the same {row.interactions}")
+        readers[row.interactions] = name
+
+
+def check_union_features(variant: Variant, domain: AnyDomain, encoders: Mapping[str, Encoder], key: str) -> None:
+    """Checks that a union has the features of a variant: only texts are computed for it, and no table has its ids."""
+    if not isinstance(domain, UnionDomain):
+        return
+    for modality, encoder in variant.encoders.items():
+        if modality != "text" or isinstance(encoders.get(encoder), TableEncoder):
+            raise ValueError(f"{key} reads {modality} by {encoder}, and a union of domains has computed texts alone")
+
+
+def check_start(
+    name: str, variants: Mapping[str, Variant], domains: Mapping[str, AnyDomain], encoders: Mapping[str, Encoder]
+) -> None:
+    """Checks the key `starts_from` of a variant: its rows, its domains, its models, and that no start needs itself."""
+    variant, key = variants[name], f"variants.{name}.starts_from"
+    start = variant.starts_from
+    if start is None:
+        return
+    known(start.variant, variants, f"{key}.variant")
+    for domain in filter(None, [start.domain, *start.by_domain, *start.by_domain.values()]):
+        known(domain, domains, key)
+    if variant.pretrained:
+        raise ValueError(f"variants.{name}: a training starts from pretrained or from starts_from, not from both")
+    allowed, model = MODELS[variant.model].starts, variants[start.variant].model
+    if model not in allowed:
+        expected = " or ".join(sorted(allowed)) or "no other model"
+        raise ValueError(f"{key}: the model {variant.model} starts from {expected}, and {start.variant} is a {model}")
+    _check_no_cycle(name, variants, key)
+    elsewhere = [domain for domain in (start.domain, *start.by_domain.values()) if domain]
+    if elsewhere and not MODELS[variant.model].reads_features:
+        raise ValueError(f"{key}: the model {variant.model} knows items by their ids, so it starts in its own domain")
+    for domain in elsewhere:
+        check_union_features(variants[start.variant], domains[domain], encoders, f"{key}: {start.variant}")
+    for encoder in variants[start.variant].encoders.values():
+        if elsewhere and isinstance(encoders.get(encoder), LsaEncoder):
+            raise ValueError(
+                f"{key}: {encoder} is fitted on the texts of each domain, so vectors of two domains cannot be compared"
+            )
+
+
+def _check_no_cycle(name: str, variants: Mapping[str, Variant], key: str) -> None:
+    passed = [name]
+    while (row := variants.get(passed[-1])) and row.starts_from:
+        following = row.starts_from.variant
+        if following in passed:
+            raise ValueError(f"{key}: the starts form a cycle: {' from '.join([*passed, following])}")
+        passed.append(following)
