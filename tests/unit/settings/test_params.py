@@ -153,7 +153,7 @@ def test_a_wrong_value_is_refused_by_its_key(path, value, expected):
         ({"variant": "free", "domain": "moon"}, "variants.sasrec.starts_from: unknown name 'moon'"),
         ({"variant": "free", "domain": "toys"}, "the model sasrec knows items by their ids, so it starts in its own"),
         ({"variant": "free", "by_domain": {"beauty": "moon"}}, "variants.sasrec.starts_from: unknown name 'moon'"),
-        ({"variant": "free", "seed": 1}, "variants.sasrec.starts_from.seed: unknown key"),
+        ({"variant": "free", "k_core": 5}, "variants.sasrec.starts_from.k_core: unknown key"),
     ],
 )
 def test_a_wrong_start_is_refused_by_its_key(monkeypatch, start, expected):

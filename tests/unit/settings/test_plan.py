@@ -137,6 +137,10 @@ def test_starts_have_the_lowest_k_of_another_domain_and_are_trained_but_not_eval
     assert start_of(started, films) == Experiment("films", 6, "source", "middle", 2)
     assert start_of(started, replace(shop, domain="wear")) == Experiment("shop", 5, "source", "middle", 2)
     assert start_of(started, replace(shop, variant="first")) is None
+    row = started.variants["last"].starts_from.model_copy(update={"seed": 0})
+    of_one_seed = started.variants["last"].model_copy(update={"starts_from": row})
+    params = started.model_copy(update={"variants": started.variants | {"last": of_one_seed}})
+    assert start_of(params, shop) == Experiment("films", 3, "source", "middle", 0)
     assert reported_experiments(started) == [shop, films]
     assert all_experiments(started) == [
         shop,

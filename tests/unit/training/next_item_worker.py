@@ -18,7 +18,7 @@ from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS
 from mmsrec.training.distributed import Processes, processes
 from mmsrec.training.train import train
-from tests.unit.models.examples import BLOCKS
+from tests.unit.models.examples import BLOCKS, GRU4REC, UNISREC
 from tests.unit.training.examples import SETTINGS, TRAINER, chosen, walks
 
 ITEMS, WIDTH = 12, 8
@@ -32,6 +32,8 @@ SCENARIOS = {
         ),
         trainer=COMMON.model_copy(update={"augment": "windows", "sampled_items": 6, "batch_size": 16}),
     ),
+    "gru4rec": chosen("gru4rec", GRU4REC, COMMON.model_copy(update={"clip_norm": None})),
+    "unisrec": chosen("unisrec", UNISREC, COMMON),
     "fdsa": chosen("fdsa", FDSASettings(**BLOCKS), COMMON),
     "s3rec-pretraining": chosen(
         "s3rec-pretraining",
