@@ -64,8 +64,8 @@ FEATURES = {
     "count": 3,
     "keep": "mean",
 }
-# Two domains and their union, two splits, eleven variants, two pre-trained encoders, and a report on cores of two k. The
-# variant `moved` starts from `sequences`, which no report names.
+# Two domains and their union, two splits, eleven variants, two pre-trained encoders, and a report on cores of two k.
+# The variants `moved` and `after` start from `sequences` and `before`, which no report names.
 WORLD = {
     "corpora": {"shards": FEATURES, "clips": CLIPS, "items": {"kind": "domain", "domain": "shop", "missing": "drop"}},
     "pretrainings": {
