@@ -65,7 +65,7 @@ FEATURES = {
     "keep": "mean",
 }
 # Two domains and their union, two splits, eleven variants, two pre-trained encoders, and a report on cores of two k.
-# The variant `moved` starts from `sequences`, which no report names.
+# The variants `moved` and `after` start from `sequences` and `before`, which no report names.
 WORLD = {
     "corpora": {"shards": FEATURES, "clips": CLIPS, "items": {"kind": "domain", "domain": "shop", "missing": "drop"}},
     "pretrainings": {
@@ -85,7 +85,7 @@ WORLD = {
     "variants": {
         "pop": {"model": "pop"},
         "ids": {"model": "sasrec"},
-        "own": {"model": "fdsa"},
+        "fields": {"model": "fdsa"},
         "before": {"model": "s3rec-pretraining"},
         "after": {"model": "s3rec", "starts_from": {"variant": "before"}},
         "text": {
@@ -136,7 +136,7 @@ WORLD = {
                     "domains": ["shop", "films"],
                     "k_cores": [5],
                     "splits": ["mixed"],
-                    "variants": ["own", "after"],
+                    "variants": ["fields", "after"],
                     "seeds": [0],
                 },
             ],
@@ -223,9 +223,9 @@ def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
     assert "results/both/k4/mixed/sequences/seed7/metrics.json" not in dvc
     table = "data/processed/films/k5/attributes.parquet"
     assert dvc[table].inputs == {"data/raw/ml-1m/ml-1m.zip", "data/processed/films/k5/items.parquet"}
-    readers = ("own/seed0/config.json", "before/seed0/config.json")
+    readers = ("fields/seed0/config.json", "before/seed0/config.json")
     assert all(table in dvc[f"models/films/k5/mixed/{reader}"].inputs for reader in readers)
-    assert table in dvc["results/films/k5/mixed/own/seed0/metrics.json"].inputs
+    assert table in dvc["results/films/k5/mixed/fields/seed0/metrics.json"].inputs
     assert table not in dvc["models/films/k5/mixed/after/seed0/config.json"].inputs
     assert "results/collected/small/data/processed/films/k4/statistics.json" in dvc["results/reports/small"].inputs
 
