@@ -60,6 +60,7 @@ RANKS = f"{RESULT}/ranks.parquet"
 COLLECTED = "results/collected/{report}"
 COLLECTED_FILE = f"{COLLECTED}/{{file}}"
 REPORT = "results/reports/{report}"
+PARTIAL_REPORT = "results/partial/{report}"
 
 
 def params_file() -> Path:
@@ -70,6 +71,11 @@ def params_file() -> Path:
 def registry_file() -> Path:
     """The registry of source files of the current folder, or else the repository's."""
     return _own_or_repository("workflow/sources.csv")
+
+
+def lock_file(registry: Path) -> Path:
+    """The lock file lies beside its registry, so that both are committed together."""
+    return registry.with_suffix(".lock.csv")
 
 
 def _own_or_repository(file: str) -> Path:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
 from typing import get_args
 
 from mmsrec.errors import DataError
@@ -16,28 +15,17 @@ from mmsrec.settings.plan_rows import Core, Cut, Experiment, FeatureFile, PairFo
 
 def experiments_of(params: Params, report: str) -> list[Experiment]:
     """The experiments of a report, in the order of its rows, each once."""
-    rows = (
-        Experiment(*row)
-        for grid in params.reports[report].experiments
-        for row in product(grid.domains, grid.k_cores, grid.splits, grid.variants, grid.seeds)
-    )
-    return list(dict.fromkeys(rows))
+    return params.reports[report].experiment_rows()
 
 
 def cores_of(params: Params, report: str) -> list[Core]:
-    """The k-cores whose statistics a report shows: the k-cores of its experiments, then those of its `statistics`."""
-    named = (Core(*row) for grid in params.reports[report].statistics for row in product(grid.domains, grid.k_cores))
-    return list(dict.fromkeys([*(row.core for row in experiments_of(params, report)), *named]))
+    """The k-cores whose statistics a report shows, each once: those of its experiments, then the named ones."""
+    return params.reports[report].core_rows()
 
 
 def retrievals_of(params: Params, report: str) -> list[Retrieval]:
     """The retrievals of a report, in the order of its rows, each once."""
-    rows = (
-        Retrieval(*row)
-        for grid in params.reports[report].retrievals
-        for row in product(grid.pretrainings, grid.corpora)
-    )
-    return list(dict.fromkeys(rows))
+    return params.reports[report].retrieval_rows()
 
 
 def all_retrievals(params: Params) -> list[Retrieval]:
@@ -62,13 +50,14 @@ def reported_experiments(params: Params) -> list[Experiment]:
 
 
 def start_of(params: Params, experiment: Experiment) -> Experiment | None:
-    """The experiment whose weights a training starts from: same split and seed, in another domain its lowest k."""
+    """The experiment whose weights a training starts from: of the same split, in another domain at its lowest k."""
     row = params.variants[experiment.variant].starts_from
     if row is None:
         return None
     domain = row.domain_of(experiment.domain)
     k_core = experiment.k_core if domain == experiment.domain else params.domains[domain].k_core
-    return replace(experiment, domain=domain, k_core=k_core, variant=row.variant)
+    seed = experiment.seed if row.seed is None else row.seed
+    return replace(experiment, domain=domain, k_core=k_core, variant=row.variant, seed=seed)
 
 
 def starts_of(params: Params, experiment: Experiment) -> list[Experiment]:

@@ -4,7 +4,6 @@ import torch
 from mmsrec.artifacts import SCHEMAS
 from mmsrec.errors import CheckpointError, TrainingError
 from mmsrec.models.mmsrec import MMSRec
-from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
 from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item import finetune
@@ -12,6 +11,7 @@ from mmsrec.training.next_item_step import train_step
 from mmsrec.training.runtime import seed_everything
 from tests.unit.models.examples import text_inputs
 from tests.unit.training.examples import SETTINGS, TRAINER, walks
+from tests.unit.training.resumed import assert_resumes, without_seconds
 
 ITEMS = 12
 CPU = torch.device("cpu")
@@ -20,10 +20,6 @@ CPU = torch.device("cpu")
 def model(settings=SETTINGS):
     seed_everything(7, 0)
     return MMSRec(text_inputs(torch.eye(ITEMS)), settings, TRAINER)
-
-
-def without_seconds(history):
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
 
 
 def test_a_trained_model_predicts_the_next_item_of_a_walk(tmp_path):
@@ -69,23 +65,6 @@ def test_another_seed_gives_another_history(tmp_path):
     assert without_seconds(runs[0].history) != without_seconds(runs[1].history)
 
 
-class Killed(Exception):
-    pass
-
-
-def killed_at(monkeypatch, steps):
-    """Ends the training before a step, counted from 1."""
-    train_step, done = next_item.train_step, []
-
-    def dies(*arguments):
-        done.append(1)
-        if len(done) == steps:
-            raise Killed
-        return train_step(*arguments)
-
-    monkeypatch.setattr(next_item, "train_step", dies)
-
-
 CAUSAL = (
     SETTINGS.model_copy(update={"objective": "causal", "item_embedding": True}),
     TRAINER.model_copy(update={"augment": "none", "sampled_items": 6, "batch_size": 8}),
@@ -100,18 +79,8 @@ RANDOM = (SETTINGS, TRAINER.model_copy(update={"augment": "random", "batch_size"
 )
 @pytest.mark.parametrize("save_minutes", [0.0, 10.0], ids=["saved each step", "saved each epoch"])
 @pytest.mark.parametrize("steps", [3, 8])
-def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, settings, trainer, save_minutes, steps):
-    uninterrupted = finetune(model(settings), walks(), trainer, 3, tmp_path / "uninterrupted", {})
-    with monkeypatch.context() as patch:
-        killed_at(patch, steps)
-        with pytest.raises(Killed):
-            finetune(model(settings), walks(), trainer, 3, tmp_path / "killed", {}, save_minutes=save_minutes)
-    seed_everything(99)
-    resumed = finetune(model(settings), walks(), trainer, 3, tmp_path / "killed", {})
-    assert without_seconds(resumed.history) == without_seconds(uninterrupted.history)
-    for name in uninterrupted.best:
-        assert torch.equal(resumed.best[name], uninterrupted.best[name])
-        assert torch.equal(resumed.model[name], uninterrupted.model[name])
+def test_a_killed_training_ends_as_an_uninterrupted_one(tmp_path, settings, trainer, save_minutes, steps):
+    assert_resumes(lambda: model(settings), trainer, tmp_path, steps=steps, save_minutes=save_minutes)
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path):
