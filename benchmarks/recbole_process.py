@@ -142,8 +142,9 @@ def s3rec(attributes: Attributes) -> Peer:
     return Peer("S3Rec", config, {f"{ALL}:token_seq": _lists(attributes)}, {"feature_embedding.weight": (ALL, 1)})
 
 
-# By variant of params.yaml.
+# The keys are variants of params.yaml.
 PEERS: dict[str, Callable[[Attributes | None], Peer]] = {
+    "sasrec": lambda attributes: Peer("SASRec", {"hidden_size": 128, "n_heads": 4}),
     "sasrec-paper": lambda attributes: Peer("SASRec"),
     "gru4rec-paper": lambda attributes: Peer("GRU4Rec"),
     "fdsa-paper": fdsa,

@@ -38,6 +38,7 @@ from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item_step import adamw, train_step
 
 SEED, EPOCH = 0, 0
+VARIANTS = ["sasrec-paper", "gru4rec-paper", "fdsa-paper", "s3rec-pretraining-paper", "duorec-paper"]
 CPU = torch.device("cpu")
 MIB = 1 << 20
 
@@ -161,7 +162,7 @@ def compare(variant: str, chosen: ModelSettings, flags: argparse.Namespace) -> d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of a split")
-    parser.add_argument("--variants", nargs="+", default=list(PEERS), help="rows of params.yaml")
+    parser.add_argument("--variants", nargs="+", default=VARIANTS, help="rows of params.yaml")
     parser.add_argument("--batch", type=int, help="sequences a step; without it, the variant's")
     parser.add_argument("--steps", type=int, default=1, help="of a side in a round")
     parser.add_argument("--rounds", type=int, default=3)

@@ -72,6 +72,11 @@ def registry_file() -> Path:
     return _own_or_repository("workflow/sources.csv")
 
 
+def lock_file(registry: Path) -> Path:
+    """The lock file lies beside its registry, so that both are committed together."""
+    return registry.with_suffix(".lock.csv")
+
+
 def _own_or_repository(file: str) -> Path:
     return Path(file) if Path(file).exists() else ROOT / file
 

@@ -62,13 +62,14 @@ def reported_experiments(params: Params) -> list[Experiment]:
 
 
 def start_of(params: Params, experiment: Experiment) -> Experiment | None:
-    """The experiment whose weights a training starts from: same split and seed, in another domain its lowest k."""
+    """The experiment whose weights a training starts from: of the same split, in another domain at its lowest k."""
     row = params.variants[experiment.variant].starts_from
     if row is None:
         return None
     domain = row.domain_of(experiment.domain)
     k_core = experiment.k_core if domain == experiment.domain else params.domains[domain].k_core
-    return replace(experiment, domain=domain, k_core=k_core, variant=row.variant)
+    seed = experiment.seed if row.seed is None else row.seed
+    return replace(experiment, domain=domain, k_core=k_core, variant=row.variant, seed=seed)
 
 
 def starts_of(params: Params, experiment: Experiment) -> list[Experiment]:

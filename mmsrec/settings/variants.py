@@ -35,10 +35,11 @@ class LayeredRow(Layer):
 class StartsFrom(Frozen):
     """The trained model whose weights a training starts from: a variant, by default in the same experiment."""
 
-    variant: Name = Field(description="row of `variants` that was trained with the same split and seed")
+    variant: Name = Field(description="row of `variants` that was trained with the same split")
     domain: Name | None = Field(
         None, description="row of `domains` that it was trained on, at its lowest k; absent: the same domain and k"
     )
+    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="its seed; absent: the same seed")
     by_domain: dict[Name, Name] = Field(
         {}, description="other rows of `domains` for single domains, by the domain that the variant is trained on"
     )

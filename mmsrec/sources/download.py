@@ -2,18 +2,23 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
-from mmsrec.errors import ArtifactError, ChecksumError, DownloadError
+from mmsrec.errors import ArchiveError, ArtifactError, ChecksumError, DownloadError
 from mmsrec.files import lock, read_json, sha256, write_json
+from mmsrec.sources.archive import open_member
 from mmsrec.sources.file_registry import SourceFile
 from mmsrec.sources.partial import Partial
+from mmsrec.sources.pins import LockFile, Pin, accepting
 from mmsrec.sources.transfer import DEFAULT_LIMITS, Limits, UnavailableError, download
 
 logger = logging.getLogger(__name__)
+
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,8 @@ class Record:
     """The content of the JSON file beside a source file.
 
     Attributes:
-        url: its source; `mirror:DATASET/FILE` for a mirror, None for a file that the user put there.
+        url: its source; `mirror:DATASET/FILE` for a mirror, DATASET/ARCHIVE.zip/MEMBER for the member of an archive,
+            None for a file that the user put there.
         sha256: its digest, 64 hexadecimal digits.
         bytes: its size.
         date: time of the download, UTC, ISO 8601.
@@ -37,6 +43,7 @@ class Record:
 class _Place:
     address: str
     recorded_as: str
+    obtain: Callable[[Partial, Limits], None]
 
 
 def record_path(destination: Path) -> Path:
@@ -44,106 +51,154 @@ def record_path(destination: Path) -> Path:
     return destination.with_name(f"{destination.name}.json")
 
 
-def fetch(file: SourceFile, destination: Path, mirrors: Sequence[str] = (), limits: Limits = DEFAULT_LIMITS) -> Record:
+def fetch(
+    file: SourceFile,
+    destination: Path,
+    mirrors: Sequence[str] = (),
+    limits: Limits = DEFAULT_LIMITS,
+    pins: LockFile | None = None,
+) -> Record:
     """Downloads `file` to `destination`, with a JSON record beside it. A verified file is not downloaded again.
 
-    An interrupted download keeps its bytes beside the destination, and the next call resumes. A second process that
-    downloads the same file waits for the first.
+    The file must match its digest in the registry and its pin, whatever place it comes from. A file without a pin is
+    pinned. An interrupted download keeps its bytes beside the destination, and the next call resumes. A second process
+    that downloads the same file waits for the first.
 
     Args:
         file: the registry's entry.
-        destination: path of the downloaded file.
-        mirrors: folders or base URLs that contain DATASET/FILE. They are tried in order, before the file's URLs.
+        destination: path of the downloaded file. An archive that holds the file is kept beside it.
+        mirrors: folders or base URLs that contain DATASET/FILE. They are tried in order, before the file's URLs and
+            its archive.
         limits: bounds of size, time and tries for each mirror or URL.
+        pins: the lock file; None pins nothing. If it accepts changes, the file that is there is pinned.
 
     Raises:
         DownloadError: no mirror or URL could serve the file. The error names each with its reason.
         ChecksumError: no mirror or URL could serve the file, and at least one served a wrong file.
+        RegistryError: the lock file is damaged.
     """
     destination = Path(destination)
+    pins = None if file.varies else pins
     with lock(destination):
-        if destination.exists() and (record := _accept_existing(file, destination)):
+        # A damaged lock file is found before anything is downloaded.
+        pin = pins.read().get(file.path) if pins else None
+        if destination.exists() and (record := _accept_existing(file, destination, pins)):
             return record
-        return _fetch(file, Partial(destination), mirrors, limits)
+        return _fetch(file, Partial(destination), mirrors, limits, pins, pin)
 
 
-def _accept_existing(file: SourceFile, destination: Path) -> Record | None:
+def _accept_existing(file: SourceFile, destination: Path, pins: LockFile | None) -> Record | None:
     found = _record(destination, url=None)
     try:
         recorded = Record(**read_json(record_path(destination)))
     except (ArtifactError, TypeError):
         recorded = None
     if recorded and (recorded.sha256, recorded.bytes) != (found.sha256, found.bytes):
-        logger.warning("%s has changed since its download and is downloaded again", destination)
-        return None
-    _verify(file, found, destination)
+        if not (pins and pins.accepts):
+            logger.warning("%s has changed since its download and is downloaded again", destination)
+            return None
+        recorded = None
+    _verify(file, recorded or found, destination, pins)
     if recorded is None:
         write_json(record_path(destination), asdict(found))
     return recorded or found
 
 
-def _fetch(file: SourceFile, partial: Partial, mirrors: Sequence[str], limits: Limits) -> Record:
+def _fetch(
+    file: SourceFile,
+    part: Partial,
+    mirrors: Sequence[str],
+    limits: Limits,
+    pins: LockFile | None,
+    pin: Pin | None,
+) -> Record:
     limits = replace(limits, max_bytes=min(limits.max_bytes, file.bytes or limits.max_bytes))
-    reasons, kind = [], DownloadError
-    for place in _places(file, mirrors):
+    reasons, wrong = [], False
+    for place in _places(file, mirrors, pins):
         try:
-            _obtain(place.address, partial, limits)
-            record = _record(partial.path, place.recorded_as)
-            _verify(file, record, place.address)
+            place.obtain(part, limits)
+            record = _record(part.path, place.recorded_as)
+            _verify(file, record, place.address, pins)
         except UnavailableError as error:
             reasons.append(f"{place.address}: {error}")
         except ChecksumError as error:
-            partial.discard()
-            kind = ChecksumError
+            part.discard()
+            wrong = True
             reasons.append(f"{place.address}: expected {error.details['expected']}, found {error.details['found']}")
         else:
             # The record is written first: a file without a record counts as put there by the user.
-            write_json(record_path(partial.destination), asdict(record))
-            partial.publish()
-            logger.info("%s: %s bytes from %s", partial.destination, f"{record.bytes:,}", place.address)
+            write_json(record_path(part.destination), asdict(record))
+            part.publish()
+            logger.info("%s: %s bytes from %s", part.destination, f"{record.bytes:,}", place.address)
             return record
         logger.warning("%s", reasons[-1])
-    raise kind(
+    advice = (
+        f"Set MMSREC_MIRROR to a folder or URL that contains {file.path}, edit its rows in workflow/sources.csv, "
+        f"or put the file at {part.destination}."
+    )
+    raise (ChecksumError if wrong else DownloadError)(
         "A source file could not be fetched.",
-        where=file.path,
-        expected=_expected(file),
+        where=f"{file.path} ({file.note})" if file.note else file.path,
+        expected=pin or _expected(file),
         found="".join(f"\n    {reason}" for reason in reasons) or "no mirror is set and the registry has no URL for it",
-        fix=f"Set MMSREC_MIRROR to a folder or URL that contains {file.path}, edit its rows in workflow/sources.csv, "
-        f"or put the file at {partial.destination}.",
+        fix=f"{advice} {accepting(file.path)}" if wrong and pin else advice,
     )
 
 
-def _places(file: SourceFile, mirrors: Sequence[str]) -> Iterator[_Place]:
+def _places(file: SourceFile, mirrors: Sequence[str], pins: LockFile | None) -> Iterator[_Place]:
     for mirror in mirrors:
-        yield _Place(f"{mirror.rstrip('/')}/{file.path}", f"mirror:{file.path}")
+        address = f"{mirror.rstrip('/')}/{file.path}"
+        yield _Place(address, f"mirror:{file.path}", partial(_obtain, address))
     for url in file.urls:
-        yield _Place(url, url)
+        yield _Place(url, url, partial(_obtain, url))
+    if file.archive:
+        address = f"{file.archive.path}/{file.member}"
+        yield _Place(address, address, partial(_unpack, file, mirrors, pins))
 
 
-def _obtain(address: str, partial: Partial, limits: Limits) -> None:
+def _obtain(address: str, part: Partial, limits: Limits) -> None:
     if address.startswith(("http://", "https://")):
-        download(address, partial, limits)
+        download(address, part, limits)
     else:
-        _copy(Path(address), partial, limits)
+        _copy(Path(address), part, limits)
 
 
-def _copy(source: Path, partial: Partial, limits: Limits) -> None:
+def _copy(source: Path, part: Partial, limits: Limits) -> None:
     try:
         if not source.is_file():
             raise UnavailableError("no such file")
         if (size := source.stat().st_size) > limits.max_bytes:
             raise UnavailableError(f"it has {size:,} bytes, more than the {limits.max_bytes:,} allowed")
-        partial.discard()
-        shutil.copyfile(source, partial.path)
+        part.discard()
+        shutil.copyfile(source, part.path)
     except OSError as error:
         raise UnavailableError(str(error)) from error
+
+
+def _unpack(file: SourceFile, mirrors: Sequence[str], pins: LockFile | None, part: Partial, limits: Limits) -> None:
+    """Fetches the archive of a file, keeps it beside the file's destination, and unpacks the file.
+
+    A change of the archive is accepted for itself only.
+    """
+    pins = replace(pins, accepts=False) if pins else None
+    archive = part.destination.with_name(PurePosixPath(file.archive.path).name)
+    try:
+        fetch(file.archive, archive, mirrors, replace(limits, max_bytes=DEFAULT_LIMITS.max_bytes), pins)
+        part.discard()
+        with open_member(archive, file.member) as member, part.path.open("wb") as target:
+            while chunk := member.read(_CHUNK):
+                if target.tell() + len(chunk) > limits.max_bytes:
+                    raise UnavailableError(f"it has more than the {limits.max_bytes:,} bytes allowed")
+                target.write(chunk)
+    except (DownloadError, ArchiveError) as error:
+        raise UnavailableError(str(error).replace("\n", "\n    ")) from error
 
 
 def _record(path: Path, url: str | None) -> Record:
     return Record(url, sha256(path), path.stat().st_size, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def _verify(file: SourceFile, record: Record, where: object) -> None:
+def _verify(file: SourceFile, record: Record, where: object, pins: LockFile | None) -> None:
     if record.sha256 != (file.sha256 or record.sha256) or record.bytes != (file.bytes or record.bytes):
         raise ChecksumError(
             "A file differs from its entry in the registry.",
@@ -152,6 +207,8 @@ def _verify(file: SourceFile, record: Record, where: object) -> None:
             found=f"sha256 {record.sha256}, {record.bytes:,} bytes",
             fix="Delete it, or correct its rows in workflow/sources.csv.",
         )
+    if pins:
+        pins.pin(Pin(file.path, record.url or "", record.sha256, record.bytes))
 
 
 def _expected(file: SourceFile) -> str:

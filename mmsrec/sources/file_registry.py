@@ -2,13 +2,17 @@
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from mmsrec.errors import RegistryError
+from mmsrec.settings.corpora import split_archive
 
 COLUMNS = ("dataset", "file", "url", "sha256", "bytes", "licence", "note")
+
+# The digest of a file that differs with each place where it is made. It is neither checked nor pinned.
+VARIES = "varies"
 
 Fact = TypeVar("Fact", str | None, int | None)
 
@@ -17,8 +21,16 @@ _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _CHECKS = (
     ("dataset", re.compile(_NAME), "a name of letters, digits, '_', '-' and '.'"),
     ("file", re.compile(rf"{_NAME}(/{_NAME}){{0,7}}"), "names of letters, digits, '_', '-' and '.', joined by '/'"),
-    ("url", re.compile(r"(https?://[^\s/]+/\S+)?"), "http(s)://HOST/PATH, or nothing"),
-    ("sha256", re.compile(r"([0-9a-f]{64})?"), "64 lower-case hexadecimal digits, or nothing"),
+    (
+        "url",
+        re.compile(rf"(https?://[^\s/]+/\S+|{_NAME}(/{_NAME}){{0,7}}\.zip(/{_NAME}){{1,8}})?"),
+        "http(s)://HOST/PATH, DATASET/ARCHIVE.zip/MEMBER, or nothing",
+    ),
+    (
+        "sha256",
+        re.compile(rf"([0-9a-f]{{64}}|{VARIES})?"),
+        f"64 lower-case hexadecimal digits, {VARIES}, or nothing",
+    ),
     ("bytes", re.compile(r"([1-9][0-9]{0,17})?"), "a number above 0, or nothing"),
 )
 
@@ -30,8 +42,8 @@ class SourceRow:
     Attributes:
         dataset: folder of the file, below data/raw and below a mirror.
         file: name of the file in that folder.
-        url: http or https URL; None if only a mirror has the file.
-        sha256: 64 hexadecimal digits; None if unknown.
+        url: http or https URL, or the member of an archive of the registry; None if only a mirror has the file.
+        sha256: 64 hexadecimal digits; None if unknown; `VARIES`.
         bytes: size of the file; None if unknown.
         licence: terms of use.
         note: further remarks.
@@ -55,12 +67,20 @@ class SourceFile:
         urls: its URLs, in the order in which they are tried.
         sha256: 64 hexadecimal digits; None if unknown.
         bytes: size; None if unknown.
+        note: remarks of its first row, such as the release.
+        varies: whether the content differs with each place where it is made, so that it has no digest.
+        archive: an archive of the registry that holds the file; None if there is none.
+        member: path of the file in that archive.
     """
 
     path: str
     urls: tuple[str, ...] = ()
     sha256: str | None = None
     bytes: int | None = None
+    note: str = ""
+    varies: bool = False
+    archive: "SourceFile | None" = None
+    member: str = ""
 
 
 def read_registry(path: Path) -> dict[str, SourceFile]:
@@ -70,16 +90,36 @@ def read_registry(path: Path) -> dict[str, SourceFile]:
         RegistryError: a row is not valid. The error names its line.
     """
     files: dict[str, SourceFile] = {}
+    members: dict[str, tuple[str, str]] = {}
     for line, row in _rows(path):
-        key = f"{row.dataset}/{row.file}"
-        known = files.get(key, SourceFile(key))
-        files[key] = SourceFile(
-            path=key,
-            urls=known.urls + ((row.url,) if row.url else ()),
-            sha256=_agreed("sha256", known.sha256, row.sha256, f"{path}, line {line}"),
-            bytes=_agreed("bytes", known.bytes, row.bytes, f"{path}, line {line}"),
+        key, where = f"{row.dataset}/{row.file}", f"{path}, line {line}"
+        known = files.get(key, SourceFile(key, note=row.note))
+        varies = row.sha256 == VARIES
+        files[key] = replace(
+            known,
+            urls=known.urls + ((row.url,) if row.url and "://" in row.url else ()),
+            sha256=_agreed("sha256", known.sha256, None if varies else row.sha256, where),
+            bytes=_agreed("bytes", known.bytes, row.bytes, where),
+            varies=known.varies or varies,
         )
-    return files
+        if row.url and "://" not in row.url:
+            members[key] = (row.url, where)
+    return files | {key: _member(files, members, key) for key in members}
+
+
+def _member(files: dict[str, SourceFile], members: dict[str, tuple[str, str]], key: str) -> SourceFile:
+    """The file with the archive that holds it."""
+    url, where = members[key]
+    archive, member = split_archive(url)
+    if archive not in files or archive in members or archive.rpartition("/")[0] != key.rpartition("/")[0]:
+        raise RegistryError(
+            "An archive cannot be used.",
+            where=where,
+            expected="an archive with its own row, in the folder of the file, and no member of another archive",
+            found=archive,
+            fix="Add a row for the archive, or correct the url.",
+        )
+    return replace(files[key], archive=files[archive], member=member)
 
 
 def find(files: dict[str, SourceFile], name: str) -> SourceFile:

@@ -48,12 +48,12 @@ Graph = dict[str, Job]
 
 
 def copy_workflow(folder: Path) -> None:
-    """Copies what the engines read."""
+    """Copies what the engines read. The copy begins without pins of raw files."""
     for name in WORKFLOW:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.lock.csv"))
         else:
             shutil.copyfile(source, target)
     local = f"[core]\n    no_scm = true\n    site_cache_dir = {folder / 'site'}\n"

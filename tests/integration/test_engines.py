@@ -38,6 +38,7 @@ SHOP = {
     "items": "amazon/meta_Beauty.json.gz",
     "text_fields": ["title"],
     "vision": {"kind": "image"},
+    "attributes": {"drop_first": True},
     "k_core": 5,
 }
 FILMS = {
@@ -46,6 +47,7 @@ FILMS = {
     "items": "ml-1m/ml-1m.zip",
     "text_fields": ["title"],
     "vision": {"kind": "trailer", "trailer_ids": "ml-1m/ml-20m-youtube.zip"},
+    "attributes": {},
     "k_core": 3,
 }
 CLIPS = {
@@ -62,20 +64,25 @@ FEATURES = {
     "count": 3,
     "keep": "mean",
 }
-# Two domains, two splits, six variants, two pre-trained encoders, and a report on cores of two k.
+# Two domains and their union, two splits, eleven variants, two pre-trained encoders, and a report on cores of two k. The
+# variant `moved` starts from `sequences`, which no report names.
 WORLD = {
     "corpora": {"shards": FEATURES, "clips": CLIPS, "items": {"kind": "domain", "domain": "shop", "missing": "drop"}},
     "pretrainings": {
         "small": {"corpus": "shards", "encoder": "clip", "seed": 0},
         "own": {"corpus": "items", "encoder": "clip", "seed": 0},
     },
-    "domains": {"shop": SHOP, "films": FILMS},
+    "domains": {"shop": SHOP, "films": FILMS, "both": {"source": "union", "of": ["shop", "films"], "k_core": 4}},
     "splits": {"late": {"ties": "source"}, "mixed": {"ties": "shuffle", "seed": 3}},
     "models.mmsrec.by_domain": {"films": {"settings": {"hidden_dropout": 0.2}}},
     "models.sasrec.by_domain": {},
+    "models.s3rec-pretraining.by_domain": {},
     "variants": {
         "pop": {"model": "pop"},
         "ids": {"model": "sasrec"},
+        "own": {"model": "fdsa"},
+        "before": {"model": "s3rec-pretraining"},
+        "after": {"model": "s3rec", "starts_from": {"variant": "before"}},
         "text": {
             "model": "mmsrec",
             "encoders": {"text": "lsa"},
@@ -85,6 +92,12 @@ WORLD = {
         "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         "tuned": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "clip"}, "pretrained": "small"},
         "owned": {"model": "mmsrec", "encoders": {"text": "clip"}, "pretrained": "own"},
+        "sequences": {"model": "unisrec-pretraining", "encoders": {"text": "minilm"}},
+        "moved": {
+            "model": "unisrec",
+            "encoders": {"text": "minilm"},
+            "starts_from": {"variant": "sequences", "domain": "both"},
+        },
     },
     "reports": {
         "small": {
@@ -107,6 +120,20 @@ WORLD = {
                     "variants": ["pop"],
                     "seeds": [0],
                 },
+                {
+                    "domains": ["shop"],
+                    "k_cores": [5],
+                    "splits": ["mixed"],
+                    "variants": ["moved"],
+                    "seeds": [7],
+                },
+                {
+                    "domains": ["shop", "films"],
+                    "k_cores": [5],
+                    "splits": ["mixed"],
+                    "variants": ["own", "after"],
+                    "seeds": [0],
+                },
             ],
         },
     },
@@ -124,7 +151,15 @@ ENCODING = {
     "pair_features",
 }
 VIDEOS = {"collect_clips", "sample_frames", "extract_frame_features", "pair_features", "report"} | RETRIEVAL
-PREPARING = {"prepare", "split", "collect", "extract_text_features", "crawl_images", "crawl_trailers"} | FRAMES
+PREPARING = {
+    "prepare",
+    "split",
+    "attributes",
+    "collect",
+    "extract_text_features",
+    "crawl_images",
+    "crawl_trailers",
+} | FRAMES
 
 
 @pytest.fixture(autouse=True)
@@ -171,6 +206,21 @@ def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
     assert "data/media/shop/ledger.parquet" in dvc["data/features/shop/clip/vision.parquet"].inputs
     assert "data/frames/films.parquet" in dvc["data/features/films/clip/vision.parquet"].inputs
     assert not any("features" in path for path in dvc["models/shop/k5/mixed/pop/seed7/config.json"].inputs)
+    start = "models/both/k4/mixed/sequences/seed7/weights.safetensors"
+    assert start in dvc["models/shop/k5/mixed/moved/seed7/config.json"].inputs
+    assert dvc[start].stage == "train"
+    assert {dvc[path].stage for path in dvc[start].inputs} == {"split", "prepare", "extract_text_features"}
+    assert dvc["data/ingested/both/items.parquet"].inputs == {
+        f"data/ingested/{domain}/{table}.parquet" for domain in ("shop", "films") for table in ("items", "interactions")
+    }
+    assert not any("sequences/" in path for path in dvc if path.startswith("results/shop"))
+    assert "results/both/k4/mixed/sequences/seed7/metrics.json" not in dvc
+    table = "data/processed/films/k5/attributes.parquet"
+    assert dvc[table].inputs == {"data/raw/ml-1m/ml-1m.zip", "data/processed/films/k5/items.parquet"}
+    readers = ("own/seed0/config.json", "before/seed0/config.json")
+    assert all(table in dvc[f"models/films/k5/mixed/{reader}"].inputs for reader in readers)
+    assert table in dvc["results/films/k5/mixed/own/seed0/metrics.json"].inputs
+    assert table not in dvc["models/films/k5/mixed/after/seed0/config.json"].inputs
     assert "results/collected/small/data/processed/films/k4/statistics.json" in dvc["results/reports/small"].inputs
 
 
@@ -217,6 +267,8 @@ def test_the_plan_is_in_step():
     [
         ("trainer.learning_rate", 0.5, TRAINING),
         ("models.sasrec.settings.dim", 256, TRAINING),
+        ("models.unisrec-pretraining.settings.item_drop", 0.5, TRAINING),
+        ("domains.both.of", ["films", "shop"], {"unite", "prepare", "split", "extract_text_features"} | TRAINING),
         ("variants.text.settings.dim", 256, TRAINING),
         ("evaluation.cutoffs", [5], {"evaluate", "collect", "report"}),
         ("encoders.lsa.dim", 8, {"extract_text_features"} | TRAINING),
@@ -236,12 +288,13 @@ def test_the_plan_is_in_step():
         ("crawl.host_rate", 1, set()),
         ("reports.small.title", "Another title", {"report"}),
         ("domains.shop.published", "beauty", {"report"}),
+        ("domains.shop.attributes", {"min_items": 2}, {"attributes"} | TRAINING),
         ("splits.mixed.seed", 1, {"split"} | TRAINING),
         ("splits.late.ties", "item", {"split"} | TRAINING),
         (
             "domains.shop.text_fields",
             ["title", "brand"],
-            {"ingest", "crawl_images"} | (PREPARING - FRAMES - {"crawl_trailers"}) | PICTURES,
+            {"ingest", "unite", "crawl_images"} | (PREPARING - FRAMES - {"crawl_trailers"}) | PICTURES,
         ),
     ],
 )
@@ -353,6 +406,7 @@ def test_pictures_need_no_domain_with_trailers():
             "models.sasrec.by_domain": {},
             "corpora": {},
             "pretrainings": {},
+            "models.s3rec-pretraining.by_domain": {},
             "domains": {"shop": SHOP},
             "variants": {"both": WORLD["variants"]["both"]},
             "reports": {},
@@ -379,6 +433,7 @@ def test_a_domain_of_ones_own_needs_a_row_and_its_files():
         "models/beauty/k5/source/unknown/seed0/config.json",
         "data/raw/unknown/file.csv",
         "data/processed/unknown/k5/items.parquet",
+        "results/beauty/k5/source/unisrec-pretraining/seed0/metrics.json",
     ],
 )
 def test_names_without_a_row_are_refused(target):

@@ -1,7 +1,7 @@
 """RecBole and our models compute the same from the same weights: scores, losses, gradients, sequences and metrics.
 
-RecBole numbers positions from the start of a history. A model of ours that numbers them from the end gets the same
-positions in a case: all its histories have one length, and RecBole gets the positions in reverse order.
+RecBole numbers positions from the start of a history, and some of our models from its end. So the histories of a case
+have one length. For a model that numbers from the end, RecBole gets the positions in reverse order.
 """
 
 from functools import cached_property
@@ -100,7 +100,7 @@ def test_same_batch_gives_the_same_gradients(sides, differ):
 
 
 def scale_of(name, gradients):
-    """The largest element of a gradient, or of another one where softmax ignores a bias and the gradient is rounding."""
+    """The largest element of a gradient. Where softmax ignores a bias, its gradient is rounding, and another counts."""
     for ignored, other in (("key.bias", "query.bias"), ("projection.2.bias", "projection.2.weight")):
         name = name.replace(ignored, other)
     return np.abs(gradients[name]).max()

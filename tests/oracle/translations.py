@@ -29,8 +29,8 @@ def sasrec(ours: Arrays) -> Arrays:
 
 def gru4rec(ours: Arrays) -> Arrays:
     """GRU4Rec."""
-    cells = {f"gru_layers.{name}": ours[f"gru.{name}"] for name in ("weight_ih_l0", "weight_hh_l0")}
-    return {"item_embedding.weight": ours["item.weight"], **cells, **both("dense", ours, "output")}
+    cells = {f"gru_layers.{name}": ours[f"sequences.gru.{name}"] for name in ("weight_ih_l0", "weight_hh_l0")}
+    return {"item_embedding.weight": ours["item.weight"], **cells, **both("dense", ours, "sequences.output")}
 
 
 def fdsa(ours: Arrays) -> Arrays:
@@ -83,8 +83,9 @@ def both(theirs: str, ours: Arrays, name: str) -> Arrays:
     return {f"{theirs}.{kind}": ours[f"{name}.{kind}"] for kind in ("weight", "bias")}
 
 
-# By variant of params.yaml. The rows of items are in our order and lack padding.
+# The keys are variants of params.yaml. The rows of items are in our order and lack padding.
 TRANSLATIONS: dict[str, Callable[[Arrays], Arrays]] = {
+    "sasrec": sasrec,
     "sasrec-paper": sasrec,
     "gru4rec-paper": gru4rec,
     "fdsa-paper": fdsa,

@@ -33,17 +33,21 @@ class World(NamedTuple):
 def world(variant: str) -> World:
     """The model of a variant, for training steps of all sequences together in float32, and without dropout."""
     chosen = read_params(PARAMS).settings_of("beauty", variant)
-    update = {"augment": "none", "batch_size": 1 << 20, "precision": "float32", "sampled_items": 0}
+    update = {"augment": "none", "batch_size": 1 << 20, "precision": "float32", "sampled_items": 0, "clip_norm": None}
     trainer = chosen.trainer.model_copy(update=update | {"max_length": LONGEST + 1})
     attributes = Attributes(described())
     seed_everything(1)
     network = MODELS[chosen.model].network_class()
-    model = network(ModelInputs(ITEMS, {}, attributes), chosen.settings, trainer).eval()
+    settings = chosen.settings
+    if hasattr(settings, "objective"):
+        # RecBole trains on prefixes.
+        settings = settings.model_copy(update={"objective": "next"})
+    model = network(ModelInputs(ITEMS, {}, attributes), settings, trainer).eval()
     with torch.no_grad():
         for weight in model.parameters():
             # Biases and LayerNorms, too, so that an error in them shows.
             weight.copy_(SCALE * weight if weight.dim() > 1 else weight + 0.1 * torch.randn(weight.shape))
-    return World(model, trainer, attributes, sequences_of(walks()), getattr(chosen.settings, "positions", "") == "end")
+    return World(model, trainer, attributes, sequences_of(walks()), getattr(settings, "positions", "") == "end")
 
 
 def weights_of(model: torch.nn.Module) -> dict[str, np.ndarray]:

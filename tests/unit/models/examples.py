@@ -7,6 +7,7 @@ from mmsrec.models.gru4rec_settings import GRU4RecSettings
 from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.models.sasrec_settings import SASRecSettings
+from mmsrec.models.unisrec_settings import UniSRecSettings
 from mmsrec.settings.trainer import Trainer
 
 BLOCKS = {"dim": 16, "layers": 2, "heads": 2, "feedforward": 32, "embedding_dropout": 0.1, "hidden_dropout": 0.1}
@@ -23,6 +24,15 @@ MMSREC = MMSRecSettings(
     positions="end",
     item_tower="shared",
     item_embedding=False,
+)
+UNISREC = UniSRecSettings(
+    **BLOCKS,
+    attention_dropout=0.1,
+    experts=3,
+    adaptor_dropout=0.1,
+    temperature=0.07,
+    positions="start",
+    objective="next",
 )
 TRAINER = Trainer(
     max_length=6,

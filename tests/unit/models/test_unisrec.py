@@ -12,7 +12,6 @@ from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.models.unisrec import UniSRec
 from mmsrec.models.unisrec_pretraining import UniSRecPretraining
 from mmsrec.models.unisrec_pretraining_settings import UniSRecPretrainingSettings
-from mmsrec.models.unisrec_settings import UniSRecSettings
 from mmsrec.nn.predictions import Predictions
 from mmsrec.settings.params import ModelSettings
 from mmsrec.settings.plan import Experiment
@@ -22,13 +21,12 @@ from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
 from mmsrec.training.train import train, untrained
 from mmsrec.training.weights import read_weights
-from tests.unit.models.examples import BLOCKS, TRAINER, changed
+from tests.unit.models.examples import TRAINER, UNISREC, changed
 from tests.unit.training.examples import walks
-from tests.unit.training.test_next_item import Killed, killed_at, without_seconds
+from tests.unit.training.resumed import Killed, killed_at, without_seconds
 
 ITEMS, WIDTH = 12, 8
-OWN = {"attention_dropout": 0.1, "experts": 3, "adaptor_dropout": 0.1, "temperature": 0.07, "positions": "start"}
-SETTINGS = UniSRecSettings(**BLOCKS | OWN, objective="next")
+SETTINGS = UNISREC
 PRETRAINING = UniSRecPretrainingSettings(**SETTINGS.model_dump(), sequence_weight=0.5, item_drop=0.2)
 EXPERIMENT = Experiment("shop", 3, "source", "pretraining", 1)
 START = ModelSettings("unisrec-pretraining", PRETRAINING, TRAINER)

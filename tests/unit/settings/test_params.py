@@ -97,6 +97,12 @@ def test_the_schema_file_is_in_step():
         ("trainer.precision", "float16", "trainer.precision: Input should be 'float32' or 'bfloat16'"),
         ("splits.source.ties", "random", "splits.source.ties: Input should be 'source', 'item' or 'shuffle'"),
         ("domains.beauty.text_fields", [], "domains.beauty.text_fields: List should have at least 1 item"),
+        (
+            "domains.beauty.attributes",
+            {"min_items": 0},
+            "domains.beauty.attributes.min_items: Input should be greater than or equal to 1, found 0",
+        ),
+        ("domains.beauty.attributes", {"first": True}, "domains.beauty.attributes.first: unknown key"),
         ("domains.beauty.items", "../secret", "domains.beauty.items: String should match pattern"),
         ("domains.beauty.items", "/etc/passwd", "domains.beauty.items: String should match pattern"),
         ("domains.beauty.items", "amazon/../../secret", "domains.beauty.items: String should match pattern"),
@@ -147,7 +153,7 @@ def test_a_wrong_value_is_refused_by_its_key(path, value, expected):
         ({"variant": "free", "domain": "moon"}, "variants.sasrec.starts_from: unknown name 'moon'"),
         ({"variant": "free", "domain": "toys"}, "the model sasrec knows items by their ids, so it starts in its own"),
         ({"variant": "free", "by_domain": {"beauty": "moon"}}, "variants.sasrec.starts_from: unknown name 'moon'"),
-        ({"variant": "free", "seed": 1}, "variants.sasrec.starts_from.seed: unknown key"),
+        ({"variant": "free", "k_core": 5}, "variants.sasrec.starts_from.k_core: unknown key"),
     ],
 )
 def test_a_wrong_start_is_refused_by_its_key(monkeypatch, start, expected):
@@ -228,6 +234,16 @@ def test_a_pretraining_is_no_row_of_a_report(monkeypatch):
     assert "reports.r.experiments.0.variants: sasrec is a pre-training, which is not evaluated" in message_of(
         ("reports", report(variants=["pop", "sasrec"]))
     )
+
+
+def test_a_report_names_no_domain_without_attributes_for_a_model_that_reads_them():
+    message = message_of(("reports", report(domains=["beauty", "toys"], variants=["pop", "fdsa"])))
+    assert "reports.r.experiments.0: fdsa read attributes of items, and domains.toys has no key attributes" in message
+
+
+def test_only_a_shop_has_paths_of_categories():
+    message = message_of(("domains.ml-1m.attributes", {"drop_first": True}))
+    assert "domains.ml-1m: attributes.drop_first: items of source: movielens have no paths of categories" in message
 
 
 def test_every_wrong_key_is_named_at_once():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mmsrec.errors import DataError, ParamsError
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.corpora import DomainCorpus
 from mmsrec.settings.params import Params, read_params
@@ -18,6 +19,8 @@ from mmsrec.settings.plan import (
     all_cuts,
     all_experiments,
     all_features,
+    attribute_rules,
+    attributes_of,
     cores_of,
     experiments_of,
     features_of,
@@ -43,6 +46,7 @@ def params() -> Params:
         "models": {name: {"settings": row.settings.model_dump(exclude_none=True)} for name, row in repository.models},
         "variants": {
             "pop": {"model": "pop"},
+            "own": {"model": "fdsa"},
             "text": {"model": "mmsrec", "encoders": {"text": "lsa"}},
             "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         },
@@ -133,6 +137,10 @@ def test_starts_have_the_lowest_k_of_another_domain_and_are_trained_but_not_eval
     assert start_of(started, films) == Experiment("films", 6, "source", "middle", 2)
     assert start_of(started, replace(shop, domain="wear")) == Experiment("shop", 5, "source", "middle", 2)
     assert start_of(started, replace(shop, variant="first")) is None
+    row = started.variants["last"].starts_from.model_copy(update={"seed": 0})
+    of_one_seed = started.variants["last"].model_copy(update={"starts_from": row})
+    params = started.model_copy(update={"variants": started.variants | {"last": of_one_seed}})
+    assert start_of(params, shop) == Experiment("films", 3, "source", "middle", 0)
     assert reported_experiments(started) == [shop, films]
     assert all_experiments(started) == [
         shop,
@@ -176,6 +184,23 @@ def test_a_model_reads_the_features_of_its_modalities(params):
         FeatureFile("shop", "lsa", "text"),
     ]
     assert features_of(params, Experiment("shop", 5, "source", "pop", 0)) == []
+
+
+def test_a_model_reads_the_attributes_of_its_k_core(params):
+    experiment = Experiment("shop", 9, "source", "own", 4)
+    assert attributes_of(params, experiment) == [Core("shop", 9)]
+    assert attributes_of(params, replace(experiment, variant="pop")) == []
+
+
+def test_a_domain_without_attributes_refuses_the_models_that_read_them(params):
+    bare = {"films": params.domains["films"].model_copy(update={"attributes": None})}
+    reading = params.model_copy(update={"domains": params.domains | bare})
+    with pytest.raises(DataError, match="reads attributes of items") as caught:
+        attributes_of(reading, Experiment("films", 5, "source", "own", 0))
+    assert "domains.films" in str(caught.value)
+    assert "attributes: {}" in str(caught.value)
+    with pytest.raises(ParamsError, match="moon"):
+        attribute_rules(reading, "moon")
 
 
 def test_a_feature_file_that_many_experiments_read_is_made_once(params):

@@ -29,8 +29,38 @@ def test_rows_of_one_file_join_their_urls_in_order(write):
     )
     assert read_registry(path) == {
         "shop/a.csv": SourceFile("shop/a.csv", ("https://one.example/a", "http://two.example/a"), DIGEST, 12),
-        "shop/b.csv": SourceFile("shop/b.csv"),
+        "shop/b.csv": SourceFile("shop/b.csv", note="only mirrors have it"),
     }
+
+
+def test_a_file_may_be_the_member_of_an_archive_beside_it(write):
+    path = write(
+        "shop,b.csv,https://one.example/b,,,free,",
+        "shop,b.csv,shop/all.zip/in/b.csv,,,free,",
+        "shop,all.zip,https://one.example/all.zip,,,free,",
+    )
+    archive = SourceFile("shop/all.zip", ("https://one.example/all.zip",))
+    assert read_registry(path)["shop/b.csv"] == SourceFile(
+        "shop/b.csv", ("https://one.example/b",), archive=archive, member="in/b.csv"
+    )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["shop,b.csv,shop/all.zip/b.csv,,,,"],
+        ["shop,b.csv,other/all.zip/b.csv,,,,", "other,all.zip,,,,,"],
+        ["shop,b.csv,shop/all.zip/b.csv,,,,", "shop,all.zip,shop/more.zip/all.zip,,,,", "shop,more.zip,,,,,"],
+    ],
+)
+def test_an_archive_has_its_own_row_and_lies_beside_the_file(write, rows):
+    with pytest.raises(RegistryError, match="archive cannot be used") as caught:
+        read_registry(write(*rows))
+    assert "line 2" in str(caught.value)
+
+
+def test_a_file_may_differ_with_each_place_where_it_is_made(write):
+    assert read_registry(write("demo,a.csv,,varies,,,")) == {"demo/a.csv": SourceFile("demo/a.csv", varies=True)}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +73,9 @@ def test_rows_of_one_file_join_their_urls_in_order(write):
         (",a.csv,,,,,", "dataset"),
         ("shop,a.csv,ftp://one.example/a,,,,", "url"),
         ("shop,a.csv,https:///a,,,,", "url"),
+        ("shop,a.csv,shop/all.zip,,,,", "url"),
+        ("shop,a.csv,shop/all.zip/../a.csv,,,,", "url"),
+        ("shop,a.csv,/shop/all.zip/a.csv,,,,", "url"),
         ("shop,a.csv,,ABC,,,", "sha256"),
         (f"shop,a.csv,,{DIGEST.upper()},,,", "sha256"),
         ("shop,a.csv,,,-1,,", "bytes"),
@@ -91,4 +124,5 @@ def test_the_project_s_registry_has_the_files_of_every_domain():
     files = read_registry(ROOT / "workflow" / "sources.csv")
     domains = read_params(ROOT / "params.yaml").domains.values()
     assert {path for domain in domains for path in (domain.interactions, domain.items)} <= set(files)
+    assert {path for path, file in files.items() if file.varies} == {path for path in files if path[:5] == "demo/"}
     assert all(url.startswith("https://") for file in files.values() for url in file.urls)

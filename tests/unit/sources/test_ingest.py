@@ -166,7 +166,7 @@ def test_the_scripts_go_from_a_mirror_to_tables(shop, tmp_path):
         done = run_script(
             "download.py",
             f"amazon/{name}",
-            *("--output", tmp_path / "raw" / "amazon" / name),
+            *("--output", tmp_path / "raw" / "amazon" / name, "--lock", tmp_path / "sources.lock.csv"),
             MMSREC_MIRROR=f" {tmp_path}/none , {mirror.parent}",
         )
         assert done.returncode == 0, done.stderr

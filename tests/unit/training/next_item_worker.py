@@ -8,14 +8,17 @@ from unittest import mock
 import torch
 import torch._dynamo  # the first step of an optimiser imports it, in each process for seconds
 
+from mmsrec.models.attributes import Attributes
 from mmsrec.models.dataset import Dataset
+from mmsrec.models.fdsa_settings import FDSASettings
 from mmsrec.models.recommender import Features
+from mmsrec.models.s3rec_pretraining_settings import S3RecPretrainingSettings, TaskWeights
 from mmsrec.settings.plan import Experiment
 from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS
 from mmsrec.training.distributed import Processes, processes
 from mmsrec.training.train import train
-from tests.unit.models.examples import GRU4REC
+from tests.unit.models.examples import BLOCKS, GRU4REC, UNISREC
 from tests.unit.training.examples import SETTINGS, TRAINER, chosen, walks
 
 ITEMS, WIDTH = 12, 8
@@ -30,15 +33,25 @@ SCENARIOS = {
         trainer=COMMON.model_copy(update={"augment": "windows", "sampled_items": 6, "batch_size": 16}),
     ),
     "gru4rec": chosen("gru4rec", GRU4REC, COMMON.model_copy(update={"clip_norm": None})),
+    "unisrec": chosen("unisrec", UNISREC, COMMON),
+    "fdsa": chosen("fdsa", FDSASettings(**BLOCKS), COMMON),
+    "s3rec-pretraining": chosen(
+        "s3rec-pretraining",
+        S3RecPretrainingSettings(
+            **BLOCKS, mask_probability=0.3, weights=TaskWeights(aap=0.2, mip=1.0, map=1.0, sp=0.5)
+        ),
+        COMMON,
+    ),
     "killed": chosen(trainer=COMMON),
 }
+SHARED = [name for name in SCENARIOS if name != "killed"]
 KILLED_AT = 7
 # So small that four processes share some steps unevenly, and that the last step of an epoch has fewer groups than that.
 GROUPS = (8, 24)
 
 
 def dataset() -> Dataset:
-    """Walks over items of two modalities, of which some items lack one."""
+    """Walks over items of two modalities, of which some items lack one, and with attributes, which some lack."""
     generator = torch.Generator().manual_seed(0)
     vectors = {name: torch.randn(ITEMS, WIDTH, generator=generator) for name in ("vision", "text")}
     present = {"vision": torch.arange(ITEMS) % 3 > 0, "text": torch.arange(ITEMS) % 5 > 0}
@@ -48,6 +61,7 @@ def dataset() -> Dataset:
         sequences=walks(),
         features={name: Features(vectors[name], present[name]) for name in vectors},
         inputs={},
+        attributes=Attributes([[f"brand={item % 5}", f"kind={item % 2}"][: item % 3] for item in range(ITEMS)]),
     )
 
 

@@ -23,6 +23,19 @@ def without_seconds(history: list[dict[str, object]]) -> list[dict[str, object]]
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
 
 
+def killed_at(patch: pytest.MonkeyPatch, steps: int) -> None:
+    """Ends the training before a step, counted from 1 over all epochs."""
+    train_step, done = next_item.train_step, []
+
+    def dies(*arguments: object) -> float:
+        done.append(1)
+        if len(done) == steps:
+            raise Killed
+        return train_step(*arguments)
+
+    patch.setattr(next_item, "train_step", dies)
+
+
 def assert_resumes(
     make: Callable[[], TrainedRecommender], trainer: Trainer, folder: Path, *, steps: int, save_minutes: float = 0.0
 ) -> None:
@@ -35,17 +48,9 @@ def assert_resumes(
         steps: number of that step, counted from 1 over all epochs.
         save_minutes: time between checkpoints.
     """
-    train_step, done = next_item.train_step, []
-
-    def dies(*arguments: object) -> float:
-        done.append(1)
-        if len(done) == steps:
-            raise Killed
-        return train_step(*arguments)
-
     uninterrupted = finetune(make(), walks(), trainer, 3, folder / "uninterrupted", {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(next_item, "train_step", dies)
+        killed_at(patch, steps)
         with pytest.raises(Killed):
             finetune(make(), walks(), trainer, 3, folder / "killed", {}, save_minutes=save_minutes)
     seed_everything(99)

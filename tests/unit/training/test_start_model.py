@@ -21,7 +21,7 @@ from mmsrec.training.train import train, untrained
 from mmsrec.training.weights import read_weights, write_weights
 from tests.unit.models.examples import SASREC, TRAINER, changed
 from tests.unit.training.examples import SETTINGS, chosen, walks
-from tests.unit.training.test_next_item import Killed, killed_at
+from tests.unit.training.resumed import Killed, killed_at
 
 ITEMS = 12
 EXPERIMENT = Experiment("shop", 3, "source", "ids", 1)
