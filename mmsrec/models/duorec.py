@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from mmsrec.models.duorec_settings import DuoRecSettings
@@ -12,6 +11,7 @@ from mmsrec.nn.companions import SameTarget
 from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.pair_loss import pair_loss
 from mmsrec.nn.predictions import Predictions
+from mmsrec.nn.retrieval_loss import retrieval_loss
 from mmsrec.settings.trainer import Trainer
 
 
@@ -34,12 +34,10 @@ class DuoRec(SASRec):
 
     def loss(self, items: EncodedItems, predictions: Predictions) -> Tensor:
         """The cross-entropy over the items plus `weight` times the contrastive loss, summed over the sequences."""
-        second_BD = self._vectors(items, predictions.inputs_BL)
-        partners_BD = self._vectors(items, predictions.companions["same_target_BL"])
+        sequences, inputs_BL = self.sequences, predictions.inputs_BL
+        queries_PD = sequences.of_sequences(items, inputs_BL)
+        second_BD = sequences.of_sequences(items, inputs_BL)
+        partners_BD = sequences.of_sequences(items, predictions.companions["same_target_BL"])
         contrast = pair_loss(second_BD, partners_BD, self.settings.temperature)
-        return super().loss(items, predictions) + self.settings.weight * len(second_BD) * contrast
-
-    def _vectors(self, items: EncodedItems, inputs_BL: Tensor) -> Tensor:
-        """Vectors [B, D] of the last place of each sequence, without computing the padding."""
-        rows_B = torch.arange(len(inputs_BL), device=inputs_BL.device)
-        return self.sequences.at_places(items, inputs_BL, rows_B, torch.full_like(rows_B, inputs_BL.shape[1] - 1))
+        prediction = retrieval_loss(queries_PD, items.vectors_KD, predictions, self.precision)
+        return prediction + self.settings.weight * len(second_BD) * contrast

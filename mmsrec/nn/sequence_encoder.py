@@ -1,5 +1,6 @@
 """Computes one vector for each predicted place from a table of item inputs."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,10 @@ from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.packing import Packing, last_place_packing
 from mmsrec.nn.precision import reduced_precision
 from mmsrec.nn.transformer import Transformer
+from mmsrec.nn.user_sequences import groups_of_similar_length
+
+# Most places and fewest items of the sequences that `of_sequences` computes together.
+TOGETHER = {"cpu": (1 << 13, 1 << 10), "cuda": (math.inf, math.inf)}
 
 
 class PositionedInput(nn.Module):
@@ -82,6 +87,20 @@ class SequenceEncoder:
         Padding is computed too, so that a result does not depend on the lengths of the other sequences.
         """
         return self._encode(items, inputs_BL, last_place_packing(*inputs_BL.shape, inputs_BL.device))
+
+    def of_sequences(self, items: EncodedItems, inputs_BL: Tensor) -> Tensor:
+        """Vectors [B, D] of the last place of each sequence in training; arguments as in `at_places`.
+
+        On a CPU, sequences of similar length are computed together, because attention computes padding too.
+        """
+        lengths_B = (inputs_BL < len(items.table)).sum(1)
+        parts, order = [], []
+        for rows_B, length in groups_of_similar_length(lengths_B, *TOGETHER[inputs_BL.device.type]):
+            places_B = torch.arange(len(rows_B), device=rows_B.device)
+            last_B = torch.full_like(places_B, length - 1)
+            parts.append(self.at_places(items, inputs_BL[rows_B, -length:], places_B, last_B))
+            order.append(rows_B)
+        return torch.cat(parts)[torch.cat(order).argsort()]
 
     def _encode(self, items: EncodedItems, inputs_BL: Tensor, packing: Packing) -> Tensor:
         table, dim = items.table, items.table.shape[-1]

@@ -69,17 +69,17 @@ def test_loss_equals_a_sum_sequence_by_sequence_and_a_third_one_of_the_target_st
 
 def test_a_sequence_passes_the_encoder_twice_and_its_partner_once_under_own_draws(monkeypatch):
     network, passes = model(changed(DUOREC, embedding_dropout=0.5)).train(), []
-    encode = type(network.sequences).at_places
+    encode = type(network.sequences).of_sequences
 
-    def recorded(self, *arguments):
-        passes.append((arguments[1], encode(self, *arguments)))
+    def recorded(self, items, inputs):
+        passes.append((inputs, encode(self, items, inputs)))
         return passes[-1][1]
 
-    monkeypatch.setattr(type(network.sequences), "at_places", recorded)
+    monkeypatch.setattr(type(network.sequences), "of_sequences", recorded)
     predictions = group(network)
     with seeded_dropout(CPU, 1):
         network.loss(network.encode_items(), predictions)
-    second, partners, first = passes
+    first, second, partners = passes
     assert torch.equal(first[0], second[0])
     assert torch.equal(partners[0], predictions.companions["same_target_BL"])
     assert not torch.isclose(first[1], second[1]).all()

@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 
 from mmsrec.nn.encoded_items import EncodedItems
-from mmsrec.nn.sequence_encoder import PositionedInput, SequenceEncoder
+from mmsrec.nn.sequence_encoder import TOGETHER, PositionedInput, SequenceEncoder
 from mmsrec.nn.transformer import Transformer
 
 ITEMS, TOKENS, DIM, LENGTH = 9, 2, 8, 6
@@ -60,6 +62,17 @@ def test_vectors_equal_a_computation_history_by_history(causal, positions):
     torch.testing.assert_close(sequences.at_places(items, inputs, rows[few], columns[few]), torch.cat(expected)[few])
     last = torch.stack([vectors[-1] for vectors in expected])
     torch.testing.assert_close(sequences.at_last_place(items, inputs), last)
+
+
+@pytest.mark.parametrize("together", [(math.inf, math.inf), (6, 2)])
+def test_vectors_of_sequences_in_groups_are_those_of_their_last_places(monkeypatch, together):
+    monkeypatch.setitem(TOGETHER, "cpu", together)
+    sequences, items = encoder(True, "start")
+    lengths = torch.tensor([6, 1, 3, 6, 2, 1])
+    inputs = torch.randint(ITEMS, (6, LENGTH))
+    inputs[torch.arange(LENGTH) < LENGTH - lengths[:, None]] = PADDING
+    expected = sequences.at_last_place(items, inputs)
+    torch.testing.assert_close(sequences.of_sequences(items, inputs), expected)
 
 
 def test_items_of_one_token_need_no_token_axis_and_no_table_of_their_own():

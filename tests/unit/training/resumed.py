@@ -1,6 +1,7 @@
 """Trainings that are killed and continued, for tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,23 @@ def without_seconds(history: list[dict[str, object]]) -> list[dict[str, object]]
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
 
 
+@contextmanager
+def killed_at(steps: int) -> Iterator[None]:
+    """A context in which the training is killed before a step, counted from 1 over all epochs."""
+    train_step, done = next_item.train_step, []
+
+    def dies(*arguments: object) -> float:
+        done.append(1)
+        if len(done) == steps:
+            raise Killed
+        return train_step(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(next_item, "train_step", dies)
+        with pytest.raises(Killed):
+            yield
+
+
 def assert_resumes(
     make: Callable[[], TrainedRecommender], trainer: Trainer, folder: Path, *, steps: int, save_minutes: float = 0.0
 ) -> None:
@@ -35,19 +53,9 @@ def assert_resumes(
         steps: number of that step, counted from 1 over all epochs.
         save_minutes: time between checkpoints.
     """
-    train_step, done = next_item.train_step, []
-
-    def dies(*arguments: object) -> float:
-        done.append(1)
-        if len(done) == steps:
-            raise Killed
-        return train_step(*arguments)
-
     uninterrupted = finetune(make(), walks(), trainer, 3, folder / "uninterrupted", {})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(next_item, "train_step", dies)
-        with pytest.raises(Killed):
-            finetune(make(), walks(), trainer, 3, folder / "killed", {}, save_minutes=save_minutes)
+    with killed_at(steps):
+        finetune(make(), walks(), trainer, 3, folder / "killed", {}, save_minutes=save_minutes)
     seed_everything(99)
     resumed = finetune(make(), walks(), trainer, 3, folder / "killed", {})
     assert without_seconds(resumed.history) == without_seconds(uninterrupted.history)
