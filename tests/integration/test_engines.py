@@ -300,7 +300,9 @@ def test_the_plan_is_in_step():
         (
             "domains.shop.text_fields",
             ["title", "brand"],
-            {"ingest", "unite", "crawl_images"} | (PREPARING - FRAMES - {"crawl_trailers"}) | PICTURES,
+            {"ingest", "unite", "crawl_images", "pair_items", "pretrain"}
+            | (PREPARING - FRAMES - {"crawl_trailers"})
+            | PICTURES,
         ),
     ],
 )
