@@ -60,6 +60,7 @@ RANKS = f"{RESULT}/ranks.parquet"
 COLLECTED = "results/collected/{report}"
 COLLECTED_FILE = f"{COLLECTED}/{{file}}"
 REPORT = "results/reports/{report}"
+PARTIAL_REPORT = "results/partial/{report}"
 
 
 def params_file() -> Path:

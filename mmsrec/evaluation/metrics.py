@@ -6,6 +6,13 @@ mean over these ranks. Without ties this is the usual gain at the rank.
 
 import numpy as np
 
+# The gain of each rank, from 1.
+GAINS = {
+    "recall": lambda ranks: np.ones(len(ranks)),
+    "ndcg": lambda ranks: 1 / np.log2(ranks + 1),
+    "mrr": lambda ranks: 1 / ranks,
+}
+
 
 def metrics(rank: np.ndarray, ties: np.ndarray, cutoffs: list[int]) -> dict[str, float]:
     """The means of the metrics over the users.
@@ -18,19 +25,23 @@ def metrics(rank: np.ndarray, ties: np.ndarray, cutoffs: list[int]) -> dict[str,
     Returns:
         recall@k and ndcg@k for every k, and mrr.
     """
-    first = rank - (ties - 1) / 2
-    longest = int((first + ties - 1).max())
-    discount = 1 / np.log2(np.arange(1, longest + 1) + 1)
-    result = {f"recall@{k}": _mean_gain(first, ties, np.arange(1, longest + 1) <= k) for k in cutoffs}
-    result |= {f"ndcg@{k}": _mean_gain(first, ties, discount * (np.arange(1, longest + 1) <= k)) for k in cutoffs}
-    return result | {"mrr": _mean_gain(first, ties, 1 / np.arange(1, longest + 1))}
+    names = [*(f"recall@{k}" for k in cutoffs), *(f"ndcg@{k}" for k in cutoffs), "mrr"]
+    return {name: float(np.mean(gains(rank, ties, name))) for name in names}
 
 
-def _mean_gain(first: np.ndarray, ties: np.ndarray, gain: np.ndarray) -> float:
-    """The mean over users of the mean gain at the ranks from `first` to `first + ties - 1`."""
+def gains(rank: np.ndarray, ties: np.ndarray, metric: str) -> np.ndarray:
+    """Each user's value of one metric [U], whose mean is the metric.
+
+    Args:
+        rank, ties: as for `metrics`.
+        metric: recall@k or ndcg@k for any k, or mrr.
+    """
+    first = (rank - (ties - 1) / 2).astype(np.int64) - 1
+    ranks = np.arange(1, int((first + ties).max()) + 1)
+    family, _, cutoff = metric.partition("@")
+    gain = GAINS[family](ranks) * (ranks <= int(cutoff or len(ranks)))
     sums = np.concatenate([[0.0], np.cumsum(gain)])
-    start = first.astype(np.int64) - 1
-    return float(np.mean((sums[start + ties] - sums[start]) / ties))
+    return (sums[first + ties] - sums[first]) / ties
 
 
 def chance(candidates: np.ndarray, cutoffs: list[int]) -> dict[str, float]:

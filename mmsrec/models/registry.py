@@ -13,8 +13,7 @@ from mmsrec.models.pop_settings import PopSettings
 from mmsrec.models.s3rec_pretraining_settings import S3RecPretrainingSettings
 from mmsrec.models.s3rec_settings import S3RecSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
-from mmsrec.models.unisrec_pretraining_settings import UniSRecPretrainingSettings
-from mmsrec.models.unisrec_settings import UniSRecSettings
+from mmsrec.models.unisrec_settings import UniSRecPretrainingSettings, UniSRecSettings
 from mmsrec.settings.row import Frozen
 
 if TYPE_CHECKING:

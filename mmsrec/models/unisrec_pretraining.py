@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from mmsrec.models.recommender import ModelInputs
 from mmsrec.models.unisrec import UniSRec
-from mmsrec.models.unisrec_pretraining_settings import UniSRecPretrainingSettings
+from mmsrec.models.unisrec_settings import UniSRecPretrainingSettings
 from mmsrec.nn.batch_loss import batch_cross_entropy
 from mmsrec.nn.companions import Companions, ItemDrop
 from mmsrec.nn.encoded_items import EncodedItems

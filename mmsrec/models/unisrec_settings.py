@@ -1,4 +1,4 @@
-"""The settings of UniSRec."""
+"""The settings of UniSRec and of its pre-training."""
 
 from typing import Annotated
 
@@ -14,3 +14,12 @@ class UniSRecSettings(SASRecSettings):
     experts: Positive = Field(description="number of whitened projections that are mixed for each item")
     adaptor_dropout: Share = Field(description="dropout of the features in front of each projection")
     temperature: Annotated[float, Field(gt=0)]
+
+
+class UniSRecPretrainingSettings(UniSRecSettings):
+    """UniSRec, and the two contrastive tasks of its pre-training (Hou et al., 2022)."""
+
+    sequence_weight: Annotated[float, Field(ge=0)] = Field(
+        description="weight of the loss between two views of a sequence"
+    )
+    item_drop: Share = Field(description="probability that an item is dropped from the second view of a sequence")

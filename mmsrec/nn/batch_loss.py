@@ -1,4 +1,4 @@
-"""Softmax cross-entropy of each query over the keys of its own batch (Hou et al., 2022)."""
+"""Softmax cross-entropy of each query over the keys of one batch (Hou et al., 2022)."""
 
 import torch
 from torch import Tensor

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from mmsrec.report.table import Table
+
 # With more labels, readers confuse lines or bars in the legend.
 MOST_LABELS = 10
 
@@ -107,6 +109,7 @@ class Figure:
         x_label: name of the horizontal axis.
         y_label: name of the vertical axis.
         notes: remarks below the charts.
+        table: the numbers behind the charts as a table; None if the csv alone has them.
     """
 
     title: str
@@ -116,6 +119,7 @@ class Figure:
     x_label: str
     y_label: str
     notes: Sequence[str] = ()
+    table: Table | None = None
 
     @property
     def labels(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The tables that exhibits start from: statistics, metrics, histories, ranks and retrievals of a report's rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,7 +8,6 @@ import polars as pl
 
 from mmsrec.artifacts import SCHEMAS, open_table, read_table
 from mmsrec.report.stored_results import (
-    RETRIEVED,
     MetricsResult,
     RetrievalResult,
     Row,
@@ -18,6 +17,7 @@ from mmsrec.report.stored_results import (
     present,
     read_result,
 )
+from mmsrec.settings.layouts import RETRIEVED
 from mmsrec.settings.params import Params
 from mmsrec.settings.plan import Core, Experiment, Retrieval, cores_of, experiments_of, retrievals_of
 
@@ -31,12 +31,14 @@ def _columns(row: type[Row]) -> dict[str, pl.DataType]:
 # The columns that name an experiment: the fields of `Experiment`, whatever they are.
 KEYS = _columns(Experiment)
 CANDIDATES = "candidates"
+NOT_RUN = "not run"
 STATISTICS = _columns(Core) | {
     "users": pl.Int64,
     "items": pl.Int64,
     "actions": pl.Int64,
     "sparsity": pl.Float64,
     "mean_length": pl.Float64,
+    "missing": pl.String,
 }
 
 
@@ -52,6 +54,7 @@ class Inputs:
         history_path: the history.parquet of an experiment.
         ranks_path: the ranks.parquet of an experiment.
         retrieval_path: the metrics.json of a retrieval.
+        partial: whether rows without their file are left out; otherwise they are an error.
     """
 
     params: Params
@@ -61,18 +64,31 @@ class Inputs:
     history_path: Callable[[Experiment], Path]
     ranks_path: Callable[[Experiment], Path]
     retrieval_path: Callable[[Retrieval], Path]
+    partial: bool = False
 
     @property
     def experiments(self) -> list[Experiment]:
         return experiments_of(self.params, self.report)
 
+    def finished(self, experiments: Iterable[Experiment]) -> list[Experiment]:
+        """The experiments whose results exist.
+
+        Raises:
+            ArtifactError: a result is missing, and the report is not partial.
+        """
+        return list(self._present(self.metrics_path, experiments, "evaluate"))
+
+    def absence(self, row: Core | Experiment | Retrieval) -> str:
+        """The reason why a report shows no result of a row."""
+        return self.params.reports[self.report].absence(row) or NOT_RUN
+
     def statistics(self) -> pl.DataFrame:
-        """One row for each k-core, with the columns of `STATISTICS`.
+        """One row for each k-core, with the columns of `STATISTICS`; nothing is missing.
 
         Raises:
             ArtifactError: a file is missing, damaged or made with other parameters.
         """
-        files = present(self.statistics_path, cores_of(self.params, self.report), "prepare")
+        files = self._present(self.statistics_path, cores_of(self.params, self.report), "prepare")
         rows = []
         for core, path in files.items():
             found = read_result(path, StatisticsResult).model_dump()
@@ -89,7 +105,7 @@ class Inputs:
             ArtifactError: a file is missing, damaged or made with other parameters.
         """
         names = metric_names(self.params)
-        files = present(self.metrics_path, self.experiments, "evaluate")
+        files = self._present(self.metrics_path, self.experiments, "evaluate")
         rows = []
         for experiment, path in files.items():
             read = self._metrics(experiment, path)
@@ -108,7 +124,7 @@ class Inputs:
             ArtifactError: a file is missing, damaged or does not follow its schema.
         """
         schema = SCHEMAS["history"]
-        files = present(self.history_path, self.experiments, "train")
+        files = self._present(self.history_path, self.experiments, "train")
         parts = [
             pl.from_arrow(read_table(path, schema)).select(*_literals(experiment), *schema.names)
             for experiment, path in files.items()
@@ -125,7 +141,7 @@ class Inputs:
             ArtifactError: a file is missing, damaged or does not follow its schema.
         """
         schema = SCHEMAS["ranks"]
-        files = present(self.ranks_path, self.experiments, "evaluate")
+        files = self._present(self.ranks_path, self.experiments, "evaluate")
         parts = []
         for experiment, path in files.items():
             open_table(path, schema).close()
@@ -140,7 +156,7 @@ class Inputs:
         Raises:
             ArtifactError: a file is missing, damaged or made with other parameters.
         """
-        files = present(self.retrieval_path, retrievals_of(self.params, self.report), "evaluate_retrieval")
+        files = self._present(self.retrieval_path, retrievals_of(self.params, self.report), "evaluate_retrieval")
         rows = []
         for retrieval, path in files.items():
             read, keys = read_result(path, RetrievalResult), asdict(retrieval)
@@ -152,6 +168,10 @@ class Inputs:
                     rows.append(keys | named | values.model_dump())
         names = dict.fromkeys(("corpus", "pretraining", "direction", "model"), pl.String) | {"pairs": pl.Int64}
         return pl.DataFrame(rows, schema=names | dict.fromkeys(RETRIEVED, pl.Float64))
+
+    def _present(self, path_of: Callable[[Row], Path], rows: Iterable[Row], stage: str) -> dict[Row, Path]:
+        kept = [row for row in rows if path_of(row).is_file()] if self.partial else rows
+        return present(path_of, kept, stage)
 
     def _metrics(self, experiment: Experiment, path: Path) -> MetricsResult:
         read = read_result(path, MetricsResult)
@@ -173,8 +193,7 @@ class Inputs:
 
 def metric_names(params: Params) -> list[str]:
     """The metrics that `evaluation` asks for, in the order in which tables show them."""
-    cutoffs = params.evaluation.cutoffs
-    return [*(f"{family}@{cutoff}" for family in ("recall", "ndcg") for cutoff in cutoffs), "mrr"]
+    return params.evaluation.metrics
 
 
 def tie_rule(params: Params, experiment: Experiment) -> str:

@@ -11,6 +11,7 @@ from mmsrec.report.exhibits import load_exhibit
 from mmsrec.report.inputs import Inputs
 from mmsrec.report.rendering import figure_files, figure_html, page_html, table_files, table_html
 from mmsrec.report.table import Table
+from mmsrec.settings.layouts import AnyLayout
 from mmsrec.settings.params import Params, row_of
 
 CANDIDATES = {"all": "every item", "unseen": "every item that the user has not acted on before"}
@@ -52,12 +53,23 @@ def write_report(inputs: Inputs, output: Path) -> None:
         ArtifactError: an input is missing, damaged or made with other parameters.
     """
     report = row_of(inputs.params.reports, inputs.report, "reports")
-    sections = [section(name, load_exhibit(name)(inputs)) for name in report.exhibits]
+    sections = [section(*shown(inputs, exhibit)) for exhibit in report.exhibits]
     contents = {name: content for part in sections for name, content in part.files.items()}
     contents["report.html"] = page(report.title, facts(inputs), sections).encode()
     with atomic_folder(output) as folder:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
+
+
+def shown(inputs: Inputs, exhibit: str | AnyLayout) -> tuple[str, Table | Figure]:
+    """The name and the content of an exhibit.
+
+    Raises:
+        ParamsError: the exhibit draws no layout of this kind.
+    """
+    if isinstance(exhibit, str):
+        return exhibit, load_exhibit(exhibit)(inputs)
+    return exhibit.name, load_exhibit(exhibit.exhibit, type(exhibit))(inputs, exhibit)
 
 
 def section(name: str, exhibit: Table | Figure) -> Section:
@@ -76,6 +88,9 @@ def facts(inputs: Inputs) -> list[tuple[str, str]]:
         ("Ranked against", "; ".join(CANDIDATES[name] for name in params.evaluation.candidates)),
         ("Seeds", ", ".join(map(str, seeds))),
     ]
+    if inputs.partial:
+        finished, named = len(inputs.finished(inputs.experiments)), len(inputs.experiments)
+        known.append(("Finished", f"{finished} of {named} experiments"))
     return [(name, value) for name, value in known if value]
 
 

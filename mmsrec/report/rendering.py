@@ -103,9 +103,10 @@ def table_html(table: Table, name: str) -> str:
 
 
 def figure_html(figure: Figure, name: str) -> str:
-    """The caption, and the charts as pictures inside the page, as many side by side as there is room for."""
+    """The caption, the charts as pictures inside the page, side by side where there is room, and the table."""
     charts = [(chart, f"data:image/svg+xml;base64,{b64encode(svg).decode()}") for chart, svg in draw_charts(figure)]
-    return HTML.get_template("figure.html.j2").render(figure=figure, name=name, charts=charts)
+    drawn = HTML.get_template("figure.html.j2").render(figure=figure, name=name, charts=charts)
+    return drawn + (table_html(figure.table, f"{name}-numbers") if figure.table else "")
 
 
 def table_files(table: Table, name: str) -> dict[str, bytes]:
@@ -115,8 +116,10 @@ def table_files(table: Table, name: str) -> dict[str, bytes]:
 
 
 def figure_files(figure: Figure, name: str) -> dict[str, bytes]:
-    """NAME.csv, and NAME.svg and NAME.png where there is a chart."""
+    """NAME.csv, NAME.svg and NAME.png where there is a chart, and NAME.md and NAME.tex where there is a table."""
     drawn = {"csv": figure.frame.write_csv().encode(), **draw(figure)}
+    if figure.table:
+        drawn |= {"md": table_markdown(figure.table).encode(), "tex": table_tex(figure.table, name).encode()}
     return {f"{name}.{kind}": content for kind, content in drawn.items()}
 
 

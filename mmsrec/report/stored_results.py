@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from mmsrec.errors import ArtifactError
 from mmsrec.files import read_json
+from mmsrec.settings.layouts import RETRIEVED
 from mmsrec.settings.plan import Core, Experiment, Retrieval
 
 Count = Annotated[int, Field(ge=0)]
@@ -48,7 +49,6 @@ class _Scores(Result):
     chance: dict[str, dict[str, Score]]
 
 
-RETRIEVED = ("recall@1", "recall@5", "recall@10", "median_rank")
 _Recalls = create_model("_Recalls", __base__=Result, **dict.fromkeys(RETRIEVED, (float, ...)))
 
 

@@ -39,6 +39,16 @@ def _signed(value: float, digits: str) -> str:
     return f"{'−' if value < 0 else '+' if value > 0 else ''}{digits}"
 
 
+def percent(value: float) -> str:
+    """+8.6 %, −8.6 % or 0.0 %: the sign is of the rounded number"""
+    return f"{_signed(round(value, 1), f'{abs(value):.1f}')} %"
+
+
+def probability(value: float) -> str:
+    """0.012, or < 0.001"""
+    return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
+
+
 @dataclass(frozen=True)
 class Column:
     """How a column of a table's frame is shown.
@@ -50,6 +60,7 @@ class Column:
         show: turns a value into text.
         interval: the frame's column with half the width of the value's interval.
         remarks: the frame's columns with remarks on the value; the value has an asterisk where one of them has text.
+        missing: the frame's column with the text that is shown where there is no value.
         best: which value of a group of rows is the best; None marks none.
     """
 
@@ -59,6 +70,7 @@ class Column:
     show: Callable[[Any], str] = str
     interval: str | None = None
     remarks: Sequence[str] = ()
+    missing: str | None = None
     best: Literal["highest", "lowest"] | None = None
 
     @property
@@ -67,7 +79,7 @@ class Column:
 
     def text(self, row: dict[str, Any]) -> str:
         if row[self.field] is None:
-            return ABSENT
+            return (row[self.missing] if self.missing else None) or ABSENT
         asterisk = "*" if any(row[remark] for remark in self.remarks) else ""
         margin = row[self.interval] if self.interval else None
         return asterisk + self.show(row[self.field]) + ("" if margin is None else f" ± {self.show(margin)}")
@@ -116,7 +128,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with a caption and notes; a column without any value is in the csv only.
+    """Rows with a caption and notes; a column without any value or text is in the csv only.
 
     Args:
         title: short heading.
@@ -136,11 +148,11 @@ class Table:
 
     @cached_property
     def shown(self) -> list[Column]:
-        """The columns that have a value, or all of them where there are no rows."""
+        """The columns that have a value or a text in its place, or all of them where there are no rows."""
         return [
             column
             for column in self.columns
-            if self.frame.is_empty() or self.frame[column.field].null_count() < self.frame.height
+            if self.frame.is_empty() or any(self._has(name) for name in (column.field, column.missing) if name)
         ]
 
     @property
@@ -164,6 +176,9 @@ class Table:
     def is_number(self, column: Column) -> bool:
         """Whether the column is aligned to the right."""
         return self.frame.schema[column.field].is_numeric()
+
+    def _has(self, name: str) -> bool:
+        return self.frame[name].null_count() < self.frame.height
 
     def _cells(self, rows: Sequence[dict[str, Any]]) -> list[list[Cell]]:
         marks = {column.field: column.marks(rows) for column in self.shown}

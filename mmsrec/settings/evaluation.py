@@ -25,3 +25,8 @@ class Evaluation(Frozen):
     )
     cutoffs: Annotated[list[Positive], Field(min_length=1)] = Field(description="values of k for Recall@k and NDCG@k")
     top: Positive = Field(description="number of best items that are stored for each user")
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of the metrics, in the order in which tables show them."""
+        return [*(f"{family}@{cutoff}" for family in ("recall", "ndcg") for cutoff in self.cutoffs), "mrr"]

@@ -23,8 +23,9 @@ from mmsrec.settings.data import AnyDomain, Modality, Split, UnionDomain
 from mmsrec.settings.encoding import Encoder, Frames
 from mmsrec.settings.evaluation import Evaluation
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
-from mmsrec.settings.references import check_start, check_union, check_union_features, known
-from mmsrec.settings.reports import Cores, Experiments, Report
+from mmsrec.settings.references import check_start, check_union, known
+from mmsrec.settings.report_checks import ReportChecks
+from mmsrec.settings.reports import Report
 from mmsrec.settings.row import Frozen, Name
 from mmsrec.settings.trainer import Trainer
 from mmsrec.settings.variants import AnyVariant, Models, Variant
@@ -95,7 +96,7 @@ class Params(Frozen):
             self._check_variant(variant, f"variants.{name}")
             check_start(name, self.variants, self.domains, self.encoders)
         for name, report in self.reports.items():
-            self._check_report(report, f"reports.{name}")
+            self._report_checks().check(report, f"reports.{name}")
         for domain in self.domains:
             for variant in self.variants:
                 self.settings_of(domain, variant)
@@ -126,44 +127,16 @@ class Params(Frozen):
         if modality not in row.modalities:
             raise ValueError(f"{key}: {encoder} encodes {' and '.join(row.modalities)} alone, not {modality}")
 
-    def _check_report(self, report: Report, key: str) -> None:
-        for field in ("statistics", "experiments"):
-            for index, grid in enumerate(getattr(report, field)):
-                self._check_grid(grid, f"{key}.{field}.{index}")
-        for index, grid in enumerate(report.experiments):
-            self._check_attributes(grid, f"{key}.experiments.{index}")
-        for index, grid in enumerate(report.retrievals):
-            for pretraining in grid.pretrainings:
-                known(pretraining, self.pretrainings, f"{key}.retrievals.{index}.pretrainings")
-            for corpus in grid.corpora:
-                known(corpus, self.corpora, f"{key}.retrievals.{index}.corpora")
-
-    def _check_grid(self, grid: Cores, key: str) -> None:
-        for domain in grid.domains:
-            known(domain, self.domains, f"{key}.domains")
-            lowest = self.domains[domain].k_core
-            if min(grid.k_cores) < lowest:
-                raise ValueError(f"{key}.k_cores: {min(grid.k_cores)} is below domains.{domain}.k_core, {lowest}")
-        for table in ("splits", "variants"):
-            for name in getattr(grid, table, []):
-                known(name, getattr(self, table), f"{key}.{table}")
-        for name in getattr(grid, "variants", []):
-            if not MODELS[self.variants[name].model].validated:
-                raise ValueError(
-                    f"{key}.variants: {name} is a pre-training, which is not evaluated; name what starts from it"
-                )
-            for domain in grid.domains:
-                check_union_features(
-                    self.variants[name], self.domains[domain], self.encoders, f"{key}.variants: {name}"
-                )
-
-    def _check_attributes(self, grid: Experiments, key: str) -> None:
-        reading = [name for name in grid.variants if MODELS[self.variants[name].model].reads_attributes]
-        lacking = [name for name in grid.domains if self.domains[name].attributes is None]
-        if reading and lacking:
-            raise ValueError(
-                f"{key}: {', '.join(reading)} read attributes of items, and domains.{lacking[0]} has no key attributes"
-            )
+    def _report_checks(self) -> ReportChecks:
+        return ReportChecks(
+            self.domains,
+            self.splits,
+            self.variants,
+            self.encoders,
+            self.pretrainings,
+            self.corpora,
+            self.evaluation,
+        )
 
     def settings_of(self, domain: str, variant: str) -> ModelSettings:
         """The settings of a variant in a domain, merged from their layers."""
@@ -270,9 +243,10 @@ def _describe(detail: dict[str, Any]) -> str:
 
 def _path(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """The path of a key in params.yaml, without the value that pydantic inserts to name the member of a union."""
-    unions = {"variants", "encoders", "corpora", "domains"}
-    in_union = location[:1] and location[0] in unions and location[2:3] != ("[key]",)
-    return location[:2] + location[3:] if in_union else location
+    members = {"variants": 2, "encoders": 2, "corpora": 2, "domains": 2, "reports": 4}
+    place = members.get(location[0], 0) if location else 0
+    is_member = place and location[2:3] != ("[key]",) and (place == 2 or location[2:3] == ("exhibits",))
+    return location[:place] + location[place + 1 :] if is_member else location
 
 
 def schema() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
 from typing import get_args
 
 from mmsrec.errors import DataError
@@ -16,28 +15,17 @@ from mmsrec.settings.plan_rows import Core, Cut, Experiment, FeatureFile, PairFo
 
 def experiments_of(params: Params, report: str) -> list[Experiment]:
     """The experiments of a report, in the order of its rows, each once."""
-    rows = (
-        Experiment(*row)
-        for grid in params.reports[report].experiments
-        for row in product(grid.domains, grid.k_cores, grid.splits, grid.variants, grid.seeds)
-    )
-    return list(dict.fromkeys(rows))
+    return params.reports[report].experiment_rows()
 
 
 def cores_of(params: Params, report: str) -> list[Core]:
-    """The k-cores whose statistics a report shows: the k-cores of its experiments, then those of its `statistics`."""
-    named = (Core(*row) for grid in params.reports[report].statistics for row in product(grid.domains, grid.k_cores))
-    return list(dict.fromkeys([*(row.core for row in experiments_of(params, report)), *named]))
+    """The k-cores whose statistics a report shows, each once: those of its experiments, then the named ones."""
+    return params.reports[report].core_rows()
 
 
 def retrievals_of(params: Params, report: str) -> list[Retrieval]:
     """The retrievals of a report, in the order of its rows, each once."""
-    rows = (
-        Retrieval(*row)
-        for grid in params.reports[report].retrievals
-        for row in product(grid.pretrainings, grid.corpora)
-    )
-    return list(dict.fromkeys(rows))
+    return params.reports[report].retrieval_rows()
 
 
 def all_retrievals(params: Params) -> list[Retrieval]:

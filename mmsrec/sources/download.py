@@ -80,11 +80,11 @@ def fetch(
     destination = Path(destination)
     pins = None if file.varies else pins
     with lock(destination):
-        # A damaged lock file is found before anything is downloaded.
-        pin = pins.read().get(file.path) if pins else None
+        if pins:
+            pins.read()  # so that a damaged lock file is found before anything is downloaded
         if destination.exists() and (record := _accept_existing(file, destination, pins)):
             return record
-        return _fetch(file, Partial(destination), mirrors, limits, pins, pin)
+        return _fetch(file, Partial(destination), mirrors, limits, pins)
 
 
 def _accept_existing(file: SourceFile, destination: Path, pins: LockFile | None) -> Record | None:
@@ -104,14 +104,7 @@ def _accept_existing(file: SourceFile, destination: Path, pins: LockFile | None)
     return recorded or found
 
 
-def _fetch(
-    file: SourceFile,
-    part: Partial,
-    mirrors: Sequence[str],
-    limits: Limits,
-    pins: LockFile | None,
-    pin: Pin | None,
-) -> Record:
+def _fetch(file: SourceFile, part: Partial, mirrors: Sequence[str], limits: Limits, pins: LockFile | None) -> Record:
     limits = replace(limits, max_bytes=min(limits.max_bytes, file.bytes or limits.max_bytes))
     reasons, wrong = [], False
     for place in _places(file, mirrors, pins):
@@ -132,6 +125,7 @@ def _fetch(
             logger.info("%s: %s bytes from %s", part.destination, f"{record.bytes:,}", place.address)
             return record
         logger.warning("%s", reasons[-1])
+    pin = pins.read().get(file.path) if pins else None
     advice = (
         f"Set MMSREC_MIRROR to a folder or URL that contains {file.path}, edit its rows in workflow/sources.csv, "
         f"or put the file at {part.destination}."

@@ -63,7 +63,7 @@ def import_authors(
         name: key of the row in `pretrainings`.
         row: the row, which names the corpus and the frozen encoder.
         settings: settings of the pre-training; they must be those of the released code.
-        encoder_digest: identity of the frozen encoder that makes the features.
+        encoder_digest: identity of the frozen encoder that makes the features (`encoders.pairs_digest`).
 
     Raises:
         ArtifactError: the file is missing.
@@ -107,9 +107,14 @@ def read_checkpoint(file: Path) -> dict[str, Tensor]:
         raise _error("does not fit", file, f"the dictionaries {', '.join(PARTS)}", found)
     tensors = {f"{part}.{key}": value for part in PARTS for key, value in _entries(file, part, state[part])}
     for key, value in tensors.items():
-        if not isinstance(value, Tensor) or not value.is_floating_point() or not value.isfinite().all():
-            raise _error("does not fit", f"{file}: {key}", "a tensor of finite numbers", type(value).__name__)
+        if not _is_numbers(value):
+            raise _error("does not fit", f"{file}: {key}", "a dense tensor of finite numbers", type(value).__name__)
     return tensors
+
+
+def _is_numbers(value: object) -> bool:
+    dense = isinstance(value, Tensor) and value.layout == torch.strided
+    return dense and value.is_floating_point() and bool(value.isfinite().all())
 
 
 def _entries(file: Path, part: str, state: object) -> list[tuple[str, object]]:

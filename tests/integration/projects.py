@@ -17,8 +17,11 @@ SMALL = {
     "max_epochs: 8": "max_epochs: 3",
     "dim: 64, ngrams": "dim: 16, ngrams",
     "domains: [demo-shop, demo-films]": "domains: [demo-shop]",
-    "demo-text, demo-vision, demo-both]": "demo-both]",
-    "[demo-clip, demo-pretrained]": "[demo-pretrained]",
+    "\n          - {label: texts, variant: demo-text}": "",
+    "\n          - {label: pictures, variant: demo-vision}": "",
+    "w/o pre-training, variant: demo-clip": "w/o pre-training, variant: demo-both",
+    "k_cores: [5, 6], splits: [shuffle], seeds: [0]": "k_cores: [5], splits: [shuffle], seeds: [0]",
+    "\n    experiments:"
     "\n      - {domains: [demo-wear], k_cores: [5], splits: [shuffle], variants: [pop, demo-both], seeds: [0]}": "",
 }
 REPORT = "results/reports/demo"

@@ -9,7 +9,7 @@ from pathlib import Path
 import stage
 from stage import layout
 
-from mmsrec.features.encoders import encoder_digest
+from mmsrec.features.encoders import pairs_digest
 from mmsrec.settings.params import read_params, row_of
 from mmsrec.settings.pretraining import pretraining_settings
 from mmsrec.training.import_authors import import_authors
@@ -19,9 +19,8 @@ def main(flags: Namespace) -> None:
     params = read_params(flags.params)
     row = row_of(params.pretrainings, flags.pretraining, "pretrainings")
     settings = pretraining_settings(params.pretraining, row)
-    import_authors(
-        flags.file, flags.output, flags.pretraining, row, settings, encoder_digest(params.encoders[row.encoder])
-    )
+    digest = pairs_digest(params.encoders[row.encoder], Path(layout.RAW))
+    import_authors(flags.file, flags.output, flags.pretraining, row, settings, digest)
 
 
 if __name__ == "__main__":

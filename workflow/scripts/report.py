@@ -1,15 +1,15 @@
-"""Makes a report's tables, figures and page from measured results."""
+"""Makes a report's tables, figures and page from measured results.
+
+With --partial, the finished results are read where their stages wrote them. A missing number then has its reason.
+"""
 
 import logging
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import stage
 from stage import layout
 
-from mmsrec.report.inputs import Inputs
 from mmsrec.report.page import write_report
 from mmsrec.settings.params import read_params
 
@@ -17,26 +17,19 @@ from mmsrec.settings.params import read_params
 def main(flags: Namespace) -> None:
     # At the level INFO, matplotlib logs the state of its font cache.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-
-    def collected(pattern: str) -> Callable[[Any], Path]:
-        return lambda row: flags.collected / layout.path(pattern, row)
-
-    inputs = Inputs(
-        read_params(flags.params),
-        flags.report,
-        statistics_path=collected(layout.STATISTICS),
-        metrics_path=collected(layout.METRICS),
-        history_path=collected(layout.HISTORY),
-        ranks_path=collected(layout.RANKS),
-        retrieval_path=collected(layout.RETRIEVAL_METRICS),
-    )
-    write_report(inputs, flags.output)
-    print(flags.output / "report.html")
+    folder = Path() if flags.partial else flags.collected
+    inputs = stage.report_inputs(read_params(flags.params), flags.report, folder, partial=flags.partial)
+    pattern = layout.PARTIAL_REPORT if flags.partial else layout.REPORT
+    output = flags.output or Path(layout.path(pattern, report=flags.report))
+    write_report(inputs, output)
+    print(output / "report.html")
 
 
 if __name__ == "__main__":
     parser = stage.parser(__doc__)
     parser.add_argument("--report", required=True, help="row of `reports` in the parameter file")
     parser.path("--collected", layout.COLLECTED, "folder of the collected files")
-    parser.path("--output", layout.REPORT, "folder for the report")
+    parser.add_argument("--partial", action="store_true", help="report the finished experiments, and not the others")
+    where = f"default: {layout.REPORT}, or {layout.PARTIAL_REPORT}"
+    parser.add_argument("--output", type=Path, help=f"folder for the report ({where})")
     stage.run(main, parser)

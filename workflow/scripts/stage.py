@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import torch
 
     from mmsrec.models.dataset import Dataset
+    from mmsrec.report.inputs import Inputs
 
 Kind = TypeVar("Kind", ShardCorpus, ClipCorpus, DomainCorpus)
 Source = TypeVar("Source", Domain, UnionDomain)
@@ -177,6 +178,25 @@ def start_folder(params: Params, experiment: Experiment, given: Path | None) -> 
             fix="Leave out the flag, or name the variant to start from in the parameter file.",
         )
     return (given or Path(layout.path(layout.MODEL, start))) if start else None
+
+
+def report_inputs(params: Params, report: str, folder: Path, *, partial: bool) -> "Inputs":
+    """The inputs of a report, whose paths start from `folder`; a partial report needs no unfinished results."""
+    from mmsrec.report.inputs import Inputs
+
+    def at(pattern: str) -> Callable[[Any], Path]:
+        return lambda row: folder / layout.path(pattern, row)
+
+    return Inputs(
+        params,
+        report,
+        statistics_path=at(layout.STATISTICS),
+        metrics_path=at(layout.METRICS),
+        history_path=at(layout.HISTORY),
+        ranks_path=at(layout.RANKS),
+        retrieval_path=at(layout.RETRIEVAL_METRICS),
+        partial=partial,
+    )
 
 
 def run(action: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:

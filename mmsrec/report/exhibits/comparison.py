@@ -6,7 +6,7 @@ import polars as pl
 
 from mmsrec.report.experiment_groups import COMPARED, GROUPS
 from mmsrec.report.inputs import CANDIDATES, KEYS, Inputs, metric_names, tie_rule
-from mmsrec.report.published import published_comparison
+from mmsrec.report.published import PAPER_CANDIDATES, published_comparison
 from mmsrec.report.seeds import over_seeds
 from mmsrec.report.table import Column, Table, fixed, signed
 from mmsrec.settings.data import Modality
@@ -15,8 +15,6 @@ from mmsrec.settings.plan import Experiment
 
 FAMILIES = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR"}
 CHANCE = "chance"
-# The paper ranks among all items (Section 4.2.2).
-PAPER_CANDIDATES = "all"
 DESCRIBED = ("published", "model", "features", "departures", "ties")
 # The protocol is no part of a training's configuration.
 CONFIGURED = [name for name in COMPARED if name != CANDIDATES]

@@ -4,8 +4,8 @@ import polars as pl
 
 from mmsrec.report.inputs import Inputs
 from mmsrec.report.published import published_retrieval
-from mmsrec.report.stored_results import RETRIEVED
 from mmsrec.report.table import Column, Table, fixed, signed
+from mmsrec.settings.layouts import RETRIEVED
 from mmsrec.settings.params import Params
 
 REPORTED = ("recall@5", "recall@10")

@@ -1,6 +1,6 @@
 """A small report whose files are planted on disk."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +13,56 @@ from mmsrec.settings.params import Params, parse_params, read_params
 from mmsrec.settings.plan import Retrieval, cores_of, experiments_of, retrievals_of
 
 ROOT = Path(__file__).parents[3]
+METRICS = ["recall@10", "ndcg@10"]
+SCORES = {
+    "exhibit": "scores",
+    "title": "Scores",
+    "caption": "Scores of models.",
+    "cuts": [{"domains": ["sports", "own"], "k_cores": [5], "splits": ["source"], "seeds": [0, 1, 2]}],
+    "models": [
+        {"label": "Pop", "variant": "pop", "reported": {"table": "3", "model": "pop"}},
+        {"label": "SASRec", "variant": "sasrec", "reported": {"table": "3", "model": "sasrec"}},
+        {
+            "label": "Ours",
+            "variant": "pop",
+            "by_domain": {"sports": "mmsrec-text", "own": "mmsrec-text"},
+            "reported": {"table": "3", "model": "mmsrec"},
+        },
+    ],
+    "ours": "Ours",
+    "metrics": METRICS,
+}
+CLIPS = {"pretraining": "small", "corpus": "msrvtt-test"}
+LAYOUTS = [
+    SCORES | {"name": "table-3", "notes": ["A note of the layout."]},
+    SCORES | {"name": "table-3-gains", "exhibit": "gains"},
+    SCORES | {"name": "figure-2", "exhibit": "core_lines"},
+    SCORES | {"name": "figure-3", "exhibit": "ablation_bars"},
+    {
+        "name": "table-2",
+        "exhibit": "statistics",
+        "title": "Sizes",
+        "caption": "Sizes of data sets.",
+        "sizes": [{"domains": ["sports", "beauty"], "k_cores": [5]}],
+    },
+    {
+        "name": "table-1",
+        "exhibit": "retrieval_scores",
+        "title": "Clips",
+        "caption": "Retrieval of clips.",
+        "encoders": [
+            {"label": "CLIP", "model": "encoder", "reported": {"table": "1", "model": "clip"}} | CLIPS,
+            {"label": "Ours", "model": "pretrained", "reported": {"table": "1", "model": "mmsrec"}} | CLIPS,
+            {"label": "Other", "pretraining": "small", "corpus": "own-clips", "model": "pretrained"},
+        ],
+        "metrics": ["recall@5", "recall@10"],
+    },
+]
+ABSENT = [
+    {"domains": ["own"], "variants": ["sasrec"], "reason": "no ids"},
+    {"domains": ["beauty"], "reason": "no data"},
+    {"corpora": ["own-clips"], "reason": "no weights"},
+]
 TITLE = "Planted <script>alert('1')</script> & numbers"
 
 
@@ -34,6 +84,7 @@ def params() -> Params:
     raw["variants"] = {
         "pop": {"model": "pop"},
         "mmsrec-text": {"model": "mmsrec", "encoders": {"text": "lsa"}, "settings": {"dim": 128}},
+        "sasrec": {"model": "sasrec"},
     }
     test, train = (raw["corpora"][name] for name in ("msrvtt-test", "msrvtt-train"))
     raw["corpora"] = {"msrvtt-train": train, "msrvtt-test": test, "own-clips": test | {"published": None}}
@@ -46,6 +97,7 @@ def params() -> Params:
             "statistics": [{"domains": ["sports", "beauty"], "k_cores": [7, 5]}],
             "experiments": [grid],
         },
+        "laid-out": {"title": "Laid out", "exhibits": LAYOUTS, "absent": ABSENT},
         "empty": {"title": "Nothing", "exhibits": ["retrieval", "statistics", "comparison", "learning"]},
     }
     return parse_params(raw)
@@ -61,6 +113,16 @@ def inputs_at(folder: Path, params: Params, report: str = "planted") -> Inputs:
         ranks_path=lambda experiment: folder / f"{experiment.name}-ranks.parquet",
         retrieval_path=lambda retrieval: folder / f"retrieval-{retrieval.name}.json",
     )
+
+
+@pytest.fixture
+def laid_out(inputs: Inputs) -> Inputs:
+    """The same files for the report `laid-out`; the trainings of SASRec are missing, or cannot be made."""
+    for experiment in experiments_of(inputs.params, "planted"):
+        shift = 0 if experiment.variant == "pop" else experiment.seed + 1
+        users = {f"user{number:02d}": float(max(1, number - shift)) for number in range(1, 31)}
+        plant_ranks(inputs.ranks_path(experiment), users)
+    return replace(inputs, report="laid-out", partial=True)
 
 
 @pytest.fixture

@@ -51,3 +51,26 @@ def test_a_report_is_made_and_then_refused_without_an_input(command, tmp_path):
     assert refused.returncode == 1
     assert "Run the stage evaluate for own-k5-source-pop-seed2." in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_partial_report_reads_the_finished_results_where_they_are(command, tmp_path):
+    folder = tmp_path / "collected"
+    (folder / "results/own/k5/source/pop/seed2/metrics.json").unlink()
+    command = [part for part in command if not part.startswith(("--collected", "--output"))]
+
+    made = run([*command, "--partial"], folder)
+
+    assert (made.returncode, made.stderr) == (0, "")
+    page = folder / made.stdout.strip()
+    assert page == folder / "results/partial/planted/report.html"
+    assert "11 of 12 experiments" in page.read_text(encoding="utf-8")
+
+    export = [command[0], command[1].replace("report.py", "export_runs.py"), *command[2:], "--output=runs.csv"]
+    written = run(export, folder)
+
+    assert written.stdout.strip() == "runs.csv: 22 rows"
+    header, *rows = (folder / "runs.csv").read_text().splitlines()
+    assert header.startswith("domain,k_core,split,variant,seed,candidates,recall@10,")
+    assert header.endswith("mrr,epochs,best_epoch,validation_recall@10,training_seconds")
+    assert "sports,5,source,mmsrec-text,2,unseen,0.1,0.2,0.2,0.2,0.2,3,2,0.05,4.5" in rows
+    assert "sports,5,source,pop,0,all,0.01,0.2,0.2,0.2,0.2,,,," in rows

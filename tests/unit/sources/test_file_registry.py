@@ -4,6 +4,7 @@ import pytest
 
 from mmsrec.errors import RegistryError
 from mmsrec.settings.params import read_params
+from mmsrec.settings.plan import domain_files
 from mmsrec.sources.file_registry import COLUMNS, SourceFile, find, read_registry
 
 ROOT = Path(__file__).parents[3]
@@ -123,6 +124,6 @@ def test_the_error_for_an_unknown_file_names_the_known_files(write):
 def test_the_project_s_registry_has_the_files_of_every_domain():
     files = read_registry(ROOT / "workflow" / "sources.csv")
     domains = read_params(ROOT / "params.yaml").domains.values()
-    assert {path for domain in domains for path in (domain.interactions, domain.items)} <= set(files)
+    assert {path for domain in domains for path in domain_files(domain)} <= set(files)
     assert {path for path, file in files.items() if file.varies} == {path for path in files if path[:5] == "demo/"}
     assert all(url.startswith("https://") for file in files.values() for url in file.urls)

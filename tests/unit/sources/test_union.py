@@ -1,5 +1,9 @@
 """Unions of domains: prefixed ids, and the k-core of the union against the k-cores of its members."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +16,7 @@ from mmsrec.sources import union
 from mmsrec.sources.union import unite
 
 MEMBERS = ["food", "films"]
+ROOT = Path(__file__).parents[3]
 
 
 def ingested(folder, name, seed, actions=400):
@@ -75,6 +80,28 @@ def test_a_missing_member_is_an_error_that_names_its_table(folder):
     with pytest.raises(ArtifactError, match=r"books/items\.parquet"):
         unite(folder, ["food", "books"], folder / "both")
     assert not (folder / "both").exists()
+
+
+def run_script(script, *flags):
+    """Runs a stage with the repository's rows, where `sports-beauty` is a union and `beauty` is not."""
+    command = [sys.executable, str(ROOT / "workflow" / "scripts" / script), "--params", str(ROOT / "params.yaml")]
+    return subprocess.run([*command, *map(str, flags)], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("script", "domain"), [("unite.py", "beauty"), ("ingest.py", "sports-beauty")])
+def test_the_stages_of_unions_and_of_files_refuse_each_others_domains(script, domain):
+    done = run_script(script, "--domain", domain)
+    assert done.returncode == 1
+    assert f"domains.{domain}.source" in done.stderr
+    assert "Run the stage unite for a union" in done.stderr
+
+
+def test_a_union_is_made_by_its_stage(folder):
+    for name, member in zip(("sports", "beauty"), MEMBERS, strict=True):
+        (folder / member).rename(folder / name)
+    done = run_script("unite.py", "--domain", "sports-beauty", "--ingested", folder, "--output", folder / "both")
+    assert done.returncode == 0, done.stderr
+    assert table(folder / "both" / "interactions.parquet").height == 800
 
 
 def test_an_item_that_occurs_twice_is_an_error_that_names_it(folder):

@@ -1,6 +1,7 @@
 """Trainings that are killed and continued, for tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,9 @@ def without_seconds(history: list[dict[str, object]]) -> list[dict[str, object]]
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
 
 
-def killed_at(patch: pytest.MonkeyPatch, steps: int) -> None:
-    """Ends the training before a step, counted from 1 over all epochs."""
+@contextmanager
+def killed_at(steps: int) -> Iterator[None]:
+    """A context in which the training is killed before a step, counted from 1 over all epochs."""
     train_step, done = next_item.train_step, []
 
     def dies(*arguments: object) -> float:
@@ -33,7 +35,10 @@ def killed_at(patch: pytest.MonkeyPatch, steps: int) -> None:
             raise Killed
         return train_step(*arguments)
 
-    patch.setattr(next_item, "train_step", dies)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(next_item, "train_step", dies)
+        with pytest.raises(Killed):
+            yield
 
 
 def assert_resumes(
@@ -49,10 +54,8 @@ def assert_resumes(
         save_minutes: time between checkpoints.
     """
     uninterrupted = finetune(make(), walks(), trainer, 3, folder / "uninterrupted", {})
-    with pytest.MonkeyPatch.context() as patch:
-        killed_at(patch, steps)
-        with pytest.raises(Killed):
-            finetune(make(), walks(), trainer, 3, folder / "killed", {}, save_minutes=save_minutes)
+    with killed_at(steps):
+        finetune(make(), walks(), trainer, 3, folder / "killed", {}, save_minutes=save_minutes)
     seed_everything(99)
     resumed = finetune(make(), walks(), trainer, 3, folder / "killed", {})
     assert without_seconds(resumed.history) == without_seconds(uninterrupted.history)

@@ -42,7 +42,7 @@ def saved(state, folder):
 
 def imported(file, folder, **changes):
     settings = PRETRAINING.model_copy(update=SIZES | SAME | changes)
-    import_authors(file, folder, "theirs", ROW, settings, "the encoder's digest")
+    import_authors(file, folder, "theirs", ROW, settings, "right")
     return folder
 
 
@@ -65,7 +65,7 @@ def test_the_imported_encoder_has_the_vectors_of_the_checkpoint(theirs, file, tm
 def test_the_folder_tells_where_the_weights_are_from(file, tmp_path):
     folder = imported(file, tmp_path / "encoder")
     config = read_json(folder / "config.json")
-    assert (config["imported"], config["encoder_digest"]) == (sha256(file), "the encoder's digest")
+    assert (config["imported"], config["encoder_digest"]) == (sha256(file), "right")
     assert (config["pairs"], config["corpus_digest"], config["widths"]) == (None, None, WIDTHS)
     assert read_table(folder / "history.parquet", SCHEMAS["pretrain_history"]).num_rows == 0
 
@@ -75,7 +75,7 @@ def test_fine_tuning_starts_from_the_imported_weights(theirs, file, tmp_path):
     settings = SETTINGS.model_copy(update=SIZES | SAME)
     inputs = ModelInputs(ITEMS, {name: Features(vectors, present) for name, vectors in features().items()})
     model = MMSRec(inputs, settings, TRAINER)
-    done = transfer(folder, model.encoder, settings, dict.fromkeys(MODALITIES, "the encoder's digest"))
+    done = transfer(folder, model.encoder, settings, dict.fromkeys(MODALITIES, "right"))
     assert done.new == done.unused == ["embedding.position.weight"]
     assert done.weights == sha256(folder / "weights.safetensors")
     types = theirs.embedding["modal_type_embeddings"].weight.detach().float()
@@ -112,6 +112,7 @@ NORM, TYPES = "transform.norm.weight", "modal_type_embeddings.weight"
         (lambda state: changed(state, "embedding", "position_embeddings.weight", torch.ones(0, DIM)), "position"),
         (lambda state: changed(state, "blocks", NORM, torch.full((DIM,), torch.nan)), r"norm\.weight"),
         (lambda state: changed(state, "blocks", NORM, torch.ones(DIM, dtype=torch.int64)), r"norm\.weight"),
+        (lambda state: changed(state, "blocks", NORM, torch.ones(DIM).to_sparse()), r"norm\.weight"),
         (lambda state: changed(state, "blocks", NORM, "one"), r"norm\.weight"),
         (lambda state: state | {"optimizer": {}}, "optimizer"),
         (lambda state: {name: part for name, part in state.items() if name != "output"}, "output"),

@@ -18,6 +18,7 @@ from mmsrec.pairs.read import PairBatch
 from mmsrec.pairs.write import write_pairs
 from mmsrec.settings.params import read_params
 from mmsrec.training.encoder_folder import read_pretrained_config
+from tests.unit.models.examples import UNISREC
 from tests.unit.models.released import DIM, FEEDFORWARD, HEADS, Released
 from tests.unit.training.examples import PRETRAINING, SETTINGS, TRAINER
 from tests.unit.training.test_model_folder import write_shop, write_text
@@ -122,24 +123,34 @@ def shop(tmp_path):
     """Writes a shop with text features; returns a function that gives the flags of its training."""
     params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
     params["trainer"] = TRAINER.model_dump()
-    params["models"] = {"mmsrec": {"settings": SETTINGS.model_dump()}}
+    unisrec = UNISREC.model_dump()
+    params["models"] = {
+        "mmsrec": {"settings": SETTINGS.model_dump()},
+        "unisrec": {"settings": unisrec},
+        "unisrec-pretraining": {"settings": unisrec | {"sequence_weight": 0.1, "item_drop": 0.2}},
+    }
     params["domains"] = {"shop": params["domains"]["demo-shop"]}
     params["corpora"], params["pretrainings"] = {}, {}
-    params["variants"] = {"pop": {"model": "pop"}, "text": {"model": "mmsrec", "encoders": {"text": "lsa"}}}
+    params["variants"] = {
+        "pop": {"model": "pop"},
+        "text": {"model": "mmsrec", "encoders": {"text": "lsa"}},
+        "first": {"model": "unisrec-pretraining", "encoders": {"text": "lsa"}},
+        "later": {"model": "unisrec", "encoders": {"text": "lsa"}, "starts_from": {"variant": "first"}},
+    }
     params["reports"] = {}
     (tmp_path / "params.yaml").write_text(json.dumps(params))
     write_shop(tmp_path, actions=5)
     (tmp_path / "features" / "lsa").mkdir(parents=True)
     write_text(tmp_path / "features" / "lsa", encoder_digest(read_params(tmp_path / "params.yaml").encoders["lsa"]))
 
-    def flags(variant):
+    def flags(variant, output="model"):
         named = {
             "params": "params.yaml",
             "items": "data/items.parquet",
             "sequences": "data/sequences.parquet",
             "features": "features",
             "pretrained": "pre",
-            "output": "model",
+            "output": output,
         }
         paths = [f"--{flag}={tmp_path / name}" for flag, name in named.items()]
         return [*paths, *NAMES, f"--variant={variant}", "--seed=0", "--device=cpu"]
@@ -151,6 +162,33 @@ def test_a_training_writes_its_model(run, shop, tmp_path):
     run("train.py", *shop("text"))
     history = read_table(tmp_path / "model" / "history.parquet", SCHEMAS["history"])
     assert history.num_rows == TRAINER.max_epochs
+
+
+def test_a_training_starts_from_the_folder_of_another(run, shop, tmp_path):
+    run("train.py", *shop("first", "start"))
+    run("train.py", *shop("later"), f"--start={tmp_path / 'start'}")
+    start = read_json(tmp_path / "model" / "config.json")["start"]
+    assert start["experiment"]["variant"] == "first"
+    assert start["weights"] == sha256(tmp_path / "start" / "weights.safetensors")
+
+
+def test_the_folder_of_the_start_comes_from_the_parameters(run, shop, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"models/shop/k1/source/first/seed0/config\.json"):
+        run("train.py", *shop("later"))
+
+
+def test_a_start_for_a_variant_without_one_is_an_error(run, shop, tmp_path):
+    with pytest.raises(SystemExit, match=r"random weights(.|\n)*variants\.text(.|\n)*starts_from"):
+        run("train.py", *shop("text"), f"--start={tmp_path / 'start'}")
+
+
+def test_a_pretraining_is_not_evaluated(run, shop, tmp_path):
+    run("train.py", *shop("first"))
+    flags = [flag for flag in shop("first", "results") if not flag.startswith("--pretrained")]
+    with pytest.raises(SystemExit, match="makes no recommendations"):
+        run("evaluate.py", *flags, f"--model={tmp_path / 'model'}")
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_profile_is_printed_and_nothing_is_written(run, shop, tmp_path, capsys, monkeypatch):

@@ -3,6 +3,7 @@
 import pytest
 
 from mmsrec.report.exhibits.statistics import exhibit
+from mmsrec.settings.layouts import SizeLayout
 
 
 def rows_of(table):
@@ -35,3 +36,12 @@ def test_a_core_that_the_paper_does_not_report_has_no_reported_numbers(inputs):
         assert [rows[core][name] for name in ("users_reported", "users_difference", "reported_in", "note")] == [
             None
         ] * 4
+
+
+def test_a_layout_shows_its_k_cores_and_the_reason_for_a_missing_one(laid_out):
+    (layout,) = laid_out.params.reports["laid-out"].layouts(SizeLayout)
+    table = exhibit(laid_out, layout)
+    assert (table.title, table.frame["domain"].to_list()) == ("Sizes", ["sports", "beauty"])
+    sports, beauty = table.body[0].rows
+    assert [part.text for part in sports[2:4]] == ["35,598", "8,388"]
+    assert [part.text for part in beauty[2:5]] == ["22,363", "no data", "–"]

@@ -1,0 +1,108 @@
+"""The cells of a layout of scores: one number of one model in one data set, reported and measured."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from mmsrec.report.experiment_groups import COMPARED
+from mmsrec.report.inputs import CANDIDATES, KEYS, Inputs
+from mmsrec.report.published import PAPER_CANDIDATES, PAPER_K_CORE, PublishedValue, published_value
+from mmsrec.report.seeds import over_seeds
+from mmsrec.settings.layouts import ScoreLayout, ShownModel
+from mmsrec.settings.plan import Cut, Experiment
+
+CELL = {
+    "domain": pl.String,
+    "k_core": pl.Int64,
+    "split": pl.String,
+    CANDIDATES: pl.String,
+    "label": pl.String,
+    "variant": pl.String,
+    "metric": pl.String,
+    "reported": pl.Float64,
+    "remark": pl.String,
+    "seeds": pl.Int64,
+    "measured": pl.Float64,
+    "interval": pl.Float64,
+    "difference": pl.Float64,
+    "missing": pl.String,
+    "incomparable": pl.String,
+}
+IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The mean of one metric over seeds; all are None where no training is finished."""
+
+    seeds: int | None = None
+    measured: float | None = None
+    interval: float | None = None
+
+
+def cells(inputs: Inputs, layout: ScoreLayout) -> pl.DataFrame:
+    """One row a cell and protocol, in the order of the layout, with the columns of `CELL`.
+
+    - reported: the paper's number, beside the paper's own protocol alone.
+    - remark: a remark on the reported number.
+    - measured: the mean over seeds; interval is half the width of its 95 % interval.
+    - difference: measured against reported, in per cent.
+    - missing: the reason why there is no measured number.
+    - incomparable: the reason why there is no difference although both numbers exist.
+    """
+    measured = _measured(inputs, layout)
+    rows = [
+        row
+        for cut, model, experiments in layout.cells()
+        for candidates in inputs.params.evaluation.candidates
+        for row in _rows(inputs, layout, cut, model, experiments, candidates, measured)
+    ]
+    return pl.DataFrame(rows, schema=CELL)
+
+
+def _measured(inputs: Inputs, layout: ScoreLayout) -> dict[tuple, dict[str, Any]]:
+    """The means over the seeds of the layout, by the values of `COMPARED`."""
+    shown = [vars(row) for *_, experiments in layout.cells() for row in experiments]
+    asked = pl.DataFrame(shown, schema=KEYS).unique()
+    found = inputs.metrics().join(asked, on=list(KEYS), how="semi", maintain_order="left")
+    means = over_seeds(found, COMPARED, layout.metrics)
+    return {tuple(row[name] for name in COMPARED): row for row in means.to_dicts()}
+
+
+def _rows(
+    inputs: Inputs,
+    layout: ScoreLayout,
+    cut: Cut,
+    model: ShownModel,
+    experiments: list[Experiment],
+    candidates: str,
+    measured: dict[tuple, dict[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """The cells of one model, one for each metric."""
+    keys = vars(cut) | {"variant": experiments[0].variant, CANDIDATES: candidates}
+    means = measured.get(tuple(keys[name] for name in COMPARED))
+    for metric in layout.metrics:
+        paper = _paper(inputs, cut, model, candidates, metric)
+        own = _Measured(means["seeds"], means[f"{metric}_measured"], means[f"{metric}_interval"]) if means else None
+        comparable = own and paper.value and not paper.impossible
+        yield keys | {
+            "label": model.label,
+            "metric": metric,
+            "reported": paper.value,
+            "remark": paper.note,
+            **vars(own or _Measured()),
+            "difference": 100 * (own.measured / paper.value - 1) if comparable else None,
+            "missing": None if own else inputs.absence(experiments[0]),
+            "incomparable": IMPOSSIBLE if paper.impossible else None,
+        }
+
+
+def _paper(inputs: Inputs, cut: Cut, model: ShownModel, candidates: str, metric: str) -> PublishedValue:
+    """The paper's number, which is measured on the 5-core and with the history among the candidates."""
+    published = inputs.params.domains[cut.domain].published
+    if model.reported is None or published is None or (cut.k_core, candidates) != (PAPER_K_CORE, PAPER_CANDIDATES):
+        return PublishedValue()
+    row = model.reported
+    return published_value(row.table, published, row.model, row.features, metric)

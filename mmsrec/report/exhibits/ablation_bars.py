@@ -1,0 +1,38 @@
+"""Metrics of a model and of its ablations as bars, as Figure 3 of the paper."""
+
+import polars as pl
+
+from mmsrec.report.cells import cells
+from mmsrec.report.charts import BarChart, Bars, Figure
+from mmsrec.report.exhibits import scores
+from mmsrec.report.inputs import CANDIDATES, Inputs
+from mmsrec.settings.layouts import ScoreLayout
+
+
+def exhibit(inputs: Inputs, layout: ScoreLayout) -> Figure:
+    """A chart for each data set and metric under the first protocol, and a table with the numbers of both."""
+    found = cells(inputs, layout)
+    table = scores.exhibit(inputs, layout)
+    first = found.filter(pl.col(CANDIDATES) == inputs.params.evaluation.candidates[0])
+    groups = first.group_by("domain", "k_core", "split", "metric", maintain_order=True)
+    return Figure(
+        title=layout.title,
+        caption=layout.caption,
+        frame=found,
+        charts=[_chart(group) for _, group in groups if group["measured"].is_not_null().any()],
+        x_label="",
+        y_label="",
+        notes=table.notes,
+        table=table,
+    )
+
+
+def _chart(group: pl.DataFrame) -> BarChart:
+    """One bar for each measured value, and one for each of the paper's numbers."""
+    title = f"{scores.title_of(group['metric'][0])} on {group['domain'][0]}"
+    measured = Bars("measured", group["measured"].to_list(), group["interval"].to_list())
+    reported = Bars("the paper", group["reported"].to_list(), [None] * group.height)
+    known = group.filter(pl.col("measured").is_not_null())
+    numbers = ", ".join(f"{label} {value:.4f}" for label, value in known.select("label", "measured").iter_rows())
+    series = [measured, reported] if reported.drawn else [measured]
+    return BarChart(title, f"{title}: {numbers}.", group["label"].to_list(), series)

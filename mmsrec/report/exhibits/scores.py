@@ -1,0 +1,84 @@
+"""Metrics of models in several data sets, reported and measured, as Tables 3 and 5 of the paper."""
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from mmsrec.report.cells import CELL, IMPOSSIBLE, cells
+from mmsrec.report.experiment_groups import GROUPS
+from mmsrec.report.inputs import Inputs
+from mmsrec.report.table import Column, Table, fixed, percent
+from mmsrec.settings.layouts import ScoreLayout
+
+FAMILIES = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR"}
+# The parts of a cell that each metric has for itself.
+PARTS = ("reported", "remark", "measured", "interval", "difference", "incomparable")
+ROW = [name for name in CELL if name not in {"metric", *PARTS}]
+
+
+def exhibit(inputs: Inputs, layout: ScoreLayout) -> Table:
+    """A group of rows for each data set and protocol, and a row for each model."""
+    found = cells(inputs, layout)
+    return Table(
+        title=layout.title,
+        caption=layout.caption,
+        frame=by_model(found, layout.metrics),
+        columns=[
+            Column("label", "Model"),
+            *(column for name in layout.metrics for column in _columns(name)),
+            Column("seeds", "Seeds"),
+        ],
+        groups=GROUPS,
+        notes=[*_remarks(found), *_variants(layout), *layout.notes],
+    )
+
+
+def by_model(found: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
+    """One row for each model, data set and protocol: the columns of `ROW`, and METRIC_PART for each of `PARTS`."""
+    rows: dict[tuple, dict[str, object]] = {}
+    for cell in found.to_dicts():
+        row = {name: cell[name] for name in ROW}
+        parts = {f"{cell['metric']}_{part}": cell[part] for part in PARTS}
+        rows.setdefault(tuple(row[name] for name in ROW), row).update(parts)
+    types = {f"{metric}_{part}": CELL[part] for metric in metrics for part in PARTS}
+    return pl.DataFrame(list(rows.values()), schema={name: CELL[name] for name in ROW} | types)
+
+
+def title_of(metric: str) -> str:
+    """The name of a metric in a table, such as Recall@10."""
+    family, at, cutoff = metric.partition("@")
+    return f"{FAMILIES[family]}{at}{cutoff}"
+
+
+def _columns(metric: str) -> list[Column]:
+    over = title_of(metric)
+    return [
+        Column(f"{metric}_reported", "reported", over=over, show=fixed, remarks=(f"{metric}_remark",), best="highest"),
+        Column(
+            f"{metric}_measured",
+            "measured",
+            over=over,
+            show=fixed,
+            interval=f"{metric}_interval",
+            missing="missing",
+            best="highest",
+        ),
+        Column(f"{metric}_difference", "difference", over=over, show=percent, missing=f"{metric}_incomparable"),
+    ]
+
+
+def _remarks(found: pl.DataFrame) -> Iterable[str]:
+    rows = found.filter(pl.col("remark").is_not_null()).select("label", "domain", "remark").unique(maintain_order=True)
+    for label, domain, remark in rows.iter_rows():
+        yield f"* {label} on {domain}: the paper {remark}."
+    if found["incomparable"].is_not_null().any():
+        yield f"{IMPOSSIBLE}: no ranking can have the reported number, so there is no difference to it."
+
+
+def _variants(layout: ScoreLayout) -> Iterable[str]:
+    """The note that names the variant of each label."""
+    named = []
+    for model in layout.models:
+        others = "".join(f", on {domain} {variant}" for domain, variant in model.by_domain.items())
+        named.append(f"{model.label} is {model.variant}{others}")
+    yield f"Variants in params.yaml: {'; '.join(named)}."
