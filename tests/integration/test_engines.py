@@ -426,7 +426,8 @@ def test_pictures_need_no_domain_with_trailers():
 
 
 def test_a_domain_of_ones_own_needs_a_row_and_its_files():
-    edit({"domains.own": {**SHOP, "source": "table", "interactions": "own/sales.csv", "items": "own/articles.csv"}})
+    files = {"interactions": "own/sales.csv", "items": "own/articles.csv"}
+    edit({"domains.own": {**SHOP, "source": "table", "attributes": {}, **files}})
     Path("data/raw/own").mkdir(parents=True)
     for file in ("sales.csv", "articles.csv"):
         Path("data/raw/own", file).touch()
