@@ -31,6 +31,8 @@ def start(device: str = "auto") -> torch.device:
     if chosen.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+        # Otherwise cuDNN rounds the inputs of a GRU in float32 to ten bits.
+        torch.backends.cudnn.allow_tf32 = False
         # Deterministic mode fills every empty tensor, which only helps to find reads of unwritten memory.
         torch.utils.deterministic.fill_uninitialized_memory = False
     return chosen

@@ -49,4 +49,4 @@ def _lines(root: Path, folder: Path, depth: int = 0) -> Iterator[str]:
 def _line(depth: int, name: str, module: Path) -> str:
     text = (ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) if module.is_file() else None) or ""
     sentence = re.split(r"(?<=[^.])[.;:](?:\s|$)", text)[0].replace("\n", " ").strip()
-    return f"{'  ' * depth + name:<{_COLUMN}}{sentence}".rstrip()
+    return f"{'  ' * depth + name:<{_COLUMN - 1}} {sentence}".rstrip()

@@ -300,7 +300,9 @@ def test_the_plan_is_in_step():
         (
             "domains.shop.text_fields",
             ["title", "brand"],
-            {"ingest", "unite", "crawl_images"} | (PREPARING - FRAMES - {"crawl_trailers"}) | PICTURES,
+            {"ingest", "unite", "crawl_images", "pair_items", "pretrain"}
+            | (PREPARING - FRAMES - {"crawl_trailers"})
+            | PICTURES,
         ),
     ],
 )
@@ -424,7 +426,8 @@ def test_pictures_need_no_domain_with_trailers():
 
 
 def test_a_domain_of_ones_own_needs_a_row_and_its_files():
-    edit({"domains.own": {**SHOP, "source": "table", "interactions": "own/sales.csv", "items": "own/articles.csv"}})
+    own = {"source": "table", "interactions": "own/sales.csv", "items": "own/articles.csv", "attributes": {}}
+    edit({"domains.own": SHOP | own})
     Path("data/raw/own").mkdir(parents=True)
     for file in ("sales.csv", "articles.csv"):
         Path("data/raw/own", file).touch()

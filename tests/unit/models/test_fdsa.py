@@ -15,9 +15,9 @@ from mmsrec.nn.predictions import Predictions
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
 from tests.unit.models.examples import BLOCKS, TRAINER, changed
-from tests.unit.models.kills import assert_a_killed_training_ends_the_same
 from tests.unit.models.slow_blocks import slow_blocks
 from tests.unit.training.examples import walks
+from tests.unit.training.resumed import assert_resumes
 
 ITEMS = 12
 SETTINGS = FDSASettings(**BLOCKS)
@@ -145,7 +145,7 @@ def test_learns_to_walk(tmp_path, changes):
 
 
 def test_a_killed_training_ends_with_the_same_bytes(tmp_path):
-    assert_a_killed_training_ends_the_same(lambda: model(scale=1.0), walks(), TRAINER, tmp_path)
+    assert_resumes(lambda: model(scale=1.0), TRAINER, tmp_path, steps=4)
 
 
 def test_items_without_attributes_are_an_error():

@@ -19,9 +19,9 @@ from mmsrec.training.batches import Batches
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
 from tests.unit.models.examples import BLOCKS, TRAINER, changed
-from tests.unit.models.kills import assert_a_killed_training_ends_the_same
 from tests.unit.models.slow_blocks import slow_blocks
 from tests.unit.training.examples import walks
+from tests.unit.training.resumed import assert_resumes
 
 ITEMS = 12
 LISTS = [[f"category={name}" for name in "abcde"[item % 5 : item % 5 + item % 4]] for item in range(ITEMS)]
@@ -144,7 +144,7 @@ def test_pretraining_lowers_the_loss_and_is_not_validated(tmp_path):
 
 
 def test_a_killed_pretraining_ends_with_the_same_bytes(tmp_path):
-    assert_a_killed_training_ends_the_same(model, walks(), TRAINER, tmp_path)
+    assert_resumes(model, TRAINER, tmp_path, steps=4)
 
 
 def started():

@@ -12,11 +12,13 @@ import pytest
 from mmsrec.errors import ArtifactError, ParamsError
 from mmsrec.report.page import facts, write_report
 from mmsrec.settings.data import Split
+from mmsrec.settings.layouts import ScoreLayout
 from mmsrec.settings.plan import Experiment
 from tests.unit.report.conftest import inputs_at
 
+TABLE_KINDS = ("csv", "md", "tex")
 TABLES = ("retrieval", "statistics", "comparison")
-FILES = {f"{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")}
+FILES = {f"{name}.{kind}" for name in TABLES for kind in TABLE_KINDS}
 FILES |= {"learning.csv", "learning.svg", "learning.png", "report.html"}
 
 
@@ -142,3 +144,26 @@ def test_a_report_without_rows_is_a_page_of_empty_tables(params, tmp_path):
 def test_an_unknown_report_is_refused(params, tmp_path):
     with pytest.raises(ParamsError, match="no such row"):
         write_report(inputs_at(tmp_path, params, "absent"), tmp_path / "report")
+
+
+def test_a_laid_out_report_has_files_of_each_kind(laid_out, tmp_path):
+    write_report(laid_out, tmp_path / "report")
+    tables = {f"{name}.{kind}" for name in ("table-1", "table-2", "table-3", "table-3-gains") for kind in TABLE_KINDS}
+    figures = {f"{name}.{kind}" for name in ("figure-2", "figure-3") for kind in (*TABLE_KINDS, "svg", "png")}
+    assert {path.name for path in (tmp_path / "report").iterdir()} == tables | figures | {"report.html"}
+    reader = parsed((tmp_path / "report" / "report.html").read_text(encoding="utf-8"))
+    ids = [value for name, value in reader.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    text = "".join(reader.text)
+    assert "Finished12 of 15 experiments" in text
+    for reason in ("not run", "no ids", "no data", "no weights"):
+        assert reason in text
+
+
+def test_an_exhibit_that_draws_no_such_layout_is_refused(laid_out, tmp_path):
+    report = laid_out.params.reports["laid-out"]
+    wrong = [layout.model_copy(update={"exhibit": "statistics"}) for layout in report.layouts(ScoreLayout)]
+    reports = {"laid-out": report.model_copy(update={"exhibits": wrong})}
+    params = laid_out.params.model_copy(update={"reports": reports})
+    with pytest.raises(ParamsError, match="does not draw this kind of layout"):
+        write_report(replace(laid_out, params=params), tmp_path / "report")

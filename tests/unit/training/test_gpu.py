@@ -8,7 +8,12 @@ import torch
 from torch.nn import functional as F
 
 from mmsrec.evaluation.ranks import rank
+from mmsrec.models.duorec import DuoRec
+from mmsrec.models.duorec_settings import DuoRecSettings
+from mmsrec.models.gru4rec import GRU4Rec
+from mmsrec.models.gru4rec_settings import GRU4RecSettings
 from mmsrec.models.mmsrec import MMSRec
+from mmsrec.models.mmsrec_settings import MMSRecSettings
 from mmsrec.models.recommender import Features, ModelInputs
 from mmsrec.nn.catalogue_loss import catalogue_cross_entropy
 from mmsrec.nn.user_sequences import Sequences
@@ -18,6 +23,7 @@ from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item import finetune
 from mmsrec.training.next_item_step import adamw, train_step
 from mmsrec.training.runtime import seed_everything, start
+from tests.unit.models.examples import DUOREC, GRU4REC
 from tests.unit.training.examples import SETTINGS, TRAINER, walks
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -28,7 +34,15 @@ CAUSAL = (
     SETTINGS.model_copy(update={"objective": "causal", "item_embedding": True, "whiten": True}),
     TRAINER.model_copy(update={"batch_size": 128, "augment": "windows", "sampled_items": 64}),
 )
-WAYS = pytest.mark.parametrize(("settings", "trainer"), [MASKED, CAUSAL], ids=["masked", "causal, sampled"])
+RECURRENT = GRU4REC, TRAINER.model_copy(update={"batch_size": 128, "augment": "windows", "clip_norm": None})
+PAIRED = DUOREC, TRAINER.model_copy(update={"batch_size": 128, "augment": "random"})
+WAYS = pytest.mark.parametrize(
+    ("settings", "trainer"),
+    [MASKED, CAUSAL, RECURRENT, PAIRED],
+    ids=["masked", "causal, sampled", "recurrent", "paired"],
+)
+NETWORKS = {MMSRecSettings: MMSRec, GRU4RecSettings: GRU4Rec, DuoRecSettings: DuoRec}
+DROPOUTS = ("dropout", "embedding_dropout", "hidden_dropout", "attention_dropout")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +61,7 @@ def model(settings, trainer):
     seed_everything(7, 0)
     vectors, present = torch.randn(2, ITEMS, 24), torch.rand(2, ITEMS) < 0.9
     features = {name: Features(vectors[i], present[i]) for i, name in enumerate(("vision", "text"))}
-    return MMSRec(ModelInputs(ITEMS, features), settings, trainer)
+    return NETWORKS[type(settings)](ModelInputs(ITEMS, features), settings, trainer)
 
 
 def without_seconds(history):
@@ -56,7 +70,7 @@ def without_seconds(history):
 
 @WAYS
 def test_a_step_has_the_loss_and_the_gradients_of_the_cpu(gpu, settings, trainer):
-    settings = settings.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0})
+    settings = settings.model_copy(update={name: 0.0 for name in DROPOUTS if hasattr(settings, name)})
     trainer = trainer.model_copy(update={"clip_norm": 1e9})
     found = []
     for device in (torch.device("cpu"), gpu):

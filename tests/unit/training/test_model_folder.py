@@ -10,6 +10,7 @@ from mmsrec.evaluation.evaluate import evaluate
 from mmsrec.features.feature_file import Provenance, write_features
 from mmsrec.files import read_json
 from mmsrec.models.dataset import FeatureInput, read_dataset
+from mmsrec.models.fdsa_settings import FDSASettings
 from mmsrec.sequences.prepare import prepare
 from mmsrec.sequences.split import split
 from mmsrec.settings.data import Split
@@ -18,6 +19,7 @@ from mmsrec.settings.plan import Experiment
 from mmsrec.settings.trainer import Trainer
 from mmsrec.training.model_folder import load, read_config
 from mmsrec.training.train import train
+from tests.unit.models.examples import BLOCKS
 from tests.unit.training.examples import SETTINGS, TRAINER, chosen
 from tests.unit.training.wrong_configs import MISSING, change_config
 
@@ -146,6 +148,28 @@ def test_a_damaged_config_is_a_short_error(tmp_path, content):
         read_config(tmp_path)
     assert caught.value.details.keys() == {"where", "expected", "found", "fix"}
     assert len(str(caught.value)) < 2000
+
+
+def with_attributes(shop, *names):
+    """The data set with two attributes of the first item, besides one of all items."""
+    lists = [[*(names if item == ITEMS[0] else ()), "kind=shown"] for item in ITEMS]
+    table = pl.DataFrame({"item_id": ITEMS, "attributes": lists}).to_arrow()
+    write_table(shop / "attributes.parquet", table, SCHEMAS["attributes"])
+    return read_dataset(
+        shop / "data/items.parquet", shop / "data/sequences.parquet", {}, CPU, shop / "attributes.parquet"
+    )
+
+
+def test_a_model_of_attributes_records_them_and_refuses_others(shop):
+    data = with_attributes(shop, "brand=a", "brand=b")
+    train(EXPERIMENT, chosen("fdsa", FDSASettings(**BLOCKS)), data, shop / "model")
+    config = read_config(shop / "model")
+    assert set(config.inputs) == {"items.parquet", "sequences.parquet", "attributes.parquet"}
+    histories = torch.tensor([[0, 1, 2]])
+    first, second = (load(shop / "model", data).scores(histories) for _ in range(2))
+    assert torch.equal(first, second)
+    with pytest.raises(CheckpointError, match=r"attributes\.parquet"):
+        load(shop / "model", with_attributes(shop, "brand=a"))
 
 
 def test_a_counted_model_has_no_epochs(shop):

@@ -18,7 +18,7 @@ from mmsrec.pairs.read import PairBatch
 from mmsrec.pairs.write import write_pairs
 from mmsrec.settings.params import read_params
 from mmsrec.training.encoder_folder import read_pretrained_config
-from tests.unit.models.examples import UNISREC
+from tests.unit.models.examples import BLOCKS, UNISREC
 from tests.unit.models.released import DIM, FEEDFORWARD, HEADS, Released
 from tests.unit.training.examples import PRETRAINING, SETTINGS, TRAINER
 from tests.unit.training.test_model_folder import write_shop, write_text
@@ -162,6 +162,32 @@ def test_a_training_writes_its_model(run, shop, tmp_path):
     run("train.py", *shop("text"))
     history = read_table(tmp_path / "model" / "history.parquet", SCHEMAS["history"])
     assert history.num_rows == TRAINER.max_epochs
+
+
+def test_attributes_are_written_once_and_read_by_the_models_that_need_them(run, shop, tmp_path):
+    params = read_json(tmp_path / "params.yaml")
+    own = {"source": "table", "interactions": "own/sales.csv", "items": "own/items.csv", "attributes": {}}
+    params["domains"]["shop"] = own | {"text_fields": ["title"], "k_core": 5}
+    params["models"]["fdsa"] = {"settings": BLOCKS}
+    params["variants"]["fields"] = {"model": "fdsa"}
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "items.csv").write_text("item_id,attributes\nitem1,brand=a|kind=x\nitem0,brand=b\n")
+    table = tmp_path / "attributes.parquet"
+    named = (f"--params={tmp_path / 'params.yaml'}", "--domain=shop", "--k-core=1", f"--raw={tmp_path}")
+    run("attributes.py", *named, f"--items={tmp_path / 'data/items.parquet'}", f"--output={table}")
+    assert read_table(table, SCHEMAS["attributes"]).column("attributes").to_pylist()[:2] == [
+        ["brand=b"],
+        ["brand=a", "kind=x"],
+    ]
+    run("train.py", *shop("fields"), f"--attributes={table}")
+    assert read_json(tmp_path / "model" / "config.json")["inputs"]["attributes.parquet"] == sha256(table)
+
+    del params["domains"]["shop"]["attributes"]
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+    for script, flags in {"train.py": shop("fields"), "attributes.py": named}.items():
+        with pytest.raises(SystemExit, match=r"add `attributes: \{\}`"):
+            run(script, *flags)
 
 
 def test_a_training_starts_from_the_folder_of_another(run, shop, tmp_path):

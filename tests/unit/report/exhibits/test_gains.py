@@ -1,5 +1,7 @@
 """The gain over the best other model, and its paired test."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +11,9 @@ from mmsrec.errors import ArtifactError
 from mmsrec.report.exhibits.gains import exhibit, gains_frame
 from mmsrec.report.exhibits.scores import ROW
 from mmsrec.report.paired import holm
-from tests.unit.report.conftest import plant_ranks
+from mmsrec.settings.layouts import ScoreLayout
+from mmsrec.settings.params import read_params
+from tests.unit.report.conftest import ROOT, inputs_at, plant_ranks
 from tests.unit.report.exhibits.test_scores import films, layout_experiment, layout_of
 
 
@@ -90,3 +94,22 @@ def test_a_number_that_no_ranking_can_have_is_no_best(laid_out, layout):
     row = row_of(gains_frame(films(laid_out), layout), "own", "recall@10")
     assert row["reported_best"] == "SASRec"
     assert "incomparable" not in ROW
+
+
+# The column Improv. of Table 3, in per cent.
+IMPROVEMENTS = {
+    "beauty": [8.58, 22.12, 3.03, 10.88],
+    "sports": [21.41, 22.30, 17.03, 25.65],
+    "clothing": [18.32, 24.29, 14.14, 20.43],
+    "home": [17.93, 33.66, 19.63, 32.64],
+    "ml-1m": [3.17, 2.30, 5.22, 4.18],
+}
+
+
+def test_the_reported_gains_are_the_paper_s_improvements(tmp_path):
+    inputs = replace(inputs_at(tmp_path, read_params(ROOT / "params.yaml"), "paper"), partial=True)
+    layouts = inputs.params.reports["paper"].layouts(ScoreLayout)
+    (layout,) = (layout for layout in layouts if layout.name == "table-3-gains")
+    frame = gains_frame(inputs, layout).filter(candidates="all")
+    for domain, improvements in IMPROVEMENTS.items():
+        assert frame.filter(domain=domain)["reported_gain"].to_list() == pytest.approx(improvements, abs=0.006)
