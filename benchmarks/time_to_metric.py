@@ -93,7 +93,7 @@ def main() -> None:
         seconds = reached(history, goal)
         last, best = history[-1][0], max(value for _, value in history)
         found = f"not reached in {last:.0f} s" if seconds is None else f"reached in {seconds:.0f} s"
-        print(f"{label:<24} {goal:.4f} {found}; best {best:.4f} in {len(history)} epochs of {last:.0f} s", flush=True)
+        print(f"{label:<24} {goal:.4f} {found}; best {best:.4f}; epochs {len(history)}, {last:.0f} s", flush=True)
 
     for variant in flags.variants:
         history = ours(sequences, variant, flags.epochs)
