@@ -195,12 +195,12 @@ class Enough(Exception):
 
 
 def training(side: Side, folder: Path) -> None:
-    """Trains; writes seconds and validation metric of each epoch, and the test metrics if training ended by itself."""
+    """Writes processor seconds and the validation metric of each epoch, and test metrics unless it was stopped."""
     question = np.load(folder / "question.npz")
-    history, started = [], time.perf_counter()
+    history, started = [], time.process_time()
 
     def closed(epoch: int, value: float) -> None:
-        history.append((time.perf_counter() - started, value))
+        history.append((time.process_time() - started, value))
         if value >= question["goal"] or history[-1][0] >= question["limit"]:
             raise Enough
 
