@@ -55,6 +55,7 @@ class Inputs:
         ranks_path: the ranks.parquet of an experiment.
         retrieval_path: the metrics.json of a retrieval.
         partial: whether rows without their file are left out; otherwise they are an error.
+        earlier: numbers of experiments whose files are on another machine, from `mmsrec.report.runs`; None for none.
     """
 
     params: Params
@@ -65,6 +66,7 @@ class Inputs:
     ranks_path: Callable[[Experiment], Path]
     retrieval_path: Callable[[Retrieval], Path]
     partial: bool = False
+    earlier: pl.DataFrame | None = None
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -97,6 +99,20 @@ class Inputs:
         return pl.DataFrame(rows, schema=STATISTICS)
 
     def metrics(self) -> pl.DataFrame:
+        """The rows of `measured_here`, and those of `earlier` for experiments without files; these have no chance.
+
+        Raises:
+            ArtifactError: a file is missing, damaged or made with other parameters.
+        """
+        here = self.measured_here()
+        if self.earlier is None:
+            return here
+        named = pl.DataFrame([asdict(row) for row in self.experiments], schema=KEYS)
+        others = self.earlier.join(here, on=list(KEYS), how="anti", maintain_order="left")
+        asked = others.join(named, on=list(KEYS), how="semi", maintain_order="left")
+        return pl.concat([here, asked.select(*KEYS, CANDIDATES, *metric_names(self.params))], how="diagonal")
+
+    def measured_here(self) -> pl.DataFrame:
         """One row an experiment and protocol: `KEYS`, candidates, each metric, and its chance.
 
         A metric has its name, and a random ranking's value is METRIC_chance. The column candidates is the protocol.

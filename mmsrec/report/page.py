@@ -8,7 +8,7 @@ from pathlib import Path
 from mmsrec.files import atomic_folder
 from mmsrec.report.charts import Figure
 from mmsrec.report.exhibits import load_exhibit
-from mmsrec.report.inputs import Inputs
+from mmsrec.report.inputs import KEYS, Inputs
 from mmsrec.report.rendering import figure_files, figure_html, page_html, table_files, table_html
 from mmsrec.report.table import Table
 from mmsrec.settings.layouts import AnyLayout
@@ -90,7 +90,9 @@ def facts(inputs: Inputs) -> list[tuple[str, str]]:
     ]
     if inputs.partial:
         finished, named = len(inputs.finished(inputs.experiments)), len(inputs.experiments)
-        known.append(("Finished", f"{finished} of {named} experiments"))
+        earlier = inputs.metrics().n_unique(list(KEYS)) - finished
+        elsewhere = f", and {earlier} on another machine" if earlier else ""
+        known.append(("Finished", f"{finished} of {named} experiments{elsewhere}"))
     return [(name, value) for name, value in known if value]
 
 

@@ -26,12 +26,16 @@ class UserGains:
         self._experiments = {(cut, model.label): rows for cut, model, rows in layout.cells()}
         self._ranks: dict[Experiment, pl.DataFrame] = {}
 
-    def of(self, keys: Mapping[str, Any], label: str) -> np.ndarray:
-        """The mean over the finished seeds of each user's value [U], in the order of the users' names.
+    def of(self, keys: Mapping[str, Any], label: str, seeds: int) -> np.ndarray | None:
+        """The mean over the measured seeds of each user's value [U], in the order of the users' names.
 
         Args:
             keys: domain, k_core, split, candidates and metric.
-            label: the model, at least one of whose trainings is finished.
+            label: the model.
+            seeds: number of measured seeds.
+
+        Returns:
+            None if the ranks of a measured seed are on another machine.
 
         Raises:
             ArtifactError: a file of ranks is missing or damaged, or the users of two files differ.
@@ -39,6 +43,8 @@ class UserGains:
         cut = Cut(keys["domain"], keys["k_core"], keys["split"])
         rank, ties = RANKS[keys[CANDIDATES]]
         found = self._inputs.finished(self._experiments[cut, label])
+        if len(found) < seeds:
+            return None
         tables = [self._read(row) for row in found]
         values = [gains(table[rank].to_numpy(), table[ties].to_numpy(), keys["metric"]) for table in tables]
         return np.mean(values, axis=0)

@@ -10,7 +10,7 @@ import pytest
 from dvc.repo import Repo
 from snakemake.cli import main as snakemake_main
 
-from tests.integration.engines import copy_workflow, edit
+from tests.integration.engines import ANY_DOMAIN, copy_workflow, edit
 
 # Each stage writes the files that it declares, made of what it reads, and appends its name to runs.txt.
 STAGE = """
@@ -67,8 +67,7 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grid = {"domains": ["own"], "k_cores": [5], "splits": ["source"], "variants": ["ids"], "seeds": [0]}
     edit(
         {
-            "models.sasrec.by_domain": {},
-            "models.mmsrec.by_domain": {},
+            **ANY_DOMAIN,
             "corpora": {},
             "pretrainings": {},
             "domains": {"own": {**own, "k_core": 5}},

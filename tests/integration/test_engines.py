@@ -17,6 +17,7 @@ from mmsrec.models.registry import MODELS
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
 from mmsrec.settings.params import read_params
 from tests.integration.engines import (
+    ANY_DOMAIN,
     ROOT,
     Graph,
     copy_workflow,
@@ -74,9 +75,8 @@ WORLD = {
     },
     "domains": {"shop": SHOP, "films": FILMS, "both": {"source": "union", "of": ["shop", "films"], "k_core": 4}},
     "splits": {"late": {"ties": "source"}, "mixed": {"ties": "shuffle", "seed": 3}},
+    **ANY_DOMAIN,
     "models.mmsrec.by_domain": {"films": {"settings": {"hidden_dropout": 0.2}}},
-    "models.sasrec.by_domain": {},
-    "models.s3rec-pretraining.by_domain": {},
     # DVC compares the whole of `trainer`, also for a model whose own layer hides the changed key.
     **{
         f"models.{name}.trainer": {}
@@ -410,11 +410,9 @@ def test_pictures_need_no_domain_with_trailers():
     edit(
         {
             "splits": WORLD["splits"],
-            "models.mmsrec.by_domain": {},
-            "models.sasrec.by_domain": {},
+            **ANY_DOMAIN,
             "corpora": {},
             "pretrainings": {},
-            "models.s3rec-pretraining.by_domain": {},
             "domains": {"shop": SHOP},
             "variants": {"both": WORLD["variants"]["both"]},
             "reports": {},

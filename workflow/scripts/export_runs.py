@@ -11,7 +11,8 @@ from mmsrec.settings.params import read_params
 
 
 def main(flags: Namespace) -> None:
-    runs = runs_frame(stage.report_inputs(read_params(flags.params), flags.report, Path(), partial=True))
+    params = read_params(flags.params)
+    runs = runs_frame(stage.report_inputs(params, flags.report, Path(), partial=True, runs=flags.runs))
     write_text(flags.output, runs.write_csv())
     print(f"{flags.output}: {len(runs)} rows")
 
@@ -19,5 +20,6 @@ def main(flags: Namespace) -> None:
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--report", required=True, help="row of `reports` in the parameter file")
+    stage.add_runs(arguments)
     arguments.add_argument("--output", type=Path, required=True, help="CSV file to write")
     stage.run(main, arguments)

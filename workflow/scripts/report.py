@@ -18,7 +18,8 @@ def main(flags: Namespace) -> None:
     # At the level INFO, matplotlib logs the state of its font cache.
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     folder = Path() if flags.partial else flags.collected
-    inputs = stage.report_inputs(read_params(flags.params), flags.report, folder, partial=flags.partial)
+    params = read_params(flags.params)
+    inputs = stage.report_inputs(params, flags.report, folder, partial=flags.partial, runs=flags.runs)
     pattern = layout.PARTIAL_REPORT if flags.partial else layout.REPORT
     output = flags.output or Path(layout.path(pattern, report=flags.report))
     write_report(inputs, output)
@@ -29,6 +30,7 @@ if __name__ == "__main__":
     parser = stage.parser(__doc__)
     parser.add_argument("--report", required=True, help="row of `reports` in the parameter file")
     parser.path("--collected", layout.COLLECTED, "folder of the collected files")
+    stage.add_runs(parser)
     parser.add_argument("--partial", action="store_true", help="report the finished experiments, and not the others")
     where = f"default: {layout.REPORT}, or {layout.PARTIAL_REPORT}"
     parser.add_argument("--output", type=Path, help=f"folder for the report ({where})")

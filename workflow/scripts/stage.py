@@ -180,9 +180,16 @@ def start_folder(params: Params, experiment: Experiment, given: Path | None) -> 
     return (given or Path(layout.path(layout.MODEL, start))) if start else None
 
 
-def report_inputs(params: Params, report: str, folder: Path, *, partial: bool) -> "Inputs":
-    """The inputs of a report, whose paths start from `folder`; a partial report needs no unfinished results."""
+def report_inputs(params: Params, report: str, folder: Path, *, partial: bool, runs: Path | None = None) -> "Inputs":
+    """The inputs of a report.
+
+    Args:
+        folder: the start of all paths.
+        partial: whether unfinished results are left out.
+        runs: file with the numbers of experiments that are finished on another machine.
+    """
     from mmsrec.report.inputs import Inputs
+    from mmsrec.report.runs import read_runs
 
     def at(pattern: str) -> Callable[[Any], Path]:
         return lambda row: folder / layout.path(pattern, row)
@@ -196,7 +203,14 @@ def report_inputs(params: Params, report: str, folder: Path, *, partial: bool) -
         ranks_path=at(layout.RANKS),
         retrieval_path=at(layout.RETRIEVAL_METRICS),
         partial=partial,
+        earlier=read_runs(runs, params) if runs else None,
     )
+
+
+def add_runs(arguments: argparse.ArgumentParser) -> None:
+    """Adds the flag that names a file of numbers from another machine."""
+    text = "CSV file of export_runs.py with experiments that are finished on another machine"
+    arguments.add_argument("--runs", type=Path, metavar="FILE", help=text)
 
 
 def run(action: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
 
 from mmsrec.errors import FeatureError
 from mmsrec.features.encoders.encoder import Encoder, Tower, encoder_digest
@@ -59,7 +60,9 @@ def _fit(name: str, row: LsaEncoder, corpus: Sequence[str]) -> tuple[TfidfVector
     limit = min(weights.shape)
     if row.dim > limit:
         raise _too_small(name, row, f"{weights.shape[0]:,} texts with {weights.shape[1]:,} terms", limit)
-    svd = TruncatedSVD(row.dim, n_iter=POWER_ITERATIONS, random_state=row.seed).fit(weights)
+    # The last bits of a product depend on the number of threads, and the fitted weights are part of the identity.
+    with threadpool_limits(1, user_api="blas"):
+        svd = TruncatedSVD(row.dim, n_iter=POWER_ITERATIONS, random_state=row.seed).fit(weights)
     tolerance = svd.singular_values_[0] * max(weights.shape) * np.finfo(np.float32).eps
     rank = int((svd.singular_values_ > tolerance).sum())
     if rank < row.dim:

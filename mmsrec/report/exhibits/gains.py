@@ -34,7 +34,7 @@ FRAME = {
 def exhibit(inputs: Inputs, layout: ScoreLayout) -> Table:
     """One row for each data set, protocol and metric."""
     frame = gains_frame(inputs, layout)
-    tests = frame["p"].count()
+    tests, untested = frame["p"].count(), frame["gain"].count() > frame["p"].count()
     return Table(
         title=layout.title,
         caption=layout.caption,
@@ -60,6 +60,7 @@ def exhibit(inputs: Inputs, layout: ScoreLayout) -> Table:
             "are shown with the 95 % interval over users.",
             f"p (Holm) is corrected for the {tests} tests of this table.",
             "The test is about other users and not about other trainings: the interval over seeds is with the scores.",
+            *(["A gain without a test has a training whose ranks are on another machine."] if untested else []),
             *layout.notes,
         ],
     )
@@ -89,14 +90,13 @@ def _row(keys: dict[str, Any], group: pl.DataFrame, layout: ScoreLayout, gains: 
     measured = _gain(others, ours["measured"], "measured", "")
     if "gain" not in measured:
         return row | {"missing": ours["missing"] or next(iter(others["missing"]), None)}
-    users = [gains.of(keys, label) for label in (layout.ours, measured["best"])]
+    (best,) = others.filter(label=measured["best"]).to_dicts()
+    row |= measured | {"best_measured": best["measured"], "ours_measured": ours["measured"]}
+    users = [gains.of(keys, cell["label"], cell["seeds"]) for cell in (ours, best)]
+    if any(values is None for values in users):
+        return row
     test = paired_test(*users)
-    return (
-        row
-        | measured
-        | {"best_measured": others.filter(label=measured["best"])["measured"][0], "ours_measured": ours["measured"]}
-        | {"users": test.users, "user_difference": test.difference, "user_interval": test.interval, "p": test.p}
-    )
+    return row | {"users": test.users, "user_difference": test.difference, "user_interval": test.interval, "p": test.p}
 
 
 def _gain(others: pl.DataFrame, ours: float | None, column: str, prefix: str) -> dict[str, Any]:

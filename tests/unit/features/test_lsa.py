@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
+from threadpoolctl import threadpool_limits
 
 from mmsrec.errors import FeatureError
 from mmsrec.features.encoders import encoder_digest, load_encoder
@@ -43,6 +44,14 @@ def test_texts_of_a_topic_are_nearer_to_each_other(corpus):
 def test_the_same_corpus_and_seed_give_the_same_vectors(corpus):
     first, second = (encode_texts(load_encoder("lsa", row(), corpus), corpus) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_the_number_of_threads_changes_no_bit_of_the_weights(corpus):
+    digests = set()
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads):
+            digests.add(load_encoder("lsa", row(dim=30), corpus).weights)
+    assert len(digests) == 1
 
 
 def test_a_batch_changes_no_vector(corpus):

@@ -71,6 +71,43 @@ def test_a_partial_report_reads_the_finished_results_where_they_are(command, tmp
     assert written.stdout.strip() == "runs.csv: 22 rows"
     header, *rows = (folder / "runs.csv").read_text().splitlines()
     assert header.startswith("domain,k_core,split,variant,seed,candidates,recall@10,")
-    assert header.endswith("mrr,epochs,best_epoch,validation_recall@10,training_seconds")
-    assert "sports,5,source,mmsrec-text,2,unseen,0.1,0.2,0.2,0.2,0.2,3,2,0.05,4.5" in rows
-    assert "sports,5,source,pop,0,all,0.01,0.2,0.2,0.2,0.2,,,," in rows
+    assert header.endswith("mrr,epochs,best_epoch,validation_recall@10,training_seconds,settings")
+    numbers = [row.rpartition(",")[0] for row in rows]
+    assert "sports,5,source,mmsrec-text,2,unseen,0.1,0.2,0.2,0.2,0.2,3,2,0.05,4.5" in numbers
+    assert "sports,5,source,pop,0,all,0.01,0.2,0.2,0.2,0.2,,,," in numbers
+
+
+def test_a_report_continues_on_another_machine_from_the_numbers_of_the_first(command, tmp_path):
+    folder = tmp_path / "collected"
+    command = [part for part in command if not part.startswith(("--collected", "--output"))]
+    export = [command[0], command[1].replace("report.py", "export_runs.py"), *command[2:]]
+    run([*export, "--output=first.csv"], folder)
+    for result in folder.glob("results/sports/k5/source/mmsrec-text/seed*"):
+        shutil.rmtree(result)
+
+    made = run([*command, "--partial", "--runs=first.csv"], folder)
+    again = run([*export, "--output=second.csv", "--runs=first.csv"], folder)
+
+    assert (made.returncode, made.stderr, again.returncode) == (0, "", 0)
+    page = (folder / made.stdout.strip()).read_text(encoding="utf-8")
+    assert "9 of 12 experiments, and 3 on another machine" in page
+    first, second = ((folder / name).read_text().splitlines() for name in ("first.csv", "second.csv"))
+    assert sorted(first) == sorted(second)
+
+
+def test_numbers_that_other_settings_made_are_left_out(command, tmp_path):
+    folder = tmp_path / "collected"
+    command = [part for part in command if not part.startswith(("--collected", "--output"))]
+    export = [command[0], command[1].replace("report.py", "export_runs.py"), *command[2:]]
+    run([*export, "--output=first.csv"], folder)
+    header, *rows = (folder / "first.csv").read_text().splitlines()
+    changed = [row[:-1] + ("0" if row[-1] != "0" else "1") if ",pop,2," in row else row for row in rows]
+    (folder / "changed.csv").write_text("\n".join([header, *changed]))
+
+    made = run([*command, "--partial", "--runs=changed.csv"], folder)
+    (folder / "cut.csv").write_text(header.replace(",settings", ""))
+    refused = run([*command, "--partial", "--runs=cut.csv"], folder)
+
+    assert "changed.csv: 4 rows were made with other settings, and are left out" in made.stderr
+    assert refused.returncode == 1
+    assert "A table of runs has other columns." in refused.stderr

@@ -79,6 +79,15 @@ def test_the_small_report_asks_for_nothing_that_cannot_be_made():
     assert absent == [("toys", "FDSA"), ("toys", "S3-Rec")]
 
 
+@pytest.mark.parametrize("ablation", ["v", "t", "pv", "pt"])
+def test_an_ablation_of_the_paper_hides_one_of_two_modalities(ablation):
+    variant = PARAMS.variants[f"ours-paper-without-{ablation}"]
+    hidden = PARAMS.settings_of("sports", f"ours-paper-without-{ablation}").settings.hidden_modality
+    assert hidden == {"v": "vision", "t": "text"}[ablation[-1]]
+    assert variant.encoders.keys() == {"vision", "text"}
+    assert (variant.pretrained is None) == ("p" in ablation)
+
+
 def test_the_demo_has_one_of_each_exhibit():
     exhibits = PARAMS.reports["demo"].exhibits
     names = {exhibit if isinstance(exhibit, str) else exhibit.exhibit for exhibit in exhibits}
