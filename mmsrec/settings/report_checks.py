@@ -106,7 +106,7 @@ class ReportChecks:
         lacking = [name for name in domains if self.domains[name].attributes is None]
         if reading and lacking:
             raise ValueError(
-                f"{key}: {', '.join(reading)} read attributes of items, and domains.{lacking[0]} has no key attributes"
+                f"{key}: attributes of items are read by {', '.join(reading)}, and domains.{lacking[0]} has no key attributes"
             )
 
 

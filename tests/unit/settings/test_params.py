@@ -238,7 +238,10 @@ def test_a_pretraining_is_no_row_of_a_report(monkeypatch):
 
 def test_a_report_names_no_domain_without_attributes_for_a_model_that_reads_them():
     message = message_of(("reports", report(domains=["beauty", "toys"], variants=["pop", "fdsa"])))
-    assert "reports.r.experiments.0: fdsa read attributes of items, and domains.toys has no key attributes" in message
+    assert (
+        "reports.r.experiments.0: attributes of items are read by fdsa, and domains.toys has no key attributes"
+        in message
+    )
 
 
 def test_only_a_shop_has_paths_of_categories():

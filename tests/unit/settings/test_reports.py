@@ -108,7 +108,7 @@ def changed(layout, **values):
         ),
         (
             {"exhibits": changed(SCORES, models=[{"label": "B", "variant": "fdsa"}])},
-            "exhibits.0.models: fdsa read attributes of items, and domains.toys has no key attributes",
+            "exhibits.0.models: attributes of items are read by fdsa, and domains.toys has no key attributes",
         ),
         (
             {"exhibits": changed(SIZES, sizes=[{"domains": ["sports"], "k_cores": [4]}])},
