@@ -105,8 +105,9 @@ class ReportChecks:
         reading = [name for name in variants if MODELS[self.variants[name].model].reads_attributes]
         lacking = [name for name in domains if self.domains[name].attributes is None]
         if reading and lacking:
+            readers = ", ".join(reading)
             raise ValueError(
-                f"{key}: attributes of items are read by {', '.join(reading)}, and domains.{lacking[0]} has no key attributes"
+                f"{key}: attributes of items are read by {readers}, and domains.{lacking[0]} has no key attributes"
             )
 
 
