@@ -31,7 +31,15 @@ def cells(report):
         ("paper", {"table-1": 4, "table-3": 160, "table-5": 12, "figure-2": 32, "figure-3": 48, "beside-table-3": 60}),
         (
             "paper-small",
-            {"table-1": 4, "table-3": 128, "table-5": 12, "figure-2": 12, "figure-3": 24, "beside-table-3": 48},
+            {
+                "table-1": 4,
+                "table-3": 128,
+                "table-5": 12,
+                "figure-2": 12,
+                "figure-3": 24,
+                "beside-table-3": 48,
+                "readings": 8,
+            },
         ),
     ],
 )
