@@ -109,4 +109,5 @@ def _gain(others: pl.DataFrame, ours: float | None, column: str, prefix: str) ->
 
 
 def _with_minus(value: float) -> str:
-    return f"{value:.4f}".replace("-", "−")
+    # The sum with 0 makes -0 positive.
+    return f"{round(value, 4) + 0.0:.4f}".replace("-", "−")
