@@ -61,6 +61,13 @@ def runs_frame(inputs: Inputs) -> pl.DataFrame:
     return pl.concat([found, inputs.earlier.join(here, on=keys, how="anti", maintain_order="left")])
 
 
+def unfinished(inputs: Inputs) -> list[Experiment]:
+    """The experiments of a partial report that have numbers neither here nor in `inputs.earlier`."""
+    known = inputs.metrics().select(list(KEYS)).unique().rows()
+    finished = {Experiment(*row) for row in known}
+    return [row for row in inputs.experiments if row not in finished]
+
+
 def read_runs(path: Path, params: Params) -> pl.DataFrame:
     """Reads a table of `runs_frame`; rows that were made with other settings than today's are left out and logged.
 

@@ -94,6 +94,11 @@ def test_a_report_continues_on_another_machine_from_the_numbers_of_the_first(com
     first, second = ((folder / name).read_text().splitlines() for name in ("first.csv", "second.csv"))
     assert sorted(first) == sorted(second)
 
+    (folder / "results/own/k5/source/pop/seed2/metrics.json").unlink()
+    (folder / "first.csv").write_text("\n".join(line for line in first if not line.startswith("own,5,source,pop,2")))
+    missing = [command[0], command[1].replace("report.py", "missing_runs.py"), *command[2:], "--runs=first.csv"]
+    assert run(missing, folder).stdout == "results/own/k5/source/pop/seed2/metrics.json\n"
+
 
 def test_numbers_that_other_settings_made_are_left_out(command, tmp_path):
     folder = tmp_path / "collected"
