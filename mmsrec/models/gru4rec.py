@@ -1,4 +1,4 @@
-"""GRU4Rec (Hidasi et al., 2016) in the version of Tan et al. (2016), with the softmax over all items. It reads ids."""
+"""GRU4Rec (Hidasi et al., 2016; Tan et al., 2016) with the softmax over all items. It reads ids."""
 
 from torch import nn
 

@@ -12,7 +12,15 @@ ABSENT = "–"
 # With two values, the second best is the worst.
 FEWEST_FOR_SECOND = 3
 
+FAMILIES = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR"}
+
 Mark = Literal["", "best", "second"]
+
+
+def metric_title(metric: str) -> str:
+    """The name of a metric in a heading, such as Recall@10."""
+    family, at, cutoff = metric.partition("@")
+    return f"{FAMILIES[family]}{at}{cutoff}"
 
 
 def integer(value: int) -> str:

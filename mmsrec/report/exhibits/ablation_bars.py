@@ -6,30 +6,22 @@ from mmsrec.report.cells import cells
 from mmsrec.report.charts import BarChart, Bars, Figure
 from mmsrec.report.exhibits import scores
 from mmsrec.report.inputs import CANDIDATES, Inputs
+from mmsrec.report.table import metric_title
 from mmsrec.settings.layouts import ScoreLayout
 
 
 def exhibit(inputs: Inputs, layout: ScoreLayout) -> Figure:
     """A chart for each data set and metric under the first protocol, and a table with the numbers of both."""
     found = cells(inputs, layout)
-    table = scores.exhibit(inputs, layout)
     first = found.filter(pl.col(CANDIDATES) == inputs.params.evaluation.candidates[0])
     groups = first.group_by("domain", "k_core", "split", "metric", maintain_order=True)
-    return Figure(
-        title=layout.title,
-        caption=layout.caption,
-        frame=found,
-        charts=[_chart(group) for _, group in groups if group["measured"].is_not_null().any()],
-        x_label="",
-        y_label="",
-        notes=table.notes,
-        table=table,
-    )
+    charts = [_chart(group) for _, group in groups if group["measured"].is_not_null().any()]
+    return scores.figure(inputs, layout, found, charts)
 
 
 def _chart(group: pl.DataFrame) -> BarChart:
     """One bar for each measured value, and one for each of the paper's numbers."""
-    title = f"{scores.title_of(group['metric'][0])} on {group['domain'][0]}"
+    title = f"{metric_title(group['metric'][0])} on {group['domain'][0]}"
     measured = Bars("measured", group["measured"].to_list(), group["interval"].to_list())
     reported = Bars("the paper", group["reported"].to_list(), [None] * group.height)
     known = group.filter(pl.col("measured").is_not_null())

@@ -8,12 +8,11 @@ from mmsrec.report.experiment_groups import COMPARED, GROUPS
 from mmsrec.report.inputs import CANDIDATES, KEYS, Inputs, metric_names, tie_rule
 from mmsrec.report.published import PAPER_CANDIDATES, published_comparison
 from mmsrec.report.seeds import over_seeds
-from mmsrec.report.table import Column, Table, fixed, signed
+from mmsrec.report.table import Column, Table, fixed, metric_title, signed
 from mmsrec.settings.data import Modality
 from mmsrec.settings.params import Params
 from mmsrec.settings.plan import Experiment
 
-FAMILIES = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR"}
 CHANCE = "chance"
 DESCRIBED = ("published", "model", "features", "departures", "ties")
 # The protocol is no part of a training's configuration.
@@ -144,25 +143,20 @@ def _columns(metrics: Sequence[str]) -> list[Column]:
         column
         for name in metrics
         for column in (
-            Column(f"{name}_reported", "reported", over=_title(name), show=fixed, remarks=REMARKS),
+            Column(f"{name}_reported", "reported", over=metric_title(name), show=fixed, remarks=REMARKS),
             Column(
                 f"{name}_measured",
                 "measured",
-                over=_title(name),
+                over=metric_title(name),
                 show=fixed,
                 interval=f"{name}_interval",
                 best="highest",
             ),
-            Column(f"{name}_difference", "difference", over=_title(name), show=signed),
+            Column(f"{name}_difference", "difference", over=metric_title(name), show=signed),
         )
     ]
     described = [Column("reported_for", "Reported for"), Column("features", "Features"), Column("seeds", "Seeds")]
     return [Column("variant", "Variant"), *compared, *described]
-
-
-def _title(metric: str) -> str:
-    family, at, cutoff = metric.partition("@")
-    return f"{FAMILIES[family]}{at}{cutoff}"
 
 
 def _departure_notes(frame: pl.DataFrame) -> list[str]:

@@ -8,28 +8,20 @@ from mmsrec.report.cells import cells
 from mmsrec.report.charts import Figure, Line, LineChart
 from mmsrec.report.exhibits import scores
 from mmsrec.report.inputs import CANDIDATES, Inputs
+from mmsrec.report.table import metric_title
 from mmsrec.settings.layouts import ScoreLayout
 
 
 def exhibit(inputs: Inputs, layout: ScoreLayout) -> Figure:
     """A chart for each data set and metric under the first protocol, and a table with the numbers of both."""
     found = cells(inputs, layout)
-    table = scores.exhibit(inputs, layout)
     first = found.filter(pl.col(CANDIDATES) == inputs.params.evaluation.candidates[0])
     # Two rows of `domains` may be one data set with different features.
     names = {name: domain.published or name for name, domain in inputs.params.domains.items()}
     first = first.with_columns(data=pl.col("domain").replace_strict(names, return_dtype=pl.String))
     groups = first.group_by("data", "split", "metric", maintain_order=True)
-    return Figure(
-        title=layout.title,
-        caption=layout.caption,
-        frame=found,
-        charts=[_chart(group) for _, group in groups if group["measured"].is_not_null().any()],
-        x_label="k of the k-core",
-        y_label="",
-        notes=table.notes,
-        table=table,
-    )
+    charts = [_chart(group) for _, group in groups if group["measured"].is_not_null().any()]
+    return scores.figure(inputs, layout, found, charts, x_label="k of the k-core")
 
 
 def _lines(group: pl.DataFrame) -> Iterator[Line]:
@@ -42,7 +34,7 @@ def _lines(group: pl.DataFrame) -> Iterator[Line]:
 
 def _chart(group: pl.DataFrame) -> LineChart:
     lines = list(_lines(group))
-    title = f"{scores.title_of(group['metric'][0])} on {group['data'][0]}"
+    title = f"{metric_title(group['metric'][0])} on {group['data'][0]}"
     numbers = (
         f"{line.label} " + ", ".join(f"{value:.4f} at k {k}" for k, value in zip(line.x, line.y, strict=True))
         for line in lines

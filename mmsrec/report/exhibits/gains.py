@@ -5,11 +5,10 @@ from typing import Any
 import polars as pl
 
 from mmsrec.report.cells import cells
-from mmsrec.report.exhibits.scores import title_of
 from mmsrec.report.experiment_groups import GROUPS
 from mmsrec.report.inputs import Inputs
 from mmsrec.report.paired import holm, paired_test
-from mmsrec.report.table import Column, Table, fixed, percent, probability
+from mmsrec.report.table import Column, Table, fixed, metric_title, percent, probability
 from mmsrec.report.user_gains import UserGains
 from mmsrec.settings.layouts import ScoreLayout
 
@@ -40,7 +39,7 @@ def exhibit(inputs: Inputs, layout: ScoreLayout) -> Table:
         caption=layout.caption,
         frame=frame,
         columns=[
-            Column("metric", "Metric", show=title_of),
+            Column("metric", "Metric", show=metric_title),
             Column("reported_best", "best other", over="reported"),
             Column("reported_gain", "gain", over="reported", show=percent),
             Column("best", "best other", over="measured"),

@@ -4,10 +4,9 @@ from typing import Any
 
 import polars as pl
 
-from mmsrec.report.exhibits.scores import title_of
 from mmsrec.report.inputs import Inputs
 from mmsrec.report.published import published_value
-from mmsrec.report.table import Column, Table, fixed, percent
+from mmsrec.report.table import Column, Table, fixed, metric_title, percent
 from mmsrec.settings.layouts import RetrievalLayout, ShownEncoder
 from mmsrec.settings.plan import Retrieval
 
@@ -74,7 +73,7 @@ def _reported(inputs: Inputs, model: ShownEncoder, metric: str) -> float | None:
 
 
 def _columns(metric: str) -> list[Column]:
-    over = title_of(metric)
+    over = metric_title(metric)
     return [
         Column(f"{metric}_reported", "reported", over=over, show=fixed, best="highest"),
         Column(f"{metric}_measured", "measured", over=over, show=fixed, missing="missing", best="highest"),

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from mmsrec.report.cells import CELL, IMPOSSIBLE, cells
+from mmsrec.report.charts import Chart, Figure
 from mmsrec.report.experiment_groups import GROUPS
 from mmsrec.report.inputs import Inputs
-from mmsrec.report.table import Column, Table, fixed, percent
+from mmsrec.report.table import Column, Table, fixed, metric_title, percent
 from mmsrec.settings.layouts import ScoreLayout
 
-FAMILIES = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR"}
 # The parts of a cell that each metric has for itself.
 PARTS = ("reported", "remark", "measured", "interval", "difference", "incomparable")
 ROW = [name for name in CELL if name not in {"metric", *PARTS}]
@@ -33,6 +33,23 @@ def exhibit(inputs: Inputs, layout: ScoreLayout) -> Table:
     )
 
 
+def figure(
+    inputs: Inputs, layout: ScoreLayout, found: pl.DataFrame, charts: Sequence[Chart], *, x_label: str = ""
+) -> Figure:
+    """Charts of the cells of a layout, with its table of scores."""
+    table = exhibit(inputs, layout)
+    return Figure(
+        title=layout.title,
+        caption=layout.caption,
+        frame=found,
+        charts=charts,
+        x_label=x_label,
+        y_label="",
+        notes=table.notes,
+        table=table,
+    )
+
+
 def by_model(found: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
     """One row for each model, data set and protocol: the columns of `ROW`, and METRIC_PART for each of `PARTS`."""
     rows: dict[tuple, dict[str, object]] = {}
@@ -44,14 +61,8 @@ def by_model(found: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(list(rows.values()), schema={name: CELL[name] for name in ROW} | types)
 
 
-def title_of(metric: str) -> str:
-    """The name of a metric in a table, such as Recall@10."""
-    family, at, cutoff = metric.partition("@")
-    return f"{FAMILIES[family]}{at}{cutoff}"
-
-
 def _columns(metric: str) -> list[Column]:
-    over = title_of(metric)
+    over = metric_title(metric)
     return [
         Column(f"{metric}_reported", "reported", over=over, show=fixed, remarks=(f"{metric}_remark",), best="highest"),
         Column(

@@ -1,6 +1,7 @@
 """Small settings of models and of a trainer, and features of items, for tests."""
 
 import torch
+from torch import nn
 
 from mmsrec.models.duorec_settings import DuoRecSettings
 from mmsrec.models.gru4rec_settings import GRU4RecSettings
@@ -51,6 +52,16 @@ TRAINER = Trainer(
 def changed(settings, **changes):
     """The settings with other values."""
     return settings.model_copy(update=changes)
+
+
+def enlarge(network: nn.Module, scale: float) -> None:
+    """Gives a network matrices so large that attention does not average evenly, and biases that are not zero."""
+    with torch.no_grad():
+        for part in network.modules():
+            if isinstance(part, nn.Linear | nn.Embedding):
+                part.weight.mul_(scale)
+            if isinstance(part, nn.Linear):
+                nn.init.normal_(part.bias, std=0.3)
 
 
 def text_inputs(vectors: torch.Tensor) -> ModelInputs:

@@ -14,7 +14,7 @@ from mmsrec.models.recommender import ModelInputs
 from mmsrec.nn.predictions import Predictions
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
-from tests.unit.models.examples import BLOCKS, TRAINER, changed
+from tests.unit.models.examples import BLOCKS, TRAINER, changed, enlarge
 from tests.unit.models.slow_blocks import slow_blocks
 from tests.unit.training.examples import walks
 from tests.unit.training.resumed import assert_resumes
@@ -30,12 +30,7 @@ def model(lists=BOTH, settings=SETTINGS, trainer=TRAINER, scale=5.0):
     """A network whose matrices are so large that attention and fusion do not average evenly."""
     seed_everything(5, 0)
     network = FDSA(ModelInputs(ITEMS, {}, Attributes(lists)), settings, trainer)
-    with torch.no_grad():
-        for part in network.modules():
-            if isinstance(part, nn.Linear | nn.Embedding):
-                part.weight.mul_(scale)
-            if isinstance(part, nn.Linear):
-                nn.init.normal_(part.bias, std=0.3)
+    enlarge(network, scale)
     return network
 
 

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from mmsrec.errors import CheckpointError, DataError
@@ -18,7 +17,7 @@ from mmsrec.nn.predictions import Predictions
 from mmsrec.training.batches import Batches
 from mmsrec.training.next_item import finetune
 from mmsrec.training.runtime import seed_everything
-from tests.unit.models.examples import BLOCKS, TRAINER, changed
+from tests.unit.models.examples import BLOCKS, TRAINER, changed, enlarge
 from tests.unit.models.slow_blocks import slow_blocks
 from tests.unit.training.examples import walks
 from tests.unit.training.resumed import assert_resumes
@@ -33,12 +32,7 @@ MASK = ITEMS
 def model(trainer=TRAINER, settings=SETTINGS, scale=1.0):
     seed_everything(5, 0)
     network = S3RecPretraining(ModelInputs(ITEMS, {}, Attributes(LISTS)), settings, trainer)
-    with torch.no_grad():
-        for part in network.modules():
-            if isinstance(part, nn.Linear | nn.Embedding):
-                part.weight.mul_(scale)
-            if isinstance(part, nn.Linear):
-                nn.init.normal_(part.bias, std=0.3)
+    enlarge(network, scale)
     return network
 
 
