@@ -37,6 +37,8 @@ class MMSRec(TrainedRecommender):
         DataError: the hidden modality is not one of several that the model reads.
     """
 
+    item_rows = frozenset({"item_embedding.weight"})
+
     def __init__(self, inputs: ModelInputs, settings: MMSRecSettings, trainer: Trainer) -> None:
         super().__init__(inputs.items, trainer)
         self.settings = settings

@@ -76,7 +76,12 @@ class Recommender(nn.Module, ABC):
     Args:
         items: number of items.
         longest_history: largest number of latest items that can change a user's vector.
+
+    Attributes:
+        item_rows: names of the weights that have one row for each item.
     """
+
+    item_rows: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, items: int, longest_history: int) -> None:
         super().__init__()
