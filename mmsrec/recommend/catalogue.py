@@ -55,7 +55,7 @@ class Catalogue:
                 where=", ".join(map(str, files)),
                 expected="each item_id once",
                 found=f"{len(repeated):,} ids that occur again, such as {shown(repeated)}",
-                fix="Give new items ids of their own, or leave out one of the tables.",
+                fix="Give the new items other ids, or leave out one of the tables.",
             )
         return cls(table)
 

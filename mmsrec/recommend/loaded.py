@@ -95,7 +95,7 @@ class LoadedModel:
         """
         if self._sequences is None:
             raise DataError(
-                "This catalogue has no users of its own.",
+                "No users are known for this catalogue.",
                 where=self._folder,
                 fix="Give the histories of users, such as a file with the columns user and item.",
             )

@@ -48,9 +48,7 @@ class Pool:
 
     def __init__(self, request: Request, catalogue: Catalogue, device: torch.device) -> None:
         if request.top < 1:
-            raise DataError(
-                "The number of items to recommend is not above zero.", expected="1 or more", found=request.top
-            )
+            raise DataError("The number of items to recommend is too small.", expected="1 or more", found=request.top)
         self._device, self._seen = device, request.seen
         allowed_I = np.ones(len(catalogue.ids), dtype=bool)
         if request.candidates is not None:

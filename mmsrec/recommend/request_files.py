@@ -59,8 +59,6 @@ def _pairs(path: Path, optional: tuple[str, ...]) -> pl.DataFrame:
     columns = (key, *(name for name in optional if name in known))
     malformed = Malformed(path, ",".join(columns))
     good = pl.all_horizontal(pl.col(columns) != "")
-    frames = [
-        malformed.keep(frame, good, pl.lit("an empty value")) for frame in tables.texts(path, columns, malformed)
-    ]
+    frames = [malformed.keep(frame, good, pl.lit("an empty value")) for frame in tables.texts(path, columns, malformed)]
     malformed.close()
     return pl.concat(frames).rename({key: "item"})

@@ -34,12 +34,12 @@ def catalogue_model(
     own = _own_files(folder, config)
     if new or catalogue:
         _check_scores_others(folder, config)
+    if catalogue is None:
+        _check_unchanged(folder, config, own)
     parts = [catalogue or _item_files(own), *new]
     items = Catalogue.read([part.items for part in parts])
     features = {name: _features(name, parts, config, items) for name in MODALITIES if name in own}
     attributes = Attributes.read(own["attributes"], items.ids.to_list()) if "attributes" in own else None
-    if catalogue is None:
-        _check_unchanged(folder, config, own)
     model = built(folder, config, ModelInputs(len(items.ids), features, attributes)).to(device)
     trained = 0 if catalogue else config.items
     set_weights(model, _with_rows(read_weights(folder), model, trained), folder)
@@ -76,18 +76,18 @@ def _check_unchanged(folder: Path, config: Config, own: Mapping[str, Path]) -> N
     for role, path in own.items():
         if not path.is_file():
             raise ArtifactError(
-                f"The {role} that a model was trained on are missing.",
-                where=path,
-                expected=f"the file beside which {folder} was trained",
+                "A file that a model was trained on is missing.",
+                where=f"{role}: {path}",
+                expected=f"the file that {folder} was trained on",
                 fix="Run the stages that write it, or move the model's folder and its data together.",
             )
         if sha256(path) != config.inputs[path.name]:
             raise CheckpointError(
-                f"The {role} are not those that the model was trained on.",
+                "A file has changed since the model was trained on it.",
                 where=path,
                 expected=f"SHA-256 {config.inputs[path.name]}, as {folder / 'config.json'} records",
                 found=f"SHA-256 {sha256(path)}",
-                fix="Train the model again. New actions need no training: give them in a file of their own.",
+                fix="Train the model again. New actions need no training: give them in a separate file.",
             )
 
 

@@ -1,7 +1,11 @@
 """The histories of users: one row a user, from the sequences of a split, a file of actions, or lists of items.
 
-A table of histories has the columns user, items (places in a catalogue, the latest last), timestamps (null if the
-source has none) and given (the number of actions in the source, with those on unknown items).
+| column | content |
+| --- | --- |
+| user | name |
+| items | places of the known items in a catalogue, the latest last |
+| timestamps | times of the same actions, null if the source has none |
+| given | number of actions in the source, with those on unknown items |
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +50,7 @@ def read_histories(path: Path, catalogue: Catalogue) -> pl.DataFrame:
 def listed_histories(histories: Mapping[str, Sequence[str]], catalogue: Catalogue) -> pl.DataFrame:
     """The histories of users as lists of item ids, the latest last; errors as in `read_histories`."""
     lists = pl.DataFrame(
-        {"user": list(histories), "item": [list(items) for items in histories.values()]},
+        {"user": list(histories), "item": [list(items) or [None] for items in histories.values()]},
         schema={"user": pl.String, "item": pl.List(pl.String)},
     )
     actions = lists.explode("item").with_columns(timestamp=pl.lit(None, pl.Int64))

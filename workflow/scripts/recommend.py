@@ -4,12 +4,11 @@ from argparse import Namespace
 from pathlib import Path
 
 import stage
-from stage import layout
 
 from mmsrec.recommend.loaded import load
+from mmsrec.recommend.output_tables import write_recommendations
 from mmsrec.recommend.pool import Request
 from mmsrec.recommend.request_files import SEEN, exclusions, read_item_ids
-from mmsrec.recommend.tables import write_recommendations
 from mmsrec.recommend.user_histories import chosen, read_histories, with_actions
 
 

@@ -1,0 +1,3 @@
+from tests.unit.recommend.shop import shop
+
+__all__ = ["shop"]
