@@ -33,7 +33,7 @@ LAYERS = (
     {"report", "recommend", "demo", "inspect"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-TORCH_PACKAGES = ("features/encoders", "nn", "models", "training", "evaluation", "recommend.py")
+TORCH_PACKAGES = ("features/encoders", "nn", "models", "training", "evaluation", "recommend")
 TORCH_MODULES = {"torch", "torchvision", "open_clip", "transformers", "safetensors.torch"}
 # A library that runs anywhere does not know the engines, nor a command line.
 OUTER = {"snakemake", "dvc", "argparse", "workflow", "stage"}

@@ -8,7 +8,7 @@ import stage
 from stage import layout
 
 from mmsrec.files import atomic_path
-from mmsrec.recommend import recommend
+from mmsrec.recommend.best import recommend
 from mmsrec.training.model_folder import load
 from mmsrec.training.runtime import start
 

@@ -3,7 +3,7 @@ import torch
 
 from mmsrec.errors import DataError
 from mmsrec.models.dataset import Dataset
-from mmsrec.recommend import recommend
+from mmsrec.recommend.best import recommend
 from tests.unit.evaluation.test_ranks import Scripted
 from tests.unit.nn.test_user_sequences import make
 
