@@ -183,7 +183,7 @@ def start_folder(params: Params, experiment: Experiment, given: Path | None) -> 
 
 
 def catalogue_files(flags: argparse.Namespace) -> dict[str, Any]:
-    """The items that a trained model scores instead of the ones it was trained on or beside them, as arguments of `mmsrec.load`.
+    """The items that a trained model scores, besides the ones it was trained on or instead: arguments of `mmsrec.load`.
 
     Raises:
         ParamsError: a name is neither a domain nor a catalogue.
