@@ -10,6 +10,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,7 +20,33 @@ from mmsrec.recommend.catalogue import Catalogue, shown
 from mmsrec.sources import tables
 from mmsrec.sources.malformed import Malformed
 
+if TYPE_CHECKING:
+    from mmsrec.recommend.loaded import LoadedModel
+
 LATEST = 2**62  # the time of an action without a timestamp
+
+
+def histories_for(
+    model: "LoadedModel", whole: Path | None, actions: Path | None, users: Sequence[str] | None
+) -> pl.DataFrame:
+    """The histories that a request names.
+
+    Args:
+        model: knows the users of its training.
+        whole: file of whole histories, in place of those that the model knows.
+        actions: file of actions that come after the known ones.
+        users: names of users; None for all.
+
+    Raises:
+        ArtifactError, ParseError, DataError: as in `read_histories`, `with_actions` and `chosen`.
+    """
+    if whole:
+        histories = read_histories(whole, model.catalogue)
+    elif actions:
+        histories = with_actions(model.histories, actions, model.catalogue)
+    else:
+        histories = model.histories
+    return chosen(histories, users) if users else histories
 
 
 def known_histories(sequences: Path) -> pl.DataFrame:

@@ -217,11 +217,6 @@ def experiment_of(model: Path) -> dict[str, Any]:
     return read_config(model).experiment
 
 
-def result_folder(model: Path) -> Path:
-    """The folder of the results of a trained model."""
-    return Path(layout.path(layout.RESULT, **experiment_of(model)))
-
-
 def report_inputs(params: Params, report: str, folder: Path, *, partial: bool, runs: Path | None = None) -> "Inputs":
     """The inputs of a report.
 
