@@ -10,8 +10,9 @@ from mmsrec.models.sasrec_settings import SASRecSettings
 from mmsrec.recommend.catalogue import ItemFiles
 from mmsrec.training.train import train
 from tests.unit.training.examples import SETTINGS, chosen
-from tests.unit.training.test_model_folder import EXPERIMENT, dataset, write_shop, write_text
+from tests.unit.training.test_model_folder import EXPERIMENT, ITEMS, dataset, write_shop, write_text
 
+VECTORS = dict(zip(ITEMS, np.eye(8), strict=True))  # text features by item
 BLOCKS = SASRecSettings(dim=16, layers=1, heads=2, feedforward=32, embedding_dropout=0.1, hidden_dropout=0.1)
 
 

@@ -16,10 +16,8 @@ from mmsrec.recommend import loaded
 from mmsrec.recommend.pool import Request
 from mmsrec.settings.evaluation import Evaluation
 from mmsrec.training.model_folder import load
-from tests.unit.recommend.shop import write_items
+from tests.unit.recommend.shop import VECTORS, write_items
 from tests.unit.training.test_model_folder import EXPERIMENT, ITEMS, dataset
-
-VECTORS = dict(zip(ITEMS, np.eye(8), strict=True))
 
 
 def all_scores(model, histories):
