@@ -61,11 +61,12 @@ def thumbnail(body: bytes) -> bytes:
         DAMAGED: the picture cannot be decoded.
     """
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # metadata of pictures from the web are often damaged
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = Image.open(io.BytesIO(body), formats=list(FORMATS))
         image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a large JPEG is decoded at a half, a quarter or an eighth
         image.load()
-    ImageOps.exif_transpose(image, in_place=True)
+        ImageOps.exif_transpose(image, in_place=True)
     clear = image.has_transparency_data
     small = image.convert("RGBA" if clear else "RGB")
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -84,6 +84,15 @@ def test_a_picture_is_turned_upright_and_loses_its_metadata(kind):
     assert b"where" not in jpeg
 
 
+def test_damaged_metadata_are_passed_over_silently(recwarn):
+    exif = Image.Exif()
+    exif[0x010E] = "described " * 10
+    damaged = exif.tobytes()[:-60]
+
+    assert opened(thumbnail(encoded(Image.new("RGB", (40, 30), RED), "JPEG", exif=damaged))).size == (40, 30)
+    assert not recwarn.list
+
+
 def test_clear_parts_become_white():
     clear = Image.new("RGBA", (100, 100), (*RED, 255))
     clear.paste((0, 0, 0, 0), (0, 0, 50, 100))
