@@ -239,6 +239,7 @@ def report_inputs(params: Params, report: str, folder: Path, *, partial: bool, r
         history_path=at(layout.HISTORY),
         ranks_path=at(layout.RANKS),
         retrieval_path=at(layout.RETRIEVAL_METRICS),
+        sequences_path=at(layout.SEQUENCES),
         partial=partial,
         earlier=read_runs(runs, params) if runs else None,
     )
