@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from pydantic import create_model
 from snakemake.api import SnakemakeApi
-from snakemake.exceptions import MissingRuleException, WorkflowError
+from snakemake.exceptions import MissingRuleException
 from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
+from mmsrec.errors import ParamsError
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
 from mmsrec.settings.params import read_params
@@ -277,7 +278,7 @@ def test_new_films_have_trailers_and_given_vectors():
 
 def test_the_name_of_a_rule_is_no_target():
     edit(WORLD | {"catalogues": {"crawl_images": LATE}})
-    with pytest.raises(WorkflowError, match="A row has the name of a rule"):
+    with pytest.raises(ParamsError, match="A row has the name of a rule"):
         snakemake_graph(["results/reports/small"])
 
 
