@@ -31,7 +31,7 @@ def main(flags: Namespace) -> None:
     if flags.output or not flags.page:
         output = flags.output or Path(layout.path(layout.RESULT, **experiment)) / "recommendations.csv"
         served, left_out = write_recommendations(model.parts(histories, request), histories.height, output)
-        print(f"{output}: recommendations to {served:,} users; {left_out:,} users left out")
+        print(f"{output}: users with recommendations: {served:,}, left out: {left_out:,}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def test_a_folder_is_enough(run, shop, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run("recommend.py", shop / "text")
     output = "results/shop/k3/source/text/seed1/recommendations.csv"
-    assert capsys.readouterr().out == f"{output}: recommendations to 24 users; 0 users left out\n"
+    assert capsys.readouterr().out == f"{output}: users with recommendations: 24, left out: 0\n"
     assert pl.read_csv(output).columns == ["user", "position", "item_id", "title", "score"]
 
 
