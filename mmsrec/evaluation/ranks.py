@@ -119,6 +119,28 @@ def rank_by_protocol(
     return {protocol: counts.ranks(model.items, protocol, top_UK) for protocol, top_UK in tops.items()}
 
 
+@torch.no_grad()
+def rank_among(
+    model: Recommender, sequences: Sequences, held_out: int, items_K: Tensor | None, *, group: int | None = None
+) -> Ranks:
+    """Ranks the item at `held_out` among some items alone.
+
+    Args:
+        items_K: indices of the candidates, ascending, with the items to rank; None for all items.
+        others: as in `rank_by_protocol`.
+
+    Returns:
+        Ranks in the order of the users, on the CPU.
+    """
+    if items_K is None:
+        return rank(model, sequences, held_out, group=group)
+    model.eval()
+    items, ends_U = model.encode_all_items(), sequences.ends(held_out)
+    users_UD = user_vectors(model, items, sequences, ends_U)
+    places_U = torch.searchsorted(items_K, sequences.items_A[ends_U])
+    return rank_vectors(users_UD, items.vectors_KD[items_K], places_U, group=group)
+
+
 def rank_vectors(
     queries_UD: Tensor, items_ID: Tensor, targets_U: Tensor, *, top: int = 0, group: int | None = None
 ) -> Ranks:

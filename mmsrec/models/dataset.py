@@ -34,6 +34,8 @@ class Dataset:
             is fitted on a domain's texts.
         attributes: attributes of the items; None for a model that does not read them.
         files: the files that were read: items, sequences, attributes, and the features by modality.
+        known_K: items of training and validation, ascending, for sequences with cold items; training and validation
+            read no other items, and the others are tested. None: all items are known.
     """
 
     item_ids: list[str]
@@ -45,6 +47,7 @@ class Dataset:
     encoder_weights: dict[str, str] = field(default_factory=dict)
     attributes: Attributes | None = None
     files: dict[str, Path] = field(default_factory=dict)
+    known_K: torch.Tensor | None = None
 
 
 class FeatureInput(NamedTuple):
@@ -60,6 +63,8 @@ def read_dataset(
     features: Mapping[str, FeatureInput],
     device: torch.device,
     attributes_file: Path | None = None,
+    *,
+    cold_items: bool = False,
 ) -> Dataset:
     """Reads the items of a k-core, the sequences of a split, and the feature files and attributes of a model.
 
@@ -69,6 +74,7 @@ def read_dataset(
         features: feature files by modality; empty for a model that knows item ids only.
         device: device of the sequences; features and attributes follow the model to its device.
         attributes_file: attributes.parquet of the k-core; None for a model that does not read attributes.
+        cold_items: whether the split removed items from training.
 
     Raises:
         ArtifactError: a table is missing or damaged, or the attributes belong to other items.
@@ -104,6 +110,7 @@ def read_dataset(
         encoder_weights={modality: origin.weights for modality, origin in made.items()},
         attributes=attributes,
         files=files,
+        known_K=sequences.known_items() if cold_items else None,
     )
 
 
