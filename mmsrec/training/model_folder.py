@@ -75,7 +75,7 @@ def build(chosen: ModelSettings, dataset: Dataset) -> Recommender:
 
 
 def _inputs_of(dataset: Dataset) -> ModelInputs:
-    return ModelInputs(len(dataset.item_ids), dataset.features, dataset.attributes)
+    return ModelInputs(len(dataset.item_ids), dataset.features, dataset.attributes, dataset.known_K)
 
 
 def write(folder: Path, config: Config, state: TrainingState) -> None:
