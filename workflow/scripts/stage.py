@@ -102,10 +102,12 @@ def domain(params: Params, name: str, kind: type[Source]) -> Source:
 
 
 def items_file(params: Params, collection: str) -> Path:
-    """The file of the items of a corpus of clips, or of a domain at its lowest k."""
+    """The file of the items of a corpus of clips, of a catalogue, or of a domain at its lowest k."""
     if collection in params.corpora:
         return Path(layout.path(layout.CLIP_ITEMS, corpus=collection))
-    row = row_of(params.domains, collection, "domains, corpora")
+    if collection in params.catalogues:
+        return Path(layout.path(layout.CATALOGUE_ITEMS, catalogue=collection))
+    row = row_of(params.domains, collection, "domains, catalogues, corpora")
     return Path(layout.path(layout.ITEMS, domain=collection, k_core=row.k_core))
 
 

@@ -4,7 +4,9 @@ This encoder needs no weights (Deerwester et al., Indexing by Latent Semantic An
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
@@ -36,7 +38,15 @@ def load(name: str, row: LsaEncoder, corpus: Sequence[str]) -> Encoder:
         on_host=True,
     )
     fitted = hashlib.sha256("\n".join(terms.get_feature_names_out()).encode() + svd.components_.tobytes())
-    return Encoder(name, row.dim, encoder_digest(row), fitted.hexdigest(), {"text": text})
+    words = partial(_count_words, terms)
+    return Encoder(name, row.dim, encoder_digest(row), fitted.hexdigest(), {"text": text}, count_words=words)
+
+
+def _count_words(terms: TfidfVectorizer, texts: Iterable[str]) -> tuple[int, int]:
+    """The number of words that are terms, and of all words, as the fitted terms cut texts into words."""
+    prepared, tokens = terms.build_preprocessor(), terms.build_tokenizer()
+    words = Counter(word for text in texts for word in tokens(prepared(text)))
+    return sum(count for word, count in words.items() if word in terms.vocabulary_), words.total()
 
 
 def _fit(name: str, row: LsaEncoder, corpus: Sequence[str]) -> tuple[TfidfVectorizer, TruncatedSVD]:

@@ -64,6 +64,12 @@ def test_a_text_with_unknown_terms_only_gets_zeros(corpus):
     assert not encode_texts(encoder, ["nothing known here"]).any()
 
 
+def test_the_words_of_new_texts_are_counted_as_the_encoder_cuts_them(corpus):
+    encoder = load_encoder("lsa", row(), corpus)
+    assert encoder.count_words(["WORD1, word2; zest", "word1 of a w\u00f3rd3"]) == (4, 6)
+    assert encoder.count_words([]) == (0, 0)
+
+
 def test_more_dimensions_than_terms_are_refused(corpus):
     with pytest.raises(FeatureError, match="too few") as error:
         load_encoder("lsa", row(dim=64, ngrams=1), corpus)
