@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from mmsrec.artifacts import SCHEMAS, read_table
@@ -33,10 +34,12 @@ class Catalogue:
     """The items that a model can score. The place of an item is its row.
 
     Attributes:
-        table: columns item_id, title and place.
+        table: columns place, item_id and title.
+        scored_I: which items a model can score; None for all.
     """
 
     table: pl.DataFrame
+    scored_I: np.ndarray | None = None
 
     @classmethod
     def read(cls, files: Sequence[Path]) -> "Catalogue":
@@ -58,6 +61,15 @@ class Catalogue:
                 fix="Give the new items other ids, or leave out one of the tables.",
             )
         return cls(table)
+
+    def without_unknown(self, scored_I: np.ndarray) -> "Catalogue":
+        """The catalogue in which only some items can be recommended; the others are counted and named in the log."""
+        unknown = self.ids.filter(~scored_I)
+        if len(unknown):
+            logger.warning(
+                "%s items have no features and are not recommended, such as %s", f"{len(unknown):,}", shown(unknown)
+            )
+        return replace(self, scored_I=scored_I)
 
     @property
     def ids(self) -> pl.Series:

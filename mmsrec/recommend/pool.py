@@ -63,8 +63,15 @@ class Pool:
                 self._own = placed.select("user", "place")
             else:
                 allowed_I[placed.get_column("place").to_numpy()] = False
+        if catalogue.scored_I is not None:
+            allowed_I &= catalogue.scored_I
         if not allowed_I.any():
-            raise DataError("No candidate is left.", found="all of them are excluded", fix="Exclude fewer items.")
+            raise DataError(
+                "No candidate is left.",
+                expected="an item with features that is not excluded",
+                found="none",
+                fix="Exclude fewer items, or make features of the others.",
+            )
         self.places_K = torch.from_numpy(np.flatnonzero(allowed_I)).to(device)
         self._candidate_I = torch.full((len(allowed_I),), -1, device=device)
         self._candidate_I[self.places_K] = torch.arange(len(self.places_K), device=device)

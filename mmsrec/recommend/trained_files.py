@@ -40,6 +40,7 @@ def catalogue_model(
     items = Catalogue.read([part.items for part in parts])
     features = {name: _features(name, parts, config, items) for name in MODALITIES if name in own}
     attributes = Attributes.read(own["attributes"], items.ids.to_list()) if "attributes" in own else None
+    items = items.without_unknown(_featured(features, 0 if catalogue else config.items))
     model = built(folder, config, ModelInputs(len(items.ids), features, attributes)).to(device)
     trained = 0 if catalogue else config.items
     set_weights(model, _with_rows(read_weights(folder), model, trained), folder)
@@ -114,6 +115,16 @@ def _features(modality: str, parts: Sequence[ItemFiles], config: Config, items: 
             fix="Run extract_features for these items again.",
         )
     return Features(torch.from_numpy(np.concatenate(vectors)).float(), torch.from_numpy(present_I))
+
+
+def _featured(features: Mapping[str, Features], trained: int) -> np.ndarray:
+    """Which items a model can score: the trained ones at the start, and those with features of some modality."""
+    shown_MI = (
+        torch.stack([feature.present_I for feature in features.values()]) if features else torch.zeros(1, trained)
+    )
+    featured_I = shown_MI.bool().any(0)
+    featured_I[:trained] = True
+    return featured_I.numpy()
 
 
 def _read(modality: str, part: ItemFiles, config: Config) -> ItemVectors:

@@ -41,6 +41,11 @@ from mmsrec.settings.params import read_params
 from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
 from mmsrec.sources.file_registry import read_registry
 
+# The commands of rules call `python`, which is this one also where the virtual environment is not activated.
+INTERPRETER = str(Path(sys.executable).parent)
+if os.environ["PATH"].split(os.pathsep)[0] != INTERPRETER:
+    os.environ["PATH"] = os.pathsep.join([INTERPRETER, os.environ["PATH"]])
+
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())
 # The profile runs one job at a time on a GPU. On a machine without a GPU, only the cores limit the jobs.

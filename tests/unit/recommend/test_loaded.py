@@ -87,7 +87,15 @@ def test_a_new_item_that_is_a_copy_gets_the_score_of_the_old_one(shop, tmp_path)
         assert scores[user, "copy"] == pytest.approx(scores[user, "item5"], abs=1e-6)
     old = all_scores(mmsrec.load(shop / "text"), {"ann": histories["ann"]})
     assert {pair: scores[pair] for pair in old} == pytest.approx(old, abs=1e-6)
-    assert ("ann", "blank") in scores
+
+
+def test_a_new_item_without_features_is_named_and_not_recommended(shop, tmp_path, caplog):
+    new = write_items(tmp_path, {"copy": VECTORS["item5"], "blank": None})
+    model = mmsrec.load(shop / "text", new=[new])
+    assert "1 items have no features and are not recommended, such as 'blank'" in caplog.text
+    assert "blank" not in set(model.recommend({"ann": ["blank", "item1"]}, top=100)["item_id"])
+    with pytest.raises(DataError, match="No candidate is left"):
+        model.recommend({"ann": ["item1"]}, candidates=["blank"])
 
 
 def test_a_new_item_has_no_trained_embedding(shop, tmp_path):
