@@ -119,10 +119,9 @@ def _features(modality: str, parts: Sequence[ItemFiles], config: Config, items: 
 
 def _featured(features: Mapping[str, Features], trained: int) -> np.ndarray:
     """Which items a model can score: the trained ones at the start, and those with features of some modality."""
-    shown_MI = (
-        torch.stack([feature.present_I for feature in features.values()]) if features else torch.zeros(1, trained)
-    )
-    featured_I = shown_MI.bool().any(0)
+    if not features:
+        return np.ones(trained, dtype=bool)
+    featured_I = torch.stack([feature.present_I for feature in features.values()]).any(0)
     featured_I[:trained] = True
     return featured_I.numpy()
 

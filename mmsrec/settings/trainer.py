@@ -25,8 +25,8 @@ class Trainer(Frozen):
     )
     logit_adjustment: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
-        description="weight of log(training count + 1), which is added to an item's logit in training alone; "
-        "0: scores hold popularity; 1: scores tell how well an item fits, so rare items are recommended too",
+        description="weight of log(training count + 1), which is added to an item's logit in training alone. "
+        "At 0, scores hold popularity. At 1, they tell how well an item fits, also a rare one.",
     )
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
