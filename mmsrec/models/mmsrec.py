@@ -1,6 +1,7 @@
 """The paper's two towers (Sections 3.2 and 3.3); settings add a causal objective and item embeddings."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,14 @@ class MMSRec(TrainedRecommender):
     Raises:
         DataError: the hidden modality is not one of several that the model reads.
     """
+
+    read_by: ClassVar[tuple[str, ...]] = (
+        *TrainedRecommender.read_by,
+        "objective",
+        "missing",
+        "item_position",
+        "hidden_modality",
+    )
 
     def __init__(self, inputs: ModelInputs, settings: MMSRecSettings, trainer: Trainer) -> None:
         super().__init__(inputs.items, trainer)
