@@ -1,6 +1,7 @@
 """The paper's two towers (Sections 3.2 and 3.3); settings add a causal objective and item embeddings."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,13 @@ class MMSRec(TrainedRecommender):
     """
 
     item_rows = frozenset({"item_embedding.weight"})
+    read_by: ClassVar[tuple[str, ...]] = (
+        *TrainedRecommender.read_by,
+        "objective",
+        "missing",
+        "item_position",
+        "hidden_modality",
+    )
 
     def __init__(self, inputs: ModelInputs, settings: MMSRecSettings, trainer: Trainer) -> None:
         super().__init__(inputs.items, trainer)

@@ -159,10 +159,12 @@ class TrainedRecommender(Recommender):
         whole_step: the loss compares all sequences of a step, so that they form one group and one process trains.
         validated: whether validation stops training and chooses the weights; otherwise training runs to its last
             epoch. `Model.validated` in the registry is the same.
+        read_by: settings that change how a model reads its weights, but not their shapes. A start has the same.
     """
 
     whole_step: ClassVar[bool] = False
     validated: ClassVar[bool] = True
+    read_by: ClassVar[tuple[str, ...]] = ("heads", "positions")
 
     def __init__(self, items: int, trainer: Trainer) -> None:
         super().__init__(items, trainer.max_length - 1)

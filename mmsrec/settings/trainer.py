@@ -34,7 +34,9 @@ class Trainer(Frozen):
         description="largest norm of the gradient of a step; null: no limit"
     )
     batch_size: Positive = Field(description="number of sequences in a step")
-    max_epochs: Positive
+    max_epochs: Annotated[int, Field(ge=0)] = Field(
+        description="0: the weights of the start as they are, without a step; only with starts_from"
+    )
     patience: Positive = Field(
         description="number of epochs without a better validation Recall@10 before training stops"
     )
