@@ -105,6 +105,16 @@ def command(stage):
     return f"python {shlex.quote(f'{scripts}/')}{stage}"
 
 
+def failures(logs_of_snakemake):
+    """The messages of the failed jobs that the logs of Snakemake name."""
+    texts = "\n".join(Path(path).read_text(errors="replace") for path in logs_of_snakemake)
+    logs = dict.fromkeys(re.findall(r"^ +log: (.+?) \(check log", texts, re.MULTILINE))
+    for path in map(Path, logs):
+        text = path.read_text(errors="replace") if path.exists() else ""
+        start = max(text.rfind("\nerror: "), text.rfind("\nTraceback "), 0)
+        yield f"\n{path}:\n{text[start:].strip() or 'no message'}"
+
+
 def raw(*files):
     return [layout.path(layout.RAW_FILE, file=file) for file in files]
 
