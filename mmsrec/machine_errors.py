@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from mmsrec.errors import ArtifactError
 
-# What failed, and the fix, by the system's number of the error.
+# The failure and its fix, by the system's number of the error.
 KNOWN: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("The disk is full.", "Free some space, and run the same command again: finished work is kept."),
     errno.EDQUOT: ("Your quota of the disk is used up.", "Free some space, and run the same command again."),

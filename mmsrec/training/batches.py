@@ -57,8 +57,8 @@ class Batches:
 
     Raises:
         DataError: no sequence is long enough to train on.
-        TrainingError: a part of the items is read for a model with companions, whose items would not be among them;
-            or logits are adjusted for a model that only pre-trains.
+        TrainingError: a part of the items is read for a model with companions, whose items may lie outside it. Or
+            logits are adjusted for a model that only pre-trains.
     """
 
     def __init__(
