@@ -27,6 +27,16 @@ for report in PARAMS.reports:
 
     rule:
         name:
-            report
+            target(report, "reports")
         input:
             layout.path(layout.REPORT, report=report),
+
+
+# One target for each catalogue, with the catalogue's name: the features of its items.
+for catalogue in PARAMS.catalogues:
+
+    rule:
+        name:
+            target(catalogue, "catalogues")
+        input:
+            [layout.path(layout.FEATURES, row) for row in catalogue_features(PARAMS, catalogue)],

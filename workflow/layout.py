@@ -23,7 +23,10 @@ STATISTICS = f"{CORE}/statistics.json"
 ATTRIBUTES = f"{CORE}/attributes.parquet"
 SEQUENCES = f"{CORE}/{{split}}/sequences.parquet"
 
-# A collection is a domain or a corpus of clips.
+# Items that arrived after a training.
+CATALOGUE_ITEMS = "data/catalogues/{catalogue}/items.parquet"
+
+# A collection is a domain, a catalogue or a corpus of clips.
 MEDIA = "data/media/{collection}"
 LEDGER = f"{MEDIA}/ledger.parquet"
 FRAMES = "data/frames/{collection}.parquet"

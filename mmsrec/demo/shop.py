@@ -15,10 +15,7 @@ from mmsrec.demo.taste_world import Site, SiteSize, make_site, stream
 from mmsrec.demo.words import Draw, vocabulary
 
 DAY = 86_400
-FIRST_DAY = 15_000  # days since 1970: January 2011
-FIRST_DAYS = 700  # days over which users join
-LONGEST_PAUSE = 30  # days between a user's actions
-SAME_DAY = 0.2  # share of the actions on the same day as the action before
+LAST_DAY = 15_900  # days since 1970: July 2013
 STARS = (0.06, 0.05, 0.1, 0.2, 0.59)  # share of the ratings 1 to 5
 
 HAS_LOOK_WORDS = 0.5  # share of the descriptions that name the pattern
@@ -99,22 +96,20 @@ def _product(asin: str, taste: np.ndarray, name: str, fault: str | None, random:
 def ratings_csv(shop: Shop) -> bytes:
     """The file ratings_CATEGORY.csv: user, asin, rating and the unix time of a day; no header, grouped by asin."""
     random = stream(shop.seed, shop.name, "ratings")
-    histories = shop.latent.histories
+    latent = shop.latent
     asins = [product.asin for product in shop.products]
     rows = [
-        (asins[item], f"{user},{asins[item]},{stars}.0,{day * DAY}")
-        for user, history in zip(_codes("A", 12, len(histories), random), histories, strict=True)
-        for item, day, stars in zip(history, *_days_and_stars(len(history), random), strict=True)
+        (asins[item], f"{user},{asins[item]},{stars}.0,{(LAST_DAY - before) * DAY}")
+        for user, history, days in zip(
+            _codes("A", 12, len(latent.histories), random), latent.histories, latent.days, strict=True
+        )
+        for item, before, stars in zip(
+            history, days, random.choice(np.arange(1, 6), len(history), p=STARS), strict=True
+        )
     ]
     shuffled = [rows[index] for index in random.permutation(len(rows))]
     grouped = sorted(shuffled, key=lambda row: row[0])
     return "".join(f"{line}\n" for _, line in grouped).encode("ascii")
-
-
-def _days_and_stars(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    pauses = random.integers(1, LONGEST_PAUSE, count, endpoint=True) * (random.random(count) >= SAME_DAY)
-    days = FIRST_DAY + random.integers(FIRST_DAYS) + pauses.cumsum()
-    return days, random.choice(np.arange(1, 6), count, p=STARS)
 
 
 def metadata_gz(shop: Shop, media_base: str) -> bytes:

@@ -3,6 +3,9 @@
 An item's taste is one angle for each factor. A user has a place on the same circles, and picks items that are near and
 popular. After every action the place drifts in a direction that all users share, so the next item depends on the last
 items. An item's text, its picture or both show a factor, so each modality shows a part of the taste.
+
+A site may have late items. They appear in the last stretch of its time, one after another, so they occur rarely in a
+user's earlier actions and often as the last one.
 """
 
 import zlib
@@ -51,14 +54,28 @@ SPARSE_USERS = 0.05  # share of users with fewer actions, which a 5-core drops
 RARE_ITEMS = 0.04  # share of items with few actions, which a 5-core drops
 RARE_POPULARITY = 0.02
 
+MEAN_ABSENCE = 20  # mean days between a user's last action and the site's last day
+LONGEST_PAUSE = 30  # days between a user's actions
+SAME_DAY = 0.2  # share of the actions on the same day as the action before
+LAST_STRETCH = (7, 30)  # days before the site's last day between which late items appear
+LATE_POPULARITY = 2  # popularity of a late item over the mean of the items: a shop shows its new items first
+
 
 @dataclass(frozen=True)
 class SiteSize:
-    """Size of a shop or film site; `mean_actions` is the mean over regular users, at least 5."""
+    """Size of a shop or film site.
+
+    Attributes:
+        users: number of users.
+        items: number of items.
+        mean_actions: mean number of actions of a regular user, at least 5.
+        late: share of the items that appear late.
+    """
 
     users: int
     items: int
     mean_actions: float
+    late: float = 0
 
 
 @dataclass(frozen=True)
@@ -82,12 +99,12 @@ class WorldSize:
 
 SIZES = {
     "demo": WorldSize(
-        {"shop": SiteSize(1500, 500, 9.5), "wear": SiteSize(600, 300, 9.5)},
+        {"shop": SiteSize(1500, 500, 9.5, late=0.1), "wear": SiteSize(600, 300, 9.5)},
         SiteSize(800, 300, 16),
         CorpusSize(4, 500, 210, 200),
     ),
     "test": WorldSize(
-        {"shop": SiteSize(300, 120, 9.5), "wear": SiteSize(250, 110, 9.5)},
+        {"shop": SiteSize(300, 120, 9.5, late=0.1), "wear": SiteSize(250, 110, 9.5)},
         SiteSize(150, 100, 16),
         CorpusSize(2, 100, 30, 24),
     ),
@@ -101,10 +118,15 @@ class Site:
     Attributes:
         taste: float64 [items, factors], angles in radians, columns in the order of FACTORS.
         histories: for each user, item numbers in time order; no item occurs twice.
+        days: for each user, the day of each action, counted back from the site's last day, which is 0.
+        appears: float64 [items], the day on which an item appears, counted in the same way; infinite for an item that
+            was always there.
     """
 
     taste: np.ndarray
     histories: list[np.ndarray]
+    days: list[np.ndarray]
+    appears: np.ndarray
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
@@ -114,9 +136,14 @@ def stream(seed: int, *names: str) -> np.random.Generator:
 
 def make_site(size: SiteSize, seed: int, name: str) -> Site:
     """Makes the items of a site and the histories of its users."""
-    items = stream(seed, name, "items")
+    items, users = stream(seed, name, "items"), stream(seed, name, "users")
     taste = items.uniform(0, 2 * np.pi, (size.items, len(FACTORS)))
-    return Site(taste, _walk(taste, _popularity(size.items, items), size, stream(seed, name, "users")))
+    popularity = _popularity(size.items, items)
+    appears = _appears(size, stream(seed, name, "late"))
+    popularity[appears < np.inf] = LATE_POPULARITY * popularity.mean()
+    lengths = _lengths(size, users)
+    days = _days(lengths, stream(seed, name, "days"))
+    return Site(taste, _walk(taste, popularity, appears, days, users), days, appears)
 
 
 def _popularity(count: int, random: np.random.Generator) -> np.ndarray:
@@ -125,15 +152,38 @@ def _popularity(count: int, random: np.random.Generator) -> np.ndarray:
     return popularity
 
 
-def _walk(taste: np.ndarray, popularity: np.ndarray, size: SiteSize, random: np.random.Generator) -> list[np.ndarray]:
-    lengths = _lengths(size, random)
-    drift = np.array([factor.drift for factor in FACTORS]) * random.normal(1, PACE_SPREAD, (size.users, 1))
-    place = random.uniform(0, 2 * np.pi, (size.users, len(FACTORS)))
-    appeal = np.tile(np.log(popularity), (size.users, 1))
-    chosen = np.empty((size.users, lengths.max()), dtype=np.int64)
+def _appears(size: SiteSize, random: np.random.Generator) -> np.ndarray:
+    appears = np.full(size.items, np.inf)
+    late = random.permutation(size.items)[: round(size.late * size.items)]
+    appears[late] = random.integers(*LAST_STRETCH, len(late))
+    return appears
+
+
+def _days(lengths: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
+    last = random.exponential(MEAN_ABSENCE, len(lengths)).astype(np.int64)
+    return [day + _days_left(length, random) for day, length in zip(last, lengths, strict=True)]
+
+
+def _days_left(count: int, random: np.random.Generator) -> np.ndarray:
+    """The days from each of a user's actions to the last one."""
+    pauses = random.integers(1, LONGEST_PAUSE, count, endpoint=True) * (random.random(count) >= SAME_DAY)
+    pauses[0] = 0
+    return pauses.cumsum()[::-1]
+
+
+def _walk(
+    taste: np.ndarray, popularity: np.ndarray, appears: np.ndarray, days: list[np.ndarray], random: np.random.Generator
+) -> list[np.ndarray]:
+    lengths = np.array([len(row) for row in days])
+    drift = np.array([factor.drift for factor in FACTORS]) * random.normal(1, PACE_SPREAD, (len(days), 1))
+    place = random.uniform(0, 2 * np.pi, (len(days), len(FACTORS)))
+    appeal = np.tile(np.log(popularity), (len(days), 1))
+    chosen = np.empty((len(days), lengths.max()), dtype=np.int64)
     for step in range(lengths.max()):
         users = np.flatnonzero(lengths > step)
+        today = np.array([days[user][step] for user in users])
         scores = appeal[users] + affinity(place[users], taste)
+        scores[appears < today[:, None]] = -np.inf
         # The argmax of scores with Gumbel noise is a draw from the softmax of the scores.
         choice = (scores + random.gumbel(size=scores.shape)).argmax(axis=1)
         chosen[users, step] = choice

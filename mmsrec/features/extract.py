@@ -25,9 +25,19 @@ from mmsrec.workers import alternate, cores, prefetch
 logger = logging.getLogger(__name__)
 
 BATCHES_A_PART = 32
+ITEMS_SHOWN = 3
 
 
-def extract_texts(items: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str) -> None:
+def extract_texts(
+    items: Path,
+    name: str,
+    row: encoding.Encoder,
+    output: Path,
+    *,
+    domain: str,
+    fitted_on: Path | None = None,
+    required: bool = True,
+) -> None:
     """Encodes the text of every item that has one; the other items get no row.
 
     Args:
@@ -36,26 +46,35 @@ def extract_texts(items: Path, name: str, row: encoding.Encoder, output: Path, *
         row: the encoder's row.
         output: the feature file.
         domain: name of the domain, for messages.
+        fitted_on: items whose texts an encoder learns from, if it learns from texts; None: `items`.
+        required: whether it is an error if no item has an input. Otherwise the feature file then has no rows.
 
     Raises:
         FeatureError: no item has a text, or the encoder is not available or reads no texts.
     """
-    encoder = load_encoder(name, row, item_texts(items, domain).get_column("text").to_list())
-    inputs = text_inputs(items, domain, encoder.tower("text").batch_size)
+    encoder = load_encoder(name, row, item_texts(fitted_on or items, domain).get_column("text").to_list())
+    inputs = text_inputs(items, domain, encoder.tower("text").batch_size, required=required)
+    if fitted_on and encoder.count_words:
+        known, words = encoder.count_words(item_texts(items, domain, required=required).get_column("text"))
+        logger.info("the encoder knew %.0f %% of %s words of the new texts", 100 * known / max(words, 1), f"{words:,}")
     extract(inputs, encoder, "text", output)
 
 
-def extract_pictures(items: Path, media: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str) -> None:
+def extract_pictures(
+    items: Path, media: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str, required: bool = True
+) -> None:
     """Encodes the picture of every item that has one in `media`; arguments and errors as in `extract_texts`."""
     encoder = load_encoder(name, row)
-    inputs = picture_inputs(items, media, domain, encoder.tower("vision").batch_size)
+    inputs = picture_inputs(items, media, domain, encoder.tower("vision").batch_size, required=required)
     extract(inputs, encoder, "vision", output)
 
 
-def extract_frames(items: Path, frames: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str) -> None:
+def extract_frames(
+    items: Path, frames: Path, name: str, row: encoding.Encoder, output: Path, *, domain: str, required: bool = True
+) -> None:
     """Encodes the frames in the table `frames` and averages each item's; arguments and errors as in `extract_texts`."""
     encoder = load_encoder(name, row)
-    inputs = frame_inputs(items, frames, domain, encoder.tower("vision").batch_size)
+    inputs = frame_inputs(items, frames, domain, encoder.tower("vision").batch_size, required=required)
     extract(inputs, encoder, "vision", output)
 
 
@@ -72,12 +91,17 @@ def extract(inputs: ItemInputs, encoder: Encoder, modality: str, output: Path) -
     with parts_of(output, identity, ".npy") as parts:
         _encode_parts(inputs, tower, parts, f"encode {modality} with {encoder.name}")
         count = len(_parts_of(inputs))
-        vectors = np.concatenate([np.load(parts.path(number), allow_pickle=False) for number in range(count)])
-        known = np.flatnonzero(vectors.any(axis=1)[inputs.vectors])
-        frames = np.concatenate([batch.sizes for batch in inputs.batches])[inputs.vectors]
+        stored = (np.load(parts.path(number), allow_pickle=False) for number in range(count))
+        vectors = np.concatenate([np.zeros((0, encoder.dim), np.float16), *stored])
+        is_known = vectors.any(axis=1)[inputs.vectors]
+        known = np.flatnonzero(is_known)
+        frames = np.array([size for batch in inputs.batches for size in batch.sizes], int)[inputs.vectors]
         item_ids = [inputs.item_ids[item] for item in known]
         write_features(output, item_ids, frames[known], vectors[inputs.vectors[known]], provenance)
     logger.info("%d of %d items with an input have features", len(known), len(inputs.item_ids))
+    if len(unknown := np.flatnonzero(~is_known)):
+        first = ", ".join(inputs.item_ids[item] for item in unknown[:ITEMS_SHOWN])
+        logger.warning("%s knows no part of the %s of %d items: %s", encoder.name, modality, len(unknown), first)
 
 
 def _parts_of(inputs: ItemInputs) -> list[range]:

@@ -30,7 +30,7 @@ SAMPLING = "sampling"
 UNDECODABLE = "undecodable"
 
 
-def sample_frames(media: Path, settings: Frames, output: Path) -> None:
+def sample_frames(media: Path, settings: Frames, output: Path, *, required: bool = True) -> None:
     """Samples frames from every video that a ledger marks as ok; an undecodable video gets no rows.
 
     The output's metadata hold the settings (`sampling`) and the reason for each undecodable item (`undecodable`). Other
@@ -40,6 +40,7 @@ def sample_frames(media: Path, settings: Frames, output: Path) -> None:
         media: folder of the crawl, with its ledger.parquet.
         settings: the sampling rule, and the format of the frames.
         output: the table of frames.
+        required: whether it is an error if no video can be decoded. Otherwise the table then has no rows.
 
     Raises:
         ArtifactError: the ledger is missing or damaged.
@@ -53,7 +54,7 @@ def sample_frames(media: Path, settings: Frames, output: Path) -> None:
         _sample_parts(chunks, settings, parts)
         paths = [parts.path(number) for number in range(len(chunks))]
         undecodable = {item: reason for path in paths for item, reason in read_undecodable(path).items()}
-        if len(undecodable) == len(files):
+        if required and len(undecodable) == len(files):
             raise FeatureError(
                 "No video of the ledger can be decoded.",
                 where=media / "ledger.parquet",

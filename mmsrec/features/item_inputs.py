@@ -50,18 +50,19 @@ class ItemInputs:
     preprocessing: str = ""
 
 
-def text_inputs(items: Path, domain: str, batch_size: int) -> ItemInputs:
+def text_inputs(items: Path, domain: str, batch_size: int, *, required: bool = True) -> ItemInputs:
     """The distinct texts of a domain's items, sorted by length.
 
     Args:
         items: the domain's items.parquet.
         domain: name of the domain, for messages.
         batch_size: texts in a batch.
+        required: whether it is an error if no item has a text.
 
     Raises:
         FeatureError: no item has a text.
     """
-    table = item_texts(items, domain)
+    table = item_texts(items, domain, required=required)
     # Texts of equal length are sorted by content: the last bits of a vector depend on its batch.
     distinct = table.select("text").unique().sort(pl.col("text").str.len_bytes(), "text").with_row_index("vector")
     texts = distinct.get_column("text")
@@ -73,11 +74,11 @@ def text_inputs(items: Path, domain: str, batch_size: int) -> ItemInputs:
     return ItemInputs(table.get_column("item_id").to_list(), vectors, batches, _digest(texts))
 
 
-def item_texts(items: Path, domain: str) -> pl.DataFrame:
+def item_texts(items: Path, domain: str, *, required: bool = True) -> pl.DataFrame:
     """The columns item_id and text, for the items that have a text; arguments and errors as in `text_inputs`."""
     table = pl.from_arrow(read_table(items, SCHEMAS["items"]).select(["item_id", "text"]))
     described = table.with_columns(pl.col("text").str.strip_chars()).filter(pl.col("text").str.len_bytes() > 0)
-    if described.is_empty():
+    if required and described.is_empty():
         raise FeatureError(
             "No item of the domain has a text.",
             where=f"{domain}: {items}",
@@ -88,7 +89,7 @@ def item_texts(items: Path, domain: str) -> pl.DataFrame:
     return described
 
 
-def picture_inputs(items: Path, media: Path, domain: str, batch_size: int) -> ItemInputs:
+def picture_inputs(items: Path, media: Path, domain: str, batch_size: int, *, required: bool = True) -> ItemInputs:
     """The distinct pictures of a domain's items; a damaged picture is an error when its batch is read.
 
     Args:
@@ -96,13 +97,14 @@ def picture_inputs(items: Path, media: Path, domain: str, batch_size: int) -> It
         media: folder of the crawl, with its ledger.parquet.
         domain: name of the domain, for messages.
         batch_size: pictures in a batch.
+        required: whether it is an error if no item has a picture.
 
     Raises:
         FeatureError: no item has a picture.
     """
     known = set(_item_ids(items))
     files = [file for file in ledger_files(media) if file.item_id in known]
-    if not files:
+    if required and not files:
         raise _no_media(domain, media / "ledger.parquet", "picture in the state ok")
     distinct = {file.sha256: file.path for file in files}
     numbers = {digest: number for number, digest in enumerate(distinct)}
@@ -110,13 +112,13 @@ def picture_inputs(items: Path, media: Path, domain: str, batch_size: int) -> It
     chunks = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
     return ItemInputs(
         item_ids=[file.item_id for file in files],
-        vectors=np.array([numbers[file.sha256] for file in files]),
+        vectors=np.array([numbers[file.sha256] for file in files], int),
         batches=[Batch(partial(_pictures, chunk), [1] * len(chunk)) for chunk in chunks],
         identity=_digest(distinct),
     )
 
 
-def frame_inputs(items: Path, frames: Path, domain: str, batch_size: int) -> ItemInputs:
+def frame_inputs(items: Path, frames: Path, domain: str, batch_size: int, *, required: bool = True) -> ItemInputs:
     """The sampled frames of a domain's videos.
 
     Args:
@@ -124,6 +126,7 @@ def frame_inputs(items: Path, frames: Path, domain: str, batch_size: int) -> Ite
         frames: the domain's table of frames.
         domain: name of the domain, for messages.
         batch_size: smallest number of frames in a batch; the last batch may have fewer.
+        required: whether it is an error if no item has frames.
 
     Raises:
         FeatureError: no item has frames.
@@ -143,7 +146,7 @@ def frame_inputs(items: Path, frames: Path, domain: str, batch_size: int) -> Ite
         if sum(sizes) >= batch_size or group == reader.count - 1:
             batches.append(Batch(partial(reader.pictures, groups, known), sizes))
             groups, sizes = [], []
-    if not item_ids:
+    if required and not item_ids:
         raise _no_media(domain, frames, "frame")
     return ItemInputs(
         item_ids=item_ids,

@@ -25,7 +25,15 @@ IDS_SHOWN = 3
 
 
 def extract_table(
-    items: Path, table: Path, name: str, row: TableEncoder, modality: str, output: Path, *, domain: str
+    items: Path,
+    table: Path,
+    name: str,
+    row: TableEncoder,
+    modality: str,
+    output: Path,
+    *,
+    domain: str,
+    required: bool = True,
 ) -> None:
     """Writes the vectors of a table as the feature file of a domain, in the order of its items.
 
@@ -39,6 +47,7 @@ def extract_table(
         modality: vision or text; the row must name a table for it.
         output: the feature file.
         domain: name of the domain, for messages.
+        required: whether it is an error if no item has a vector. Otherwise the feature file then has no rows.
 
     Raises:
         ArtifactError: items.parquet is missing or damaged.
@@ -54,17 +63,19 @@ def extract_table(
             fix="Add the key to the encoder's row, or leave the modality out of the variant.",
         )
     known = read_table(items, SCHEMAS["items"]).column("item_id").combine_chunks()
-    ids, vectors = _read(table, known)
+    ids, vectors = _read(table, known, required)
     with_vector = vectors.any(axis=1)
     ids, vectors = ids.filter(pa.array(with_vector)), vectors[with_vector]
-    _report_coverage(known, ids, f"{domain}: {table}", table)
+    if required and not len(ids):
+        raise _misfit(table, "vectors with a number other than zero", "vectors of zeros for all items of the domain")
+    _report_coverage(known, ids, f"{domain}: {table}")
     places = pc.index_in(ids, value_set=known).to_numpy()
     order = np.argsort(places)
     provenance = Provenance(name, encoder_digest(row, [table]), modality, PREPROCESSING, sha256(table))
     write_features(output, known.take(pa.array(places[order])), np.ones(len(order)), vectors[order], provenance)
 
 
-def _read(table: Path, known: pa.StringArray) -> tuple[pa.StringArray, np.ndarray]:
+def _read(table: Path, known: pa.StringArray, required: bool) -> tuple[pa.StringArray, np.ndarray]:
     """The ids of a table that are known, and their vectors: float16 [ids, width]."""
     kept_ids, kept_vectors, all_ids = [], [], []
     for ids, vectors in _batches(table):
@@ -77,7 +88,7 @@ def _read(table: Path, known: pa.StringArray) -> tuple[pa.StringArray, np.ndarra
     widths = sorted({vectors.shape[1] for vectors in kept_vectors})
     if len(widths) != 1:
         raise _misfit(table, "vectors of one width", f"the widths {widths}" if widths else "no vector")
-    if not sum(map(len, kept_ids)):
+    if required and not sum(map(len, kept_ids)):
         raise _no_match(table, known, pa.chunked_array(all_ids, pa.string()))
     return pa.concat_arrays(kept_ids), np.concatenate(kept_vectors)
 
@@ -127,9 +138,7 @@ def _vectors(column: pa.Array, table: Path) -> np.ndarray:
         return np.ascontiguousarray(numbers.reshape(-1, widths[0]), dtype=np.float16)
 
 
-def _report_coverage(known: pa.StringArray, ids: pa.StringArray, where: str, table: Path) -> None:
-    if not len(ids):
-        raise _misfit(table, "vectors with a number other than zero", "vectors of zeros for all items of the domain")
+def _report_coverage(known: pa.StringArray, ids: pa.StringArray, where: str) -> None:
     coverage = f"{len(ids):,} of {len(known):,} items have a vector"
     without = known.filter(pc.invert(pc.is_in(known, value_set=ids)))
     if len(without):

@@ -38,6 +38,7 @@ class MMSRec(TrainedRecommender):
         DataError: the hidden modality is not one of several that the model reads.
     """
 
+    item_rows = frozenset({"item_embedding.weight"})
     read_by: ClassVar[tuple[str, ...]] = (
         *TrainedRecommender.read_by,
         "objective",
@@ -59,8 +60,7 @@ class MMSRec(TrainedRecommender):
             widths, settings, trainer.max_length, first_position=first, own_tower=settings.item_tower == "own"
         )
         for name, whitening in self.encoder.embedding.whiten.items():
-            feature = inputs.features[name]
-            whitening.fit([feature.vectors_IF[feature.present_I]])
+            whitening.fit([inputs.vectors_to_fit(name)])
         self.item_embedding = nn.Embedding(self.items, settings.dim) if settings.item_embedding else None
         if self.item_embedding is not None:
             nn.init.normal_(self.item_embedding.weight, std=0.02)

@@ -31,6 +31,7 @@ class Predictions:
         targets_P: the items to predict there.
         negatives: items that replace all items in the softmax; None for all items.
         companions: further tensors [B, ...] of the sequences, by name, which `Companions` drew.
+        prior_K: added to the logits of the items in the loss; None for nothing.
     """
 
     inputs_BL: Tensor
@@ -39,3 +40,4 @@ class Predictions:
     targets_P: Tensor
     negatives: Negatives | None = None
     companions: Mapping[str, Tensor] = field(default_factory=dict)
+    prior_K: Tensor | None = None

@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from mmsrec.errors import ParamsError
 from mmsrec.models.registry import MODELS
+from mmsrec.settings.catalogues import Catalogue
 from mmsrec.settings.corpora import Corpus, DomainCorpus
 from mmsrec.settings.crawling import Crawl, crawl_policy
 from mmsrec.settings.data import AnyDomain, Modality, Split, UnionDomain
 from mmsrec.settings.encoding import Encoder, Frames
 from mmsrec.settings.evaluation import Evaluation, Protocol
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
-from mmsrec.settings.references import check_start, check_union, known
+from mmsrec.settings.references import check_catalogue, check_start, check_union, known
 from mmsrec.settings.report_checks import ReportChecks
 from mmsrec.settings.reports import Report
 from mmsrec.settings.row import Frozen, Name
@@ -68,6 +69,7 @@ class Params(Frozen):
     pretraining: Pretraining
     pretrainings: dict[Name, PretrainingRow]
     domains: dict[Name, AnyDomain]
+    catalogues: dict[Name, Catalogue] = Field({}, description="items that arrived after a training")
     splits: dict[Name, Split]
     trainer: Trainer
     models: Models
@@ -95,6 +97,8 @@ class Params(Frozen):
         for name, variant in self.variants.items():
             self._check_variant(variant, f"variants.{name}")
             check_start(name, self.variants, self.domains, self.encoders)
+        for name, catalogue in self.catalogues.items():
+            check_catalogue(catalogue, self.domains, self.variants, self.encoders, f"catalogues.{name}")
         for name, report in self.reports.items():
             self._report_checks().check(report, f"reports.{name}")
         for domain in self.domains:
@@ -103,9 +107,14 @@ class Params(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _domains_and_corpora_differ(self) -> "Params":
+    def _names_of_collections_differ(self) -> "Params":
         if both := sorted(self.domains.keys() & self.corpora.keys()):
             raise ValueError(f"corpora: {', '.join(both)} is a domain too, and their files would share a path")
+        for kind, rows in {"domain": self.domains, "corpus": self.corpora}.items():
+            if both := sorted(self.catalogues.keys() & rows.keys()):
+                raise ValueError(f"catalogues: {', '.join(both)} is a {kind} too, and their files would share a path")
+        if both := sorted(self.catalogues.keys() & self.reports.keys()):
+            raise ValueError(f"catalogues: {', '.join(both)} is a report too, and both would be one target")
         return self
 
     def _check_variant(self, variant: Variant, key: str) -> None:
@@ -166,8 +175,13 @@ class Params(Frozen):
         return [*self.evaluation.candidates, *row_of(self.splits, split, "splits").protocols]
 
     def crawl_of(self, name: str) -> Crawl:
-        """The fetch policy of a domain or a corpus: `crawl`, then its row."""
-        return crawl_policy(self.crawl, row_of(self.domains | self.corpora, name, "domains, corpora").crawl)
+        """The fetch policy of a domain, a catalogue or a corpus: `crawl`, then its row."""
+        rows = self.domains | self.corpora
+        return crawl_policy(self.crawl, row_of(rows, self.domain_of(name), "domains, catalogues, corpora").crawl)
+
+    def domain_of(self, name: str) -> str:
+        """The domain whose rules the items of a collection follow: a catalogue's domain, or the name itself."""
+        return self.catalogues[name].domain if name in self.catalogues else name
 
 
 def _fit(key: str, make: Callable[..., Row], *arguments: Any, **settings: Any) -> Row:

@@ -7,6 +7,7 @@ from typing import get_args
 from mmsrec.errors import DataError
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
+from mmsrec.settings.crawling import Vision
 from mmsrec.settings.data import AnyDomain, AttributeRules, Modality, UnionDomain
 from mmsrec.settings.encoding import TableEncoder
 from mmsrec.settings.params import Params, row_of
@@ -105,9 +106,24 @@ def paired_features(params: Params, pairs: PairFolder) -> list[FeatureFile]:
 
 
 def all_features(params: Params) -> list[FeatureFile]:
-    """The feature files of every training and of the pairs of every corpus, each once."""
+    """The feature files of every training, of the pairs of every corpus and of every catalogue, each once."""
+    trained = [features_of(params, experiment) for experiment in all_experiments(params)]
     pairs = [paired_features(params, row) for row in all_pairs(params)]
-    return _union([*(features_of(params, experiment) for experiment in all_experiments(params)), *pairs])
+    return _union([*trained, *pairs, *(catalogue_features(params, name) for name in params.catalogues)])
+
+
+def catalogue_features(params: Params, name: str) -> list[FeatureFile]:
+    """The feature files of a catalogue: of each modality by the encoders of its variants, each once.
+
+    Raises:
+        ParamsError: there is no such catalogue.
+    """
+    row = row_of(params.catalogues, name, "catalogues")
+    variants = [params.variants[variant] for variant in row.variants]
+    return _union(
+        [FeatureFile(name, variant.encoders[modality], modality) for modality in variant.modalities]
+        for variant in variants
+    )
 
 
 def attributes_of(params: Params, experiment: Experiment) -> list[Core]:
@@ -163,14 +179,19 @@ def union_domains(params: Params) -> list[str]:
     return [name for name, row in params.domains.items() if isinstance(row, UnionDomain)]
 
 
-def picture_domains(params: Params) -> list[str]:
-    """The domains whose items have a picture each."""
-    return [name for name, row in params.domains.items() if row.vision and row.vision.kind != "trailer"]
+def picture_collections(params: Params) -> list[str]:
+    """The domains and catalogues whose items have a picture each."""
+    return [name for name, vision in _visions(params).items() if vision.kind != "trailer"]
 
 
-def trailer_domains(params: Params) -> list[str]:
-    """The domains whose items have a video each."""
-    return [name for name, row in params.domains.items() if row.vision and row.vision.kind == "trailer"]
+def trailer_collections(params: Params) -> list[str]:
+    """The domains and catalogues whose items have a video each."""
+    return [name for name, vision in _visions(params).items() if vision.kind == "trailer"]
+
+
+def _visions(params: Params) -> dict[str, Vision]:
+    names = [*params.domains, *params.catalogues]
+    return {name: vision for name in names if (vision := params.domains[params.domain_of(name)].vision)}
 
 
 def table_encoders(params: Params) -> list[str]:
@@ -184,8 +205,8 @@ def computing_encoders(params: Params) -> list[str]:
 
 
 def has_videos(params: Params, collection: str) -> bool:
-    """Whether the items of a domain or a corpus have videos, whose frames are encoded; otherwise pictures."""
-    return collection in trailer_domains(params) or collection in clip_corpora(params)
+    """Whether the items of a collection have videos, whose frames are encoded; otherwise pictures."""
+    return collection in trailer_collections(params) or collection in clip_corpora(params)
 
 
 def shard_corpora(params: Params) -> list[str]:

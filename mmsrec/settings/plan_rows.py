@@ -77,7 +77,7 @@ class PairFolder:
 
 @dataclass(frozen=True, order=True)
 class FeatureFile:
-    """The features of one collection, a domain or a corpus of clips, by one encoder for one modality."""
+    """The features of one collection (a domain, a catalogue or a corpus of clips), by one encoder for one modality."""
 
     collection: str
     encoder: str

@@ -1,4 +1,4 @@
-"""Checks of rows that name other rows: unions of domains, and trainings that start from others.
+"""Checks of rows that name other rows: unions of domains, trainings that start from others, and catalogues.
 
 Every function raises ValueError with the key of the wrong row; pydantic turns it into a `ParamsError`.
 """
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmsrec.models.registry import MODELS
+from mmsrec.settings.catalogues import Catalogue
 from mmsrec.settings.data import AnyDomain, UnionDomain
 from mmsrec.settings.encoding import Encoder, LsaEncoder, TableEncoder
 from mmsrec.settings.variants import Variant
@@ -38,6 +39,28 @@ def check_union_features(variant: Variant, domain: AnyDomain, encoders: Mapping[
     for modality, encoder in variant.encoders.items():
         if modality != "text" or isinstance(encoders.get(encoder), TableEncoder):
             raise ValueError(f"{key} reads {modality} by {encoder}, and a union of domains has computed texts alone")
+
+
+def check_catalogue(
+    catalogue: Catalogue,
+    domains: Mapping[str, AnyDomain],
+    variants: Mapping[str, Variant],
+    encoders: Mapping[str, Encoder],
+    key: str,
+) -> None:
+    """Checks that a domain with raw files can read the items, and that features can be made by every variant."""
+    known(catalogue.domain, domains, f"{key}.domain")
+    domain = domains[catalogue.domain]
+    if isinstance(domain, UnionDomain):
+        raise ValueError(f"{key}.domain: {catalogue.domain} is a union; name the member that the items belong to")
+    for name in catalogue.variants:
+        known(name, variants, f"{key}.variants")
+        by_modality = variants[name].encoders
+        if not by_modality:
+            raise ValueError(f"{key}.variants: {name} reads no features, so it cannot know an item that is new")
+        encoder = encoders.get(by_modality.get("vision", ""))
+        if encoder and not domain.vision and not isinstance(encoder, TableEncoder):
+            raise ValueError(f"{key}.variants: {name} reads vision, and domains.{catalogue.domain} has no key vision")
 
 
 def check_start(

@@ -31,9 +31,9 @@ def experiment_settings(params: Params, experiment: Experiment) -> dict[str, Any
     return own | {"start": asdict(start) | experiment_settings(params, start)} if start else own
 
 
-def crawl_settings(params: Params, domain: str) -> dict[str, Any]:
-    """The settings that decide which media a crawl of the domain finds."""
-    vision, crawl = params.domains[domain].vision, params.crawl_of(domain)
+def crawl_settings(params: Params, collection: str) -> dict[str, Any]:
+    """The settings that decide which media a crawl of a domain or a catalogue finds."""
+    vision, crawl = params.domains[params.domain_of(collection)].vision, params.crawl_of(collection)
     if vision.kind == "trailer":
         rules = crawl.trailers.model_dump(mode="json", include=TRAILER_RULES)
     else:

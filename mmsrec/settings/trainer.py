@@ -23,6 +23,11 @@ class Trainer(Frozen):
     sampled_items: Annotated[int, Field(ge=0)] = Field(
         description="items drawn in a step for a softmax with logQ correction; 0: a softmax over all items"
     )
+    logit_adjustment: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="weight of log(training count + 1), which is added to an item's logit in training alone. "
+        "At 0, scores hold popularity. At 1, they tell how well an item fits, also a rare one.",
+    )
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     clip_norm: Annotated[float, Field(gt=0)] | None = Field(

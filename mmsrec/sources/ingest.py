@@ -11,7 +11,7 @@ from mmsrec.artifacts import SCHEMAS, write_batches
 from mmsrec.errors import ArtifactError
 from mmsrec.progress import progress
 from mmsrec.sources import amazon, amazon_2018, movielens, tables
-from mmsrec.sources.text import FurtherTexts
+from mmsrec.sources.text import NO_TEXTS, FurtherTexts
 
 logger = logging.getLogger(__name__)
 
@@ -67,14 +67,23 @@ def ingest(
         DataError: a text field is unknown, or two files have it.
         ParseError, ArchiveError: a raw file is damaged or does not follow its format.
     """
-    for path in (interactions_path, items_path, *texts_paths):
-        if not path.is_file():
-            raise ArtifactError("A raw file is missing.", where=path, fix="Run the stage that downloads it.")
+    check_raw_files(interactions_path, items_path, *texts_paths)
     readers = SOURCES[source]
     further = tables.further_texts(texts_paths)
-    items = _first_descriptions(readers.items(items_path, text_fields, further), items_path, further)
+    items = first_descriptions(readers.items(items_path, text_fields, further), items_path, further)
     _write(items, "raw_items", output_folder / "items.parquet")
     _write(readers.interactions(interactions_path), "interactions", output_folder / "interactions.parquet")
+
+
+def check_raw_files(*paths: Path) -> None:
+    """Checks that raw files exist.
+
+    Raises:
+        ArtifactError: a file is missing.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise ArtifactError("A raw file is missing.", where=path, fix="Run the stage that downloads it.")
 
 
 def _write(frames: Iterable[pl.DataFrame], schema: str, path: Path) -> None:
@@ -89,7 +98,16 @@ def _counted(frames: Iterable[pl.DataFrame], count: Callable[[int], object]) -> 
         count(frame.height)
 
 
-def _first_descriptions(frames: Iterable[pl.DataFrame], where: Path, further: FurtherTexts) -> Iterator[pl.DataFrame]:
+def first_descriptions(
+    frames: Iterable[pl.DataFrame], where: Path, further: FurtherTexts = NO_TEXTS
+) -> Iterator[pl.DataFrame]:
+    """Yields the first row of each item_id, then logs the further rows, and the ids of further texts without an item.
+
+    Args:
+        frames: frames with the column item_id.
+        where: the file of the items, for messages.
+        further: tables of texts that should have the same items.
+    """
     seen = pl.Series("item_id", [], pl.String).to_frame()
     repeated = 0
     for frame in frames:

@@ -51,13 +51,14 @@ class Batches:
     Args:
         sequences: sequences of all users.
         model: the model to train.
-        trainer: `max_length`, `augment`, `batch_size` and `sampled_items` are read.
+        trainer: `max_length`, `augment`, `batch_size`, `sampled_items` and `logit_adjustment` are read.
         known_K: the items that a step may read, ascending, the targets included; None for all items. No other item is
             a candidate of the softmax.
 
     Raises:
         DataError: no sequence is long enough to train on.
-        TrainingError: a part of the items is read for a model with companions, whose items would not be among them.
+        TrainingError: a part of the items is read for a model with companions, whose items would not be among them;
+            or logits are adjusted for a model that only pre-trains.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Batches:
                 fix="Prepare the domain with a larger k_core, or from more interactions.",
             )
         self._companions = self._prepared(model)
+        self._prior_I = self._prior(model)
         self._sampler = None
         if trainer.sampled_items:
             ends_U = sequences.ends(HELD_OUT)
@@ -112,6 +114,22 @@ class Batches:
             )
         companions.prepare(self._sequences, self._examples)
         return companions
+
+    def _prior(self, model: TrainedRecommender) -> Tensor | None:
+        """The logarithms of the items' training counts, weighted (Menon et al., 2021); None for no adjustment."""
+        weight = self._trainer.logit_adjustment
+        if not weight:
+            return None
+        if not model.validated:
+            raise TrainingError(
+                "A model that only pre-trains has no softmax over items whose logits could be adjusted.",
+                where=type(model).__name__,
+                expected="logit_adjustment: 0",
+                found=f"logit_adjustment: {weight}",
+                fix="Remove logit_adjustment from the trainer of this variant.",
+            )
+        counts_I = self._sequences.counts(self._sequences.ends(HELD_OUT), self._items)
+        return weight * (counts_I + 1).log()
 
     def __len__(self) -> int:
         """Sequences of an epoch."""
@@ -144,7 +162,9 @@ class Batches:
             rows_P, columns_P = torch.nonzero(predicted_BL, as_tuple=True)
             targets_P = targets_BL[rows_P, columns_P]
             companions = {name: tensor[rows_B] for name, tensor in drawn.items()}
-            groups.append(Predictions(inputs_BL, rows_P, columns_P, targets_P, companions=companions))
+            groups.append(
+                Predictions(inputs_BL, rows_P, columns_P, targets_P, companions=companions, prior_K=self._prior_I)
+            )
             computed += len(rows_B) * length
         items_K = self._known_K
         if self._sampler:

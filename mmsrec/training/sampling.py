@@ -57,6 +57,12 @@ def with_step_items(
 
     own = replace(negatives, items_S=renumbered(negatives.items_S))
     return [
-        replace(group, inputs_BL=renumbered(group.inputs_BL), targets_P=renumbered(group.targets_P), negatives=own)
+        replace(
+            group,
+            inputs_BL=renumbered(group.inputs_BL),
+            targets_P=renumbered(group.targets_P),
+            negatives=own,
+            prior_K=None if group.prior_K is None else group.prior_K[items_K],
+        )
         for group in groups
     ], items_K

@@ -32,8 +32,8 @@ WORKFLOW = (
     ".dvc/config",
     ".dvcignore",
 )
-# Edits that remove the models' settings for single domains, so that the domains can be replaced.
-ANY_DOMAIN = {
+# Edits that remove the catalogues and the models' settings for single domains, so that the domains can be replaced.
+ANY_DOMAIN = {"catalogues": {}} | {
     f"models.{name}.by_domain": {}
     for name, row in YAML(typ="safe", pure=True).load(ROOT / "params.yaml")["models"].items()
     if "by_domain" in row

@@ -13,6 +13,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.exceptions import MissingRuleException
 from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
+from mmsrec.errors import ParamsError
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
 from mmsrec.settings.params import read_params
@@ -65,7 +66,11 @@ FEATURES = {
     "count": 3,
     "keep": "mean",
 }
-# Two domains and their union, two splits, eleven variants, two pre-trained encoders, and a report on cores of two k.
+# New items of the shop; the raw table is one that the registry has.
+LATE = {"domain": "shop", "items": "amazon/meta_Toys_and_Games.json.gz", "variants": ["text", "both", "tuned"]}
+NEW_FEATURES = [f"data/features/late/{name}.parquet" for name in ("clip/vision", "clip/text", "lsa/text")]
+# Two domains and their union, new items of one, two splits, eleven variants, two pre-trained encoders, and a report on
+# cores of two k.
 # The variants `moved` and `after` start from `sequences` and `before`, which no report names.
 WORLD = {
     "corpora": {"shards": FEATURES, "clips": CLIPS, "items": {"kind": "domain", "domain": "shop", "missing": "drop"}},
@@ -76,6 +81,7 @@ WORLD = {
     "domains": {"shop": SHOP, "films": FILMS, "both": {"source": "union", "of": ["shop", "films"], "k_core": 4}},
     "splits": {"late": {"ties": "source"}, "mixed": {"ties": "shuffle", "seed": 3}},
     **ANY_DOMAIN,
+    "catalogues": {"late": LATE},
     "models.mmsrec.by_domain": {"films": {"settings": {"hidden_dropout": 0.2}}},
     # DVC compares the whole of `trainer`, also for a model whose own layer hides the changed key.
     **{
@@ -177,17 +183,17 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Graph]:
-    """The graphs of the small report by both engines, before any change."""
+    """The graphs of the small report and of the new items by both engines, before any change."""
     folder = tmp_path_factory.mktemp("before")
     copy_workflow(folder)
     with chdir(folder):
         edit(WORLD)
-        return graphs("small")
+        return graphs("small", *NEW_FEATURES)
 
 
-def graphs(report: str) -> tuple[Graph, Graph]:
-    target = f"results/reports/{report}"
-    return snakemake_graph([target]), dvc_graph([target])
+def graphs(report: str, *further: str) -> tuple[Graph, Graph]:
+    targets = [f"results/reports/{report}", *further]
+    return snakemake_graph(targets), dvc_graph(targets)
 
 
 def assert_they_agree(snakemake: Graph, dvc: Graph) -> None:
@@ -230,9 +236,55 @@ def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
     assert "results/collected/small/data/processed/films/k4/statistics.json" in dvc["results/reports/small"].inputs
 
 
+def test_the_target_of_a_catalogue_is_the_features_of_its_items(before):
+    edit(WORLD)
+    graph = snakemake_graph(["late"])
+
+    assert {path for path in graph if path.startswith("data/features/late/")} == set(NEW_FEATURES)
+    assert not any(path.startswith(("models/", "data/features/shop/")) for path in graph)
+    old, new = "data/processed/shop/k5/items.parquet", "data/catalogues/late/items.parquet"
+    assert graph[new].inputs == {f"data/raw/{LATE['items']}", old}
+    assert graph["data/features/late/lsa/text.parquet"].inputs == {new, old}
+    assert graph["data/features/late/clip/vision.parquet"].inputs == {new, "data/media/late/ledger.parquet"}
+    assert all(graph[path] == before[0][path] for path in graph)
+
+
+def test_a_catalogue_redoes_nothing_old(before):
+    edit(WORLD | {"catalogues.more": LATE, "catalogues.late.variants": ["text", "both", "tuned", "moved"]})
+    files = ["data/features/more/clip/text.parquet", "data/features/late/minilm/text.parquet"]
+    for was, graph in zip(before, graphs("small", *NEW_FEATURES, *files), strict=True):
+        assert {path for path in redone(was, graph) if "/more/" not in path} == {files[1]}
+
+    edit(WORLD | {"catalogues.late.items": "amazon/meta_Home_and_Kitchen.json.gz"})
+    new = {"data/catalogues/late/items.parquet", "data/media/late/ledger.parquet", *NEW_FEATURES}
+    for was, graph in zip(before, graphs("small", *NEW_FEATURES), strict=True):
+        assert {path for path in redone(was, graph) if not path.startswith("data/raw/")} == new
+
+
+def test_new_films_have_trailers_and_given_vectors():
+    row = {"domain": "films", "items": "ml-1m/ml-20m-youtube.zip", "variants": ["both", "given"]}
+    given = {"kind": "table", "text": "ml-1m/efficientnet-lite0/posters.parquet"}
+    variant = {"model": "mmsrec", "encoders": {"text": "own"}}
+    edit(WORLD | {"catalogues.late": row, "encoders.own": given, "variants.given": variant})
+    files = [f"data/features/late/{name}.parquet" for name in ("clip/vision", "lsa/text", "own/text")]
+    snakemake, dvc = graphs("small", *files)
+
+    assert_they_agree(snakemake, dvc)
+    assert [snakemake[file].stage.split("_")[1] for file in files] == ["frame", "text", "table"]
+    assert snakemake["data/media/late/ledger.parquet"].stage == "crawl_trailers"
+    items = "data/catalogues/late/items.parquet"
+    assert snakemake[files[2]].inputs == {items, f"data/raw/{given['text']}"}
+
+
+def test_the_name_of_a_rule_is_no_target():
+    edit(WORLD | {"catalogues": {"crawl_images": LATE}})
+    with pytest.raises(ParamsError, match="A row has the name of a rule"):
+        snakemake_graph(["results/reports/small"])
+
+
 def test_a_key_of_one_model_redoes_that_model_alone(before):
     edit(WORLD | {"models.sasrec.settings.layers": 3})
-    after = graphs("small")
+    after = graphs("small", *NEW_FEATURES)
 
     by_snakemake, by_dvc = map(redone, before, after)
     assert by_snakemake == by_dvc
@@ -248,7 +300,7 @@ def test_a_new_setting_with_a_default_redoes_nothing(before, monkeypatch):
     monkeypatch.setitem(MODELS, "sasrec", replace(MODELS["sasrec"], settings=new))
     assert read_params(Path("params.yaml")).settings_of("shop", "ids").settings.bias
 
-    assert list(map(redone, before, graphs("small"))) == [set(), set()]
+    assert list(map(redone, before, graphs("small", *NEW_FEATURES))) == [set(), set()]
 
 
 def test_another_split_crawls_and_extracts_nothing_again(before):
@@ -256,7 +308,7 @@ def test_another_split_crawls_and_extracts_nothing_again(before):
     grid = {"domains": ["shop"], "k_cores": [5], "splits": ["other"], "variants": ["both"], "seeds": [0]}
     params = read_yaml(Path("params.yaml"))
     edit({"reports.small.experiments": [*params["reports"]["small"]["experiments"], grid]})
-    after = graphs("small")
+    after = graphs("small", *NEW_FEATURES)
 
     for was, graph in zip(before, after, strict=True):
         assert {graph[output].stage for output in redone(was, graph)} == {"split"} | TRAINING
@@ -301,7 +353,7 @@ def test_the_plan_is_in_step():
         (
             "domains.shop.text_fields",
             ["title", "brand"],
-            {"ingest", "unite", "crawl_images", "pair_items", "pretrain"}
+            {"ingest", "ingest_items", "unite", "crawl_images", "pair_items", "pretrain"}
             | (PREPARING - FRAMES - {"crawl_trailers"})
             | PICTURES,
         ),
@@ -309,7 +361,7 @@ def test_the_plan_is_in_step():
 )
 def test_a_parameter_redoes_the_same_files_in_both_engines_and_no_more(before, path, value, stages):
     edit(WORLD | {path: value})
-    after = graphs("small")
+    after = graphs("small", *NEW_FEATURES)
 
     by_snakemake, by_dvc = map(redone, before, after)
     assert by_snakemake == by_dvc
@@ -330,7 +382,7 @@ def test_a_parameter_redoes_the_same_files_in_both_engines_and_no_more(before, p
 def test_an_edit_of_a_value_needs_no_new_plan(before, path, value, stages):
     edit(WORLD)
     edit({path: value}, plan=False)
-    after = dvc_graph(["results/reports/small"])
+    after = dvc_graph(["results/reports/small", *NEW_FEATURES])
 
     assert {after[output].stage for output in redone(before[1], after)} == stages
 
@@ -357,7 +409,7 @@ def test_dvc_knows_every_rule_of_a_crawl(stage, prefix, rules):
 def test_dvc_redoes_at_least_what_snakemake_redoes(before, path, value):
     edit(WORLD | {path: value})
 
-    by_snakemake, by_dvc = map(redone, before, graphs("small"))
+    by_snakemake, by_dvc = map(redone, before, graphs("small", *NEW_FEATURES))
     assert by_snakemake
     assert by_snakemake < by_dvc
 
@@ -368,11 +420,11 @@ def test_a_new_checksum_fetches_the_file_again_and_a_new_address_does_not(before
 
     registry.write_text(registry.read_text().replace("snap.stanford.edu", "example.org"))
     make_plan()
-    assert list(map(redone, before, graphs("small"))) == [set(), set()]
+    assert list(map(redone, before, graphs("small", *NEW_FEATURES))) == [set(), set()]
 
     registry.write_text(registry.read_text().replace("ml-1m.zip,,", f"ml-1m.zip,{'0' * 64},"))
     make_plan()
-    by_snakemake, by_dvc = map(redone, before, graphs("small"))
+    by_snakemake, by_dvc = map(redone, before, graphs("small", *NEW_FEATURES))
     assert by_snakemake == by_dvc
     assert "data/raw/ml-1m/ml-1m.zip" in by_snakemake
     assert "data/raw/amazon/ratings_Beauty.csv" not in by_snakemake

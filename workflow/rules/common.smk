@@ -17,6 +17,7 @@ from mmsrec.settings.plan import (
     Experiment,
     PairFolder,
     attributes_of,
+    catalogue_features,
     clip_corpora,
     computing_encoders,
     cores_of,
@@ -26,19 +27,24 @@ from mmsrec.settings.plan import (
     features_of,
     file_domains,
     paired_features,
-    picture_domains,
+    picture_collections,
     recommending,
     retrievals_of,
     sequences_of,
     shard_corpora,
     start_of,
     table_encoders,
-    trailer_domains,
+    trailer_collections,
     union_domains,
 )
 from mmsrec.settings.params import read_params
 from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
 from mmsrec.sources.file_registry import read_registry
+
+# The commands of rules call `python`, which is this one also where the virtual environment is not activated.
+INTERPRETER = str(Path(sys.executable).parent)
+if os.environ["PATH"].split(os.pathsep)[0] != INTERPRETER:
+    os.environ["PATH"] = os.pathsep.join([INTERPRETER, os.environ["PATH"]])
 
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())
@@ -60,6 +66,22 @@ def any_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
+def target(name, table):
+    """The name of a rule that makes all files of a row.
+
+    Raises:
+        ParamsError: another rule has this name.
+    """
+    if workflow.is_rule(name):
+        raise ParamsError(
+            "A row has the name of a rule of Snakemake.",
+            where=f"{table}.{name}",
+            found=name,
+            fix="Choose another name: `snakemake NAME` makes the files of this row.",
+        )
+    return name
+
+
 # A raw file outside the registry is the user's own file, so no rule makes it.
 wildcard_constraints:
     file=any_of(REGISTRY),
@@ -67,7 +89,8 @@ wildcard_constraints:
     k_core="[1-9][0-9]*",
     split=any_of(PARAMS.splits),
     corpus=any_of(PARAMS.corpora),
-    collection=any_of([*PARAMS.domains, *clip_corpora(PARAMS)]),
+    collection=any_of([*PARAMS.domains, *PARAMS.catalogues, *clip_corpora(PARAMS)]),
+    catalogue=any_of(PARAMS.catalogues),
     encoder=any_of(PARAMS.encoders),
     modality="vision|text",
     pretraining=any_of(PARAMS.pretrainings),
@@ -98,18 +121,32 @@ def members(wildcards):
     ]
 
 
-# A collection has items with texts and media. It is a domain at its lowest k, or a corpus of clips.
+def core_items(domain):
+    return layout.path(layout.ITEMS, domain=domain, k_core=PARAMS.domains[domain].k_core)
+
+
+def catalogue_files(wildcards):
+    row = PARAMS.catalogues[wildcards.catalogue]
+    return [*raw(row.items, *PARAMS.domains[row.domain].texts), core_items(row.domain)]
+
+
+# A collection has items with texts and media. It is a domain at its lowest k, a catalogue, or a corpus of clips.
 
 
 def items(wildcards):
     name = wildcards.collection
     if name in PARAMS.corpora:
         return layout.path(layout.CLIP_ITEMS, corpus=name)
-    return layout.path(layout.ITEMS, domain=name, k_core=PARAMS.domains[name].k_core)
+    if name in PARAMS.catalogues:
+        return layout.path(layout.CATALOGUE_ITEMS, catalogue=name)
+    return core_items(name)
 
 
+# An encoder that is fitted on texts is fitted on those of the old items, also for the new ones.
 def texts(wildcards):
     name = wildcards.collection
+    if name in PARAMS.catalogues:
+        return [items(wildcards), core_items(PARAMS.domain_of(name))]
     return layout.path(layout.CAPTIONS, corpus=name) if name in PARAMS.corpora else items(wildcards)
 
 
@@ -135,8 +172,7 @@ def clip_features(wildcards):
 
 
 def paired_items(wildcards):
-    row = PARAMS.domains[domain := PARAMS.corpora[wildcards.corpus].domain]
-    return layout.path(layout.ITEMS, domain=domain, k_core=row.k_core)
+    return core_items(PARAMS.corpora[wildcards.corpus].domain)
 
 
 def item_features(wildcards):
@@ -168,7 +204,7 @@ def start(wildcards):
 
 
 def trailer_ids(wildcards):
-    return raw(PARAMS.domains[wildcards.collection].vision.trailer_ids)
+    return raw(PARAMS.domains[PARAMS.domain_of(wildcards.collection)].vision.trailer_ids)
 
 
 def experiment_of(wildcards):
@@ -194,7 +230,15 @@ def collected(wildcards):
 
 
 def ingest_settings(wildcards):
-    return PARAMS.domains[wildcards.domain].model_dump(include={"source", "texts", "text_fields"})
+    return reading(wildcards.domain)
+
+
+def catalogue_settings(wildcards):
+    return reading(PARAMS.domain_of(wildcards.catalogue))
+
+
+def reading(domain):
+    return PARAMS.domains[domain].model_dump(include={"source", "texts", "text_fields"})
 
 
 def union_settings(wildcards):

@@ -12,7 +12,7 @@ rule crawl_images:
     benchmark:
         layout.cost("crawl_images", "{collection}")
     wildcard_constraints:
-        collection=any_of(picture_domains(PARAMS)),
+        collection=any_of(picture_collections(PARAMS)),
     conda:
         "../../environment.yml"
     params:
@@ -34,7 +34,7 @@ rule crawl_trailers:
     benchmark:
         layout.cost("crawl_trailers", "{collection}")
     wildcard_constraints:
-        collection=any_of(trailer_domains(PARAMS)),
+        collection=any_of(trailer_collections(PARAMS)),
     conda:
         "../../environment.yml"
     params:

@@ -83,7 +83,7 @@ rule extract_picture_features:
     benchmark:
         layout.cost("extract_picture_features", "{collection}/{encoder}")
     wildcard_constraints:
-        collection=any_of(picture_domains(PARAMS)),
+        collection=any_of(picture_collections(PARAMS)),
         encoder=any_of(computing_encoders(PARAMS)),
     conda:
         "../../environment.yml"
@@ -113,7 +113,7 @@ rule extract_frame_features:
     benchmark:
         layout.cost("extract_frame_features", "{collection}/{encoder}")
     wildcard_constraints:
-        collection=any_of([*trailer_domains(PARAMS), *clip_corpora(PARAMS)]),
+        collection=any_of([*trailer_collections(PARAMS), *clip_corpora(PARAMS)]),
         encoder=any_of(computing_encoders(PARAMS)),
     conda:
         "../../environment.yml"

@@ -62,6 +62,25 @@ rule prepare:
         command("prepare.py --domain {wildcards.domain} --k-core {wildcards.k_core}" " > {log} 2>&1")
 
 
+rule ingest_items:
+    input:
+        catalogue_files,
+    output:
+        layout.CATALOGUE_ITEMS,
+    log:
+        layout.log("ingest_items", "{catalogue}"),
+    benchmark:
+        layout.cost("ingest_items", "{catalogue}")
+    conda:
+        "../../environment.yml"
+    params:
+        settings=catalogue_settings,
+    message:
+        "Reading the new items of {wildcards.catalogue}"
+    shell:
+        command("ingest_items.py --catalogue {wildcards.catalogue}" " > {log} 2>&1")
+
+
 rule split:
     input:
         layout.INTERACTIONS,

@@ -14,11 +14,12 @@ from mmsrec.settings.params import read_params, row_of
 
 def main(flags: Namespace) -> None:
     params = read_params(flags.params)
-    vision = row_of(params.domains, flags.domain, "domains").vision
+    domain = params.domain_of(flags.domain)
+    vision = row_of(params.domains, domain, "domains, catalogues").vision
     if vision is None or vision.kind == "trailer":
         raise ParamsError(
             "The domain has no pictures to crawl.",
-            where=f"domains.{flags.domain}.vision",
+            where=f"domains.{domain}.vision",
             expected="kind: image or poster",
             found=vision,
         )
@@ -32,8 +33,8 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
-    arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
-    arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the domain's lowest k)")
+    arguments.add_argument("--domain", required=True, help="row of `domains` or `catalogues` in the parameter file")
+    arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the collection)")
     arguments.path("--raw", layout.RAW, "folder that a poster's path starts from")
     arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
     arguments.path(

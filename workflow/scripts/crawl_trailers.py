@@ -15,11 +15,12 @@ from mmsrec.sources.trailer_ids import read_trailer_ids
 
 def main(flags: Namespace) -> None:
     params = read_params(flags.params)
-    vision = row_of(params.domains, flags.domain, "domains").vision
+    domain = params.domain_of(flags.domain)
+    vision = row_of(params.domains, domain, "domains, catalogues").vision
     if vision is None or vision.kind != "trailer":
         raise ParamsError(
             "The domain has no trailers to crawl.",
-            where=f"domains.{flags.domain}.vision",
+            where=f"domains.{domain}.vision",
             expected="kind: trailer",
             found=vision,
         )
@@ -30,8 +31,8 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
-    arguments.add_argument("--domain", required=True, help="row of `domains` in the parameter file")
-    arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the domain's lowest k)")
+    arguments.add_argument("--domain", required=True, help="row of `domains` or `catalogues` in the parameter file")
+    arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the collection)")
     arguments.path("--raw", layout.RAW, "folder that the path of the trailer ids starts from")
     arguments.add_argument("--cookies", type=Path, help="cookies.txt of a signed-in session")
     arguments.path(

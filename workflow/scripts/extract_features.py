@@ -18,24 +18,29 @@ def main(flags: Namespace) -> None:
     row = row_of(params.encoders, flags.encoder, "encoders")
     items = flags.items or stage.items_file(params, flags.collection)
     target = (flags.encoder, row, flags.output)
+    # A new item may have a picture alone, or a text alone.
+    given = {"domain": flags.collection, "required": flags.collection not in params.catalogues}
     if isinstance(row, TableEncoder):
         (table,) = vector_tables(row, flags.modality, flags.raw) or [None]
-        extract_table(items, table, flags.encoder, row, flags.modality, flags.output, domain=flags.collection)
+        extract_table(items, table, flags.encoder, row, flags.modality, flags.output, **given)
     elif flags.modality == "text":
         texts = flags.captions if flags.collection in params.corpora and not flags.items else items
-        extract_texts(texts, *target, domain=flags.collection)
+        catalogue = params.catalogues.get(flags.collection)
+        fitted_on = flags.fitted_on or (stage.items_file(params, catalogue.domain) if catalogue else None)
+        extract_texts(texts, *target, fitted_on=fitted_on, **given)
     elif has_videos(params, flags.collection):
-        extract_frames(items, flags.frames, *target, domain=flags.collection)
+        extract_frames(items, flags.frames, *target, **given)
     else:
-        extract_pictures(items, flags.media, *target, domain=flags.collection)
+        extract_pictures(items, flags.media, *target, **given)
 
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
-    arguments.add_argument("--collection", required=True, help="row of `domains` or `corpora` in the parameter file")
+    arguments.add_argument("--collection", required=True, help="row of `domains`, `catalogues` or `corpora`")
     arguments.add_argument("--encoder", required=True, help="row of `encoders` in the parameter file")
     arguments.add_argument("--modality", required=True, choices=["text", "vision"], help="modality to encode")
     arguments.add_argument("--items", type=Path, help="table of items (default: those of the collection)")
+    arguments.add_argument("--fitted-on", type=Path, help="items that an encoder is fitted on (default: the old ones)")
     arguments.path("--raw", layout.RAW, "folder that the paths of given vectors start from")
     arguments.path("--captions", layout.CAPTIONS, "texts of a corpus of clips", corpus="{collection}")
     arguments.path("--media", layout.MEDIA, "folder of the pictures, with its ledger.parquet")

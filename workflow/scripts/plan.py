@@ -38,14 +38,14 @@ from mmsrec.settings.plan import (
     file_domains,
     paired_features,
     pairs_of,
-    picture_domains,
+    picture_collections,
     reported_experiments,
     retrievals_of,
     sequences_of,
     shard_corpora,
     start_of,
     table_encoders,
-    trailer_domains,
+    trailer_collections,
     union_domains,
 )
 from mmsrec.sources.file_registry import SourceFile, read_registry
@@ -61,7 +61,8 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
     needs no new plan.
     """
     features = all_features(params)
-    pictures, trailers, clips = picture_domains(params), trailer_domains(params), clip_corpora(params)
+    pictures, trailers = picture_collections(params), trailer_collections(params)
+    clips = clip_corpora(params)
     given = [row for row in features if row.encoder in table_encoders(params)]
     texts = [row for row in features if row.modality == "text" and row not in given]
     vision = [row for row in features if row.modality == "vision" and row not in given]
@@ -75,6 +76,7 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         "domains": {name: _domain(params, raw, name) for name in file_domains(params)},
         "unions": {name: _union(params, name) for name in union_domains(params)},
         "cores": {row.name: vars(row) for row in all_cores(params)},
+        "catalogues": {name: _catalogue(params, raw, name) for name in params.catalogues},
         "cuts": {row.name: vars(row) for row in all_cuts(params)},
         "attributes": {row.name: _attributes(params, raw, row) for row in all_attributes(params)},
         "image_crawls": {name: _crawl(params, raw, name) for name in pictures},
@@ -86,7 +88,7 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         "clip_corpora": {name: _clips(params, raw, name) for name in clips},
         "videos": [*trailers, *clips],
         "table_features": {row.name: {**vars(row), "inputs": _given(params, row)} for row in given},
-        "text_features": _features(params, texts),
+        "text_features": {row.name: {**vars(row), "inputs": _texts(params, row)} for row in texts},
         "picture_features": _features(params, [row for row in vision if row.collection in pictures]),
         "frame_features": _features(params, [row for row in vision if row.collection in {*trailers, *clips}]),
         "shard_pairs": {row.name: vars(row) for row in pairs if row.corpus in shard_corpora(params)},
@@ -130,7 +132,8 @@ def _raw_files(params: Params) -> set[str]:
     domains = [[*domain_files(row), getattr(row.vision, "trailer_ids", None)] for row in params.domains.values()]
     corpora = [row.raw_files for row in params.corpora.values()]
     tables = [[row.vision, row.text] for row in params.encoders.values() if isinstance(row, TableEncoder)]
-    return {file for files in [*domains, *corpora, *tables] for file in files if file}
+    catalogues = [[row.items] for row in params.catalogues.values()]
+    return {file for files in [*domains, *corpora, *tables, *catalogues] for file in files if file}
 
 
 def _keys(raw: dict[str, Any], row: str, keys: list[str]) -> list[str]:
@@ -144,10 +147,18 @@ def _keys(raw: dict[str, Any], row: str, keys: list[str]) -> list[str]:
 
 def _domain(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
     files = _raw(*domain_files(params.domains[name]))
-    return {
-        "inputs": padded(files, RAW_FILES),
-        "keys": _keys(raw, f"domains.{name}", ["source", "texts", "text_fields"]),
-    }
+    return {"inputs": padded(files, RAW_FILES), "keys": _reading(raw, name)}
+
+
+def _catalogue(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
+    domain = params.domain_of(name)
+    files = _raw(params.catalogues[name].items, *params.domains[domain].texts)
+    known = str(stage.items_file(params, domain))
+    return {"inputs": padded([*files, known], RAW_FILES), "keys": _reading(raw, domain)}
+
+
+def _reading(raw: dict[str, Any], domain: str) -> list[str]:
+    return _keys(raw, f"domains.{domain}", ["source", "texts", "text_fields"])
 
 
 def _union(params: Params, name: str) -> dict[str, Any]:
@@ -160,10 +171,10 @@ def _attributes(params: Params, raw: dict[str, Any], row: Core) -> dict[str, Any
 
 
 def _crawl(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
-    items = str(stage.items_file(params, name))
-    trailer_ids = params.domains[name].vision.trailer_ids
+    items, domain = str(stage.items_file(params, name)), params.domain_of(name)
+    trailer_ids = params.domains[domain].vision.trailer_ids
     inputs = padded([items, *(_raw(trailer_ids) if trailer_ids else [])], 2)
-    return {"inputs": inputs, "keys": _keys(raw, f"domains.{name}", ["vision", "crawl"])}
+    return {"inputs": inputs, "keys": _keys(raw, f"domains.{domain}", ["vision", "crawl"])}
 
 
 def _clips(params: Params, raw: dict[str, Any], name: str) -> dict[str, Any]:
@@ -187,14 +198,15 @@ def _item_pairs(params: Params, raw: dict[str, Any], row: PairFolder) -> dict[st
 
 
 def _features(params: Params, rows: list[FeatureFile]) -> dict[str, Any]:
-    return {row.name: {**vars(row), "input": _encoded(params, row)} for row in rows}
+    return {row.name: {**vars(row), "input": str(stage.items_file(params, row.collection))} for row in rows}
 
 
-def _encoded(params: Params, row: FeatureFile) -> str:
-    """The table that is encoded."""
-    if row.collection in params.corpora and row.modality == "text":
-        return layout.path(layout.CAPTIONS, corpus=row.collection)
-    return str(stage.items_file(params, row.collection))
+def _texts(params: Params, row: FeatureFile) -> list[str]:
+    """The table that is encoded, and the one that the encoder is fitted on."""
+    if row.collection in params.corpora:
+        return padded([layout.path(layout.CAPTIONS, corpus=row.collection)], 2)
+    collections = [row.collection, params.domain_of(row.collection)]
+    return [str(stage.items_file(params, name)) for name in collections]
 
 
 def _given(params: Params, row: FeatureFile) -> list[str]:

@@ -10,12 +10,13 @@ from mmsrec.settings.params import read_params
 
 
 def main(flags: Namespace) -> None:
-    sample_frames(flags.media, read_params(flags.params).frames, flags.output)
+    params = read_params(flags.params)
+    sample_frames(flags.media, params.frames, flags.output, required=flags.collection not in params.catalogues)
 
 
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
-    arguments.add_argument("--collection", required=True, help="row of `domains` or `corpora` in the parameter file")
+    arguments.add_argument("--collection", required=True, help="row of `domains`, `catalogues` or `corpora`")
     arguments.path("--media", layout.MEDIA, "folder of the crawl, with its ledger.parquet")
     arguments.path("--output", layout.FRAMES, "table of frames to write")
     stage.run(main, arguments)

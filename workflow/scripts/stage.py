@@ -102,10 +102,12 @@ def domain(params: Params, name: str, kind: type[Source]) -> Source:
 
 
 def items_file(params: Params, collection: str) -> Path:
-    """The file of the items of a corpus of clips, or of a domain at its lowest k."""
+    """The file of the items of a corpus of clips, of a catalogue, or of a domain at its lowest k."""
     if collection in params.corpora:
         return Path(layout.path(layout.CLIP_ITEMS, corpus=collection))
-    row = row_of(params.domains, collection, "domains, corpora")
+    if collection in params.catalogues:
+        return Path(layout.path(layout.CATALOGUE_ITEMS, catalogue=collection))
+    row = row_of(params.domains, collection, "domains, catalogues, corpora")
     return Path(layout.path(layout.ITEMS, domain=collection, k_core=row.k_core))
 
 
@@ -179,6 +181,41 @@ def start_folder(params: Params, experiment: Experiment, given: Path | None) -> 
             fix="Leave out the flag, or name the variant to start from in the parameter file.",
         )
     return (given or Path(layout.path(layout.MODEL, start))) if start else None
+
+
+def catalogue_files(flags: argparse.Namespace) -> dict[str, Any]:
+    """The items that a trained model scores, besides the ones it was trained on or instead: arguments of `mmsrec.load`.
+
+    Raises:
+        ParamsError: a name is neither a domain nor a catalogue.
+    """
+    from mmsrec.recommend.catalogue import ItemFiles
+    from mmsrec.recommend.trained_files import encoder_files
+
+    params = read_params(flags.params)
+
+    def files(name: str) -> ItemFiles:
+        row_of(params.domains | params.catalogues, name, "domains, catalogues")
+        found = {
+            modality: Path(layout.path(layout.FEATURES, collection=name, encoder=file.parent.name, modality=modality))
+            for modality, file in encoder_files(flags.model).items()
+        }
+        return ItemFiles(items_file(params, name), found)
+
+    arguments: dict[str, Any] = {"new": [files(name) for name in flags.new]}
+    if flags.catalogue:
+        arguments["catalogue"] = files(flags.catalogue)
+    if flags.catalogue in params.domains:
+        cut = {"k_core": params.domains[flags.catalogue].k_core, "split": experiment_of(flags.model)["split"]}
+        arguments["sequences"] = Path(layout.path(layout.SEQUENCES, domain=flags.catalogue, **cut))
+    return arguments
+
+
+def experiment_of(model: Path) -> dict[str, Any]:
+    """The experiment of a trained model, as its config.json records it."""
+    from mmsrec.training.model_folder import read_config
+
+    return read_config(model).experiment
 
 
 def report_inputs(params: Params, report: str, folder: Path, *, partial: bool, runs: Path | None = None) -> "Inputs":

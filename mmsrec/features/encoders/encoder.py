@@ -5,7 +5,7 @@ A kind's module is imported on use, so that an encoder without weights never imp
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -56,6 +56,7 @@ class Encoder:
         digest: identity of the encoder, from `encoder_digest`.
         weights: SHA-256 of the encoder's weights.
         towers: a tower for each modality, text or vision.
+        count_words: counts the words of texts: those that the encoder was fitted on, and all. None: it is not fitted.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Encoder:
     digest: str
     weights: str
     towers: Mapping[str, Tower]
+    count_words: Callable[[Iterable[str]], tuple[int, int]] | None = None
 
     def tower(self, modality: str) -> Tower:
         """The tower for a modality.

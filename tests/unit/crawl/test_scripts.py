@@ -23,6 +23,7 @@ def run(script: str, folder: Path, vision: dict[str, Any] | None, crawl: dict[st
     """Runs a stage for a domain with these vision settings and these changes of the crawl settings."""
     params = YAML(typ="safe", pure=True).load(PARAMS.read_text())
     params["domains"]["ml-1m"] |= {"vision": vision, "crawl": crawl}
+    params["catalogues"] = {"late": {"domain": "ml-1m", "items": "ml-1m/late.csv", "variants": ["mmsrec-text"]}}
     (folder / "params.yaml").write_text(json.dumps(params))
     command = [sys.executable, f"workflow/scripts/{script}", f"--params={folder / 'params.yaml'}", "--domain=ml-1m"]
     command += [f"--items={folder / 'items.parquet'}", f"--output={folder / 'media'}", *flags]
@@ -52,6 +53,15 @@ def test_pictures_are_crawled_from_loopback_if_the_domain_allows_it(serve: Serve
         "3": "missing",
     }
     assert "1 ok, 1 dead, 1 missing" in crawled.stderr
+
+
+def test_the_pictures_of_a_catalogue_are_crawled_by_the_rules_of_its_domain(serve: Serve, tmp_path: Path) -> None:
+    server = serve({"/1": Reply(picture())})
+    write_items(tmp_path, {"1": server.url("/1")})
+    done = run("crawl_images.py", tmp_path, {"kind": "image"}, {"allow_private": True}, "--domain=late")
+
+    assert done.returncode == 0, done.stderr
+    assert ledger(tmp_path / "media")["1"]["state"] == "ok"
 
 
 def test_posters_are_copied_from_a_folder(tmp_path: Path) -> None:

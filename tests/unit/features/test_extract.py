@@ -95,6 +95,42 @@ def test_a_domain_without_text_is_an_error(tmp_path, texts):
     assert "text_fields" in str(error.value)
 
 
+def test_new_texts_are_encoded_as_the_old_ones_were(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    old = [" ".join(rng.choice(WORDS, 4)) for _ in range(40)]
+    old_ids = write_items(tmp_path / "old.parquet", old)
+    new_ids = write_items(tmp_path / "new.parquet", [old[7], "zest", "unheard of", None, old[9] + " zest", old[7]])
+    extract_texts(tmp_path / "old.parquet", "lsa", ROW, tmp_path / "old", domain="shop")
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        extract_texts(
+            *(tmp_path / "new.parquet", "lsa", ROW, tmp_path / "new"), domain="late", fitted_on=tmp_path / "old.parquet"
+        )
+
+    assert read_provenance(tmp_path / "new") == read_provenance(tmp_path / "old")
+    before, after = read_features(tmp_path / "old", old_ids), read_features(tmp_path / "new", new_ids)
+    assert after.present.tolist() == [True, False, False, False, True, True]
+    np.testing.assert_array_equal(after.embeddings[[0, 4, 5]], before.embeddings[[7, 9, 7]])
+    assert "the encoder knew 75 % of 16 words of the new texts" in caplog.text
+    assert "lsa knows no part of the text of 2 items: i1, i2" in caplog.text
+
+
+def test_new_items_may_all_lack_an_input(tmp_path, stub):
+    items = tmp_path / "items.parquet"
+    ids = write_items(items, [None] * 3)
+    media = write_media(tmp_path / "media", {}, i0="dead", i1="missing", i2="missing")
+    write_items(tmp_path / "old.parquet", ["red soap"])
+    given = {"domain": "late", "required": False}
+    extract_texts(items, "stub", STUB, tmp_path / "text", fitted_on=tmp_path / "old.parquet", **given)
+    extract_pictures(items, media, "stub", STUB, tmp_path / "pictures", **given)
+    sample_frames(media, Frames(rule="uniform", count=4, size=32, quality=90), tmp_path / "table", required=False)
+    extract_frames(items, tmp_path / "table", "stub", STUB, tmp_path / "frames", **given)
+    for name in ("text", "pictures", "frames"):
+        found = read_features(tmp_path / name, ids, encoder_digest(STUB))
+        assert found.embeddings.shape == (3, 3)
+        assert not found.present.any()
+
+
 def test_equal_texts_are_encoded_once_and_every_item_gets_its_vector(tmp_path, stub):
     rng = np.random.default_rng(1)
     texts = [" ".join(rng.choice(WORDS, rng.integers(1, 9))) for _ in range(60)] * 2

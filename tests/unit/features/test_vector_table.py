@@ -107,6 +107,17 @@ def test_a_table_that_does_not_fit_is_an_error(items, tmp_path, columns, found):
     assert not (tmp_path / "text.features.parquet").exists()
 
 
+@pytest.mark.parametrize("vectors", [VECTORS, np.zeros((6, 3))], ids=["other items", "zeros"])
+def test_new_items_may_all_lack_a_vector(items, tmp_path, vectors, caplog):
+    table = write(tmp_path / "t.parquet", IDS if not vectors.any() else pa.array(list("abcdef")), vectors)
+    output = tmp_path / "late.parquet"
+    extract_table(items, table, "given", ROW, "text", output, domain="late", required=False)
+    found = read_features(output, IDS, encoder_digest(ROW, [table]))
+    assert found.embeddings.shape == (6, 3)
+    assert not found.present.any()
+    assert "only 0 of 6 items have a vector; the first without one: i0, i1, i2" in caplog.text
+
+
 @pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
 def test_a_damaged_table_is_an_error(items, tmp_path, damage):
     table = write(tmp_path / "t.parquet", IDS, VECTORS)

@@ -80,6 +80,7 @@ def params() -> Params:
         "seeds": [0, 1, 2],
     }
     raw["models"] = {name: {"settings": row["settings"]} for name, row in raw["models"].items()}
+    raw["catalogues"] = {}
     raw["domains"] = {"beauty": raw["domains"]["beauty"], "sports": raw["domains"]["sports"], "own": own}
     raw["variants"] = {
         "pop": {"model": "pop"},

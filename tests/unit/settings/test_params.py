@@ -237,6 +237,41 @@ def test_a_report_on_a_union_reads_no_table_of_vectors():
     )
 
 
+LATE = {"domain": "beauty", "items": "amazon/today.csv", "variants": ["mmsrec-text"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("late", {"domain": "beuty"}, "catalogues.late.domain: unknown name 'beuty'; known: beauty"),
+        ("late", {"domain": "fhckm"}, "catalogues.late.domain: fhckm is a union; name the member"),
+        ("late", {"variants": ["pop"]}, "catalogues.late.variants: pop reads no features"),
+        ("late", {"variants": ["popp"]}, "catalogues.late.variants: unknown name 'popp'"),
+        ("late", {"variants": []}, "catalogues.late.variants: List should have at least 1 item"),
+        (
+            "late",
+            {"variants": ["mmsrec-paper"], "domain": "plain"},
+            "mmsrec-paper reads vision, and domains.plain",
+        ),
+        ("late", {"items": "../secret.csv"}, "catalogues.late.items: String should match pattern"),
+        ("late", {"seeds": [0]}, "catalogues.late.seeds: unknown key"),
+        ("Late", {}, "catalogues.Late.[key]: String should match pattern"),
+        ("beauty", {}, "catalogues: beauty is a domain too"),
+        ("msrvtt-test", {}, "catalogues: msrvtt-test is a corpus too"),
+        ("demo", {}, "catalogues: demo is a report too"),
+    ],
+)
+def test_a_wrong_catalogue_is_refused_by_its_key(name, changes, expected):
+    plain = {key: value for key, value in RAW["domains"]["beauty"].items() if key != "vision"}
+    assert expected in message_of(("domains.plain", plain), ("catalogues", {name: LATE | changes}))
+
+
+def test_given_vectors_need_no_place_of_pictures():
+    plain = {key: value for key, value in RAW["domains"]["toys"].items() if key != "vision"}
+    row = LATE | {"domain": "plain", "variants": ["toys-both"]}
+    assert parse_params(edited(("domains.plain", plain), ("catalogues", {"late": row}))).domain_of("late") == "plain"
+
+
 def test_a_pretraining_is_no_row_of_a_report(monkeypatch):
     monkeypatch.setitem(MODELS, "sasrec", replace(MODELS["sasrec"], validated=False))
     assert "reports.r.experiments.0.variants: sasrec is a pre-training, which is not evaluated" in message_of(

@@ -7,6 +7,7 @@ import pytest
 
 from mmsrec.errors import DataError, ParamsError
 from mmsrec.models.registry import MODELS
+from mmsrec.settings.catalogues import Catalogue
 from mmsrec.settings.corpora import DomainCorpus
 from mmsrec.settings.params import Params, read_params
 from mmsrec.settings.plan import (
@@ -21,15 +22,18 @@ from mmsrec.settings.plan import (
     all_features,
     attribute_rules,
     attributes_of,
+    catalogue_features,
     cores_of,
     experiments_of,
     features_of,
+    has_videos,
     paired_features,
+    picture_collections,
     reported_experiments,
     start_of,
 )
 from mmsrec.settings.pretraining import PretrainingRow
-from mmsrec.settings.stage_settings import experiment_settings
+from mmsrec.settings.stage_settings import crawl_settings, experiment_settings
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,7 @@ def params() -> Params:
     cut = {"k_cores": [5], "splits": ["source"], "variants": ["pop"], "seeds": [0]}
     raw = repository.model_dump(exclude_none=True) | {
         "corpora": {},
+        "catalogues": {},
         "pretrainings": {},
         "domains": {"shop": dumped, "films": dumped | {"k_core": 3}},
         "models": {name: {"settings": row.settings.model_dump(exclude_none=True)} for name, row in repository.models},
@@ -116,6 +121,7 @@ def started(monkeypatch) -> Params:
     middle = {"variant": "middle", "domain": "films", "by_domain": {"wear": "shop"}}
     raw |= {
         "corpora": {},
+        "catalogues": {},
         "pretrainings": {},
         "domains": {"shop": shop, "wear": shop, "films": shop | {"k_core": 3}},
         "models": {name: {"settings": row["settings"]} for name, row in raw["models"].items()},
@@ -210,6 +216,36 @@ def test_a_feature_file_that_many_experiments_read_is_made_once(params):
         FeatureFile("shop", "clip", "vision"),
     }
     assert len(all_features(params)) == 3
+
+
+@pytest.fixture
+def extended(params) -> Params:
+    """The parameters with new items of the shop for three variants, two of which read one text encoder."""
+    text = params.variants["text"]
+    vision = text.model_copy(update={"encoders": {"vision": "demo-clip"}})
+    row = Catalogue(domain="shop", items="shop/today.csv", variants=["text", "both", "seen"])
+    return params.model_copy(
+        update={"catalogues": {"late": row}, "variants": params.variants | {"seen": vision}},
+    )
+
+
+def test_a_catalogue_has_the_features_of_its_variants_each_once(extended):
+    files = catalogue_features(extended, "late")
+    assert files == [
+        FeatureFile("late", "lsa", "text"),
+        FeatureFile("late", "clip", "vision"),
+        FeatureFile("late", "demo-clip", "vision"),
+    ]
+    assert set(files) <= set(all_features(extended))
+    with pytest.raises(ParamsError, match="no such row"):
+        catalogue_features(extended, "early")
+
+
+def test_the_media_of_a_catalogue_follow_the_rules_of_its_domain(extended):
+    assert picture_collections(extended) == ["shop", "films", "late"]
+    assert not has_videos(extended, "late")
+    assert crawl_settings(extended, "late") == crawl_settings(extended, "shop")
+    assert extended.crawl_of("late") == extended.crawl_of("shop")
 
 
 def test_names_tell_rows_apart(params):

@@ -163,6 +163,26 @@ def test_sampled_items_for_a_model_with_companions_are_an_error():
         Batches(walks(), Accompanied(Next()), changed(TRAINER, sampled_items=5))
 
 
+@pytest.mark.parametrize("sampled", [0, 3])
+def test_adjusted_logits_gain_the_logarithm_of_the_training_counts(sampled):
+    sequences, found = epoch(logit_adjustment=0.5, sampled_items=sampled)
+    counts = sequences.counts(sequences.ends(2), 12)
+    for step in found:
+        expected = 0.5 * (counts + 1).log()
+        for group in step.groups:
+            torch.testing.assert_close(group.prior_K, expected if step.items_K is None else expected[step.items_K])
+
+
+def test_without_adjustment_there_is_no_prior():
+    assert all(group.prior_K is None for step in epoch()[1] for group in step.groups)
+
+
+def test_adjusted_logits_for_a_model_that_only_pre_trains_are_an_error(monkeypatch):
+    monkeypatch.setattr(Untrained, "validated", False)
+    with pytest.raises(TrainingError, match="only pre-trains"):
+        epoch(logit_adjustment=1.0)
+
+
 def test_sequences_that_are_too_short_to_train_on_are_an_error():
     with pytest.raises(DataError, match="2 users with at most 3 actions"):
         Batches(make([1, 2, 3], [4, 5, 6]), Untrained(Causal()), TRAINER)

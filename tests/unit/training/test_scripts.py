@@ -130,7 +130,7 @@ def shop(tmp_path):
         "unisrec-pretraining": {"settings": unisrec | {"sequence_weight": 0.1, "item_drop": 0.2}},
     }
     params["domains"] = {"shop": params["domains"]["demo-shop"]}
-    params["corpora"], params["pretrainings"] = {}, {}
+    params["corpora"], params["pretrainings"], params["catalogues"] = {}, {}, {}
     params["variants"] = {
         "pop": {"model": "pop"},
         "text": {"model": "mmsrec", "encoders": {"text": "lsa"}},
