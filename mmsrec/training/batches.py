@@ -57,8 +57,8 @@ class Batches:
 
     Raises:
         DataError: no sequence is long enough to train on.
-        TrainingError: a part of the items is read for a model with companions, whose items may lie outside it. Or
-            logits are adjusted for a model that only pre-trains.
+        TrainingError: a model with companions would read a part of the items, or a model that only pre-trains would
+            have its logits adjusted.
     """
 
     def __init__(
