@@ -15,6 +15,7 @@
 | pretrain_history | one row per epoch: epoch, loss, its terms (null where not used), learning_rate, seconds, pairs |
 | ranks | user, target, rank (among all items; 1 is best; equal scores share the mean), ties, |
 |       | unseen_rank and unseen_ties (the same without the user's history), top (best item_index values) |
+| cold_ranks | the columns of `ranks`, cold_rank and cold_ties (the same among the cold items alone) |
 | retrieval_ranks | model, direction (text_to_video, video_to_text), pair_id, rank (1 is best), ties |
 """
 
@@ -29,6 +30,16 @@ from mmsrec.errors import ArtifactError
 from mmsrec.files import atomic_path
 
 COMPACT = {"compression": "zstd"}
+
+_RANKS = [
+    pa.field("user", pa.string(), nullable=False),
+    pa.field("target", pa.string(), nullable=False),
+    pa.field("rank", pa.float64(), nullable=False),
+    pa.field("ties", pa.uint32(), nullable=False),
+    pa.field("unseen_rank", pa.float64(), nullable=False),
+    pa.field("unseen_ties", pa.uint32(), nullable=False),
+    pa.field("top", pa.list_(pa.uint32()), nullable=False),
+]
 
 SCHEMAS: dict[str, pa.Schema] = {
     "interactions": pa.schema(
@@ -114,15 +125,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("pairs", pa.uint64(), nullable=False),
         ]
     ),
-    "ranks": pa.schema(
+    "ranks": pa.schema(_RANKS),
+    "cold_ranks": pa.schema(
         [
-            pa.field("user", pa.string(), nullable=False),
-            pa.field("target", pa.string(), nullable=False),
-            pa.field("rank", pa.float64(), nullable=False),
-            pa.field("ties", pa.uint32(), nullable=False),
-            pa.field("unseen_rank", pa.float64(), nullable=False),
-            pa.field("unseen_ties", pa.uint32(), nullable=False),
-            pa.field("top", pa.list_(pa.uint32()), nullable=False),
+            *_RANKS,
+            pa.field("cold_rank", pa.float64(), nullable=False),
+            pa.field("cold_ties", pa.uint32(), nullable=False),
         ]
     ),
     "retrieval_ranks": pa.schema(

@@ -6,7 +6,7 @@ import polars as pl
 import torch
 
 from mmsrec.errors import DataError
-from mmsrec.evaluation.ranks import user_vectors
+from mmsrec.evaluation.user_vectors import user_vectors
 from mmsrec.models.dataset import Dataset
 from mmsrec.models.recommender import Recommender
 

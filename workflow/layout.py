@@ -101,10 +101,11 @@ def path(pattern: str, *rows: object, **fields: object) -> str:
     return pattern.format(**known | fields)
 
 
-def collected_files(cores: list, experiments: list, retrievals: list) -> list[str]:
+def collected_files(cores: list, experiments: list, retrievals: list, cuts: list) -> list[str]:
     """The files that a report shows, as each stage wrote them."""
     return [
         *(path(RETRIEVAL_METRICS, row) for row in retrievals),
         *(path(STATISTICS, row) for row in cores),
+        *(path(SEQUENCES, row) for row in cuts),
         *(path(pattern, row) for row in experiments for pattern in (HISTORY, METRICS, RANKS)),
     ]

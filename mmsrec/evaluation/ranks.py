@@ -14,26 +14,15 @@ import torch
 from torch import Tensor
 
 from mmsrec.evaluation.histories import Histories, histories_before
+from mmsrec.evaluation.tiles import GROUP, best_of_tile, merged, tile_buffer, tile_scores, tiles_of
+from mmsrec.evaluation.user_vectors import padded, user_vectors
 from mmsrec.models.recommender import Recommender
-from mmsrec.nn.encoded_items import EncodedItems
 from mmsrec.nn.threads import in_threads
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.evaluation import Candidates
 
-# Users whose scores are computed together. The last group is padded, because a matrix product may round differently for
-# another number of rows. A user's rank must not depend on the other users in the batch.
-GROUP = {"cpu": 256, "cuda": 4096}
-# Positions of histories of similar length that are computed together, padded likewise. With more positions, few groups
-# would be full, and the activations would leave a CPU's caches.
-GROUP_POSITIONS = {"cpu": 1 << 12, "cuda": 1 << 17}
-# Number of group widths between a length and its double. On a GPU, padding costs less than more groups.
-WIDTHS = {"cpu": 8, "cuda": 1}
-# Items scored at a time, so that memory does not grow with the number of items.
-TILE_ITEMS = 1 << 15
 # Users whose scores are compared at a time. The comparisons of this many fit a core's own cache.
 COMPARED = {"cpu": 1 << 4, "cuda": 1 << 12}
-# Items of a column in the search for the best items.
-COLUMN = 8
 
 
 @dataclass(frozen=True)
@@ -130,6 +119,28 @@ def rank_by_protocol(
     return {protocol: counts.ranks(model.items, protocol, top_UK) for protocol, top_UK in tops.items()}
 
 
+@torch.no_grad()
+def rank_among(
+    model: Recommender, sequences: Sequences, held_out: int, items_K: Tensor | None, *, group: int | None = None
+) -> Ranks:
+    """Ranks the item at `held_out` among some items alone.
+
+    Args:
+        items_K: indices of the candidates, ascending, with the items to rank; None for all items.
+        others: as in `rank_by_protocol`.
+
+    Returns:
+        Ranks in the order of the users, on the CPU.
+    """
+    if items_K is None:
+        return rank(model, sequences, held_out, group=group)
+    model.eval()
+    items, ends_U = model.encode_all_items(), sequences.ends(held_out)
+    users_UD = user_vectors(model, items, sequences, ends_U)
+    places_U = torch.searchsorted(items_K, sequences.items_A[ends_U])
+    return rank_vectors(users_UD, items.vectors_KD[items_K], places_U, group=group)
+
+
 def rank_vectors(
     queries_UD: Tensor, items_ID: Tensor, targets_U: Tensor, *, top: int = 0, group: int | None = None
 ) -> Ranks:
@@ -170,9 +181,8 @@ def _counted(
 
     def counted(users_B: Tensor) -> list[Tensor]:
         if not hasattr(own, "buffer"):
-            # One buffer a thread. A buffer a group would fragment the heap.
-            own.buffer = queries_UD.new_empty(group * min(len(items_ID), TILE_ITEMS))
-        padded_B = _padded(users_B, group)
+            own.buffer = tile_buffer(queries_UD, group, len(items_ID))
+        padded_B = padded(users_B, group)
         seen = histories(padded_B) if histories else None
         columns = _count(queries_UD[padded_B], items_ID, targets_U[padded_B], seen, hide, top, own.buffer)
         return [column[: len(users_B)].cpu() for column in columns]
@@ -180,38 +190,6 @@ def _counted(
     groups = torch.arange(len(queries_UD), device=queries_UD.device).split(group)
     parts = in_threads(counted, groups, queries_UD.device)
     return _Counts(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-
-
-def user_vectors(model: Recommender, items: EncodedItems, sequences: Sequences, ends_U: Tensor) -> Tensor:
-    """Vectors [U, D] of the users, from their actions before `ends_U`; similar lengths are computed together."""
-    lengths_U, device = ends_U - sequences.offsets_U1[:-1], ends_U.device
-    widths_U = _widths(lengths_U, WIDTHS[device.type]).clamp(max=model.longest_history)
-    groups = []
-    for width in torch.unique(widths_U).tolist():
-        # A power of two, so that there are few shapes of groups.
-        group = 1 << max(0, (GROUP_POSITIONS[device.type] // width).bit_length() - 1)
-        groups += [(users_B, group, width) for users_B in torch.nonzero(widths_U == width).flatten().split(group)]
-
-    def vectors(part: tuple[Tensor, int, int]) -> Tensor:
-        users_B, group, width = part
-        padded_B = _padded(users_B, group)
-        histories_BL = sequences.windows(padded_B, ends_U[padded_B], width, model.absent)
-        return model.user_vectors(items, histories_BL)[: len(users_B)]
-
-    vectors_UD = torch.cat(list(in_threads(vectors, groups, device)))
-    users_U = torch.cat([users_B for users_B, _, _ in groups])
-    return torch.empty_like(vectors_UD).index_copy_(0, users_U, vectors_UD)
-
-
-def _widths(lengths_U: Tensor, per_octave: int) -> Tensor:
-    """Lengths rounded up to one of few widths; a user's width depends on the user's own length alone."""
-    step_U = 2 ** (lengths_U / per_octave).log2().floor().clamp(min=0).long()
-    return -(-lengths_U // step_U) * step_U
-
-
-def _padded(users_B: Tensor, group: int) -> Tensor:
-    """The users, repeated until there are `group` of them."""
-    return users_B.repeat(-(-group // len(users_B)))[:group]
 
 
 def _count(
@@ -227,34 +205,29 @@ def _count(
 
     The scores of a tile are written into the buffer.
     """
-    tiles = [(start, items_ID[start : start + TILE_ITEMS]) for start in range(0, len(items_ID), TILE_ITEMS)]
+    tiles = tiles_of(items_ID)
     # The scores of a single tile serve the targets too. More tiles are computed twice.
-    whole_BI = _scores(users_BD, tiles[0][1], buffer) if len(tiles) == 1 else None
+    whole_BI = tile_scores(users_BD, tiles[0][1], buffer) if len(tiles) == 1 else None
     target_B1 = users_BD.new_empty(len(users_BD), 1)
     for start, tile_ID in tiles:
         here_B = torch.nonzero((targets_B >= start) & (targets_B < start + len(tile_ID))).flatten()
         if len(here_B):
-            scores_BI = _scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
+            scores_BI = tile_scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
             # Taken from the same matrix products as the other scores, so that equal items have equal scores.
             target_B1[here_B, 0] = scores_BI[here_B, targets_B[here_B] - start]
     counts_5B = targets_B.new_zeros(5, len(targets_B))
     best = []
     for start, tile_ID in tiles:
-        scores_BI = _scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
+        scores_BI = tile_scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
         counts_5B[:2] += _compared(scores_BI, target_B1)
         if seen is not None:
             items_S = seen.within(scores_BI, start, targets_B)
             counts_5B[2:] += items_S.compared(scores_BI, target_B1[:, 0])
             if hide:
                 items_S.hide(scores_BI)
-        values_BK, indices_BK = _best(scores_BI, min(top, scores_BI.shape[1]))
+        values_BK, indices_BK = best_of_tile(scores_BI, min(top, scores_BI.shape[1]))
         best.append((values_BK, indices_BK + start))
-    return _Counts(*counts_5B, _merged(best, top))
-
-
-def _scores(users_BD: Tensor, tile_ID: Tensor, buffer: Tensor) -> Tensor:
-    out_BI = buffer[: len(users_BD) * len(tile_ID)].view(len(users_BD), len(tile_ID))
-    return torch.mm(users_BD, tile_ID.T, out=out_BI)
+    return _Counts(*counts_5B, merged(best, top)[1])
 
 
 def _compared(scores_BI: Tensor, target_B1: Tensor) -> Tensor:
@@ -270,31 +243,3 @@ def _compared(scores_BI: Tensor, target_B1: Tensor) -> Tensor:
         for compare, count in zip((torch.gt, torch.eq), counts.unbind(1), strict=True):
             torch.sum(compare(scores, target, out=matches_RI[: len(scores)]), 1, out=count)
     return counts_2B.long()
-
-
-def _best(scores_BI: Tensor, top: int, *, ordered: bool = True) -> tuple[Tensor, Tensor]:
-    """The highest scores [B, top] and their item indices, best first if `ordered`.
-
-    The items are arranged in columns of COLUMN items. The best items lie in the columns with the highest maxima, which
-    are found in the same way. This takes half the time of a choice among all items.
-    """
-    batch, items = scores_BI.shape
-    columns = items // COLUMN
-    if not top or columns <= top:
-        return scores_BI.topk(top, dim=1, sorted=ordered)
-    grid = columns * COLUMN
-    _, chosen_BK = _best(scores_BI[:, :grid].unflatten(1, (COLUMN, columns)).amax(1), top, ordered=False)
-    rows_C1 = torch.arange(0, grid, columns, device=scores_BI.device)[:, None]
-    left_over = torch.arange(grid, items, device=scores_BI.device).expand(batch, -1)
-    candidates = torch.cat([(chosen_BK[:, None] + rows_C1).flatten(1), left_over], dim=1)
-    values_BK, places_BK = scores_BI.gather(1, candidates).topk(top, dim=1, sorted=ordered)
-    return values_BK, candidates.gather(1, places_BK)
-
-
-def _merged(best: list[tuple[Tensor, Tensor]], top: int) -> Tensor:
-    """The indices of the best items over all tiles."""
-    if len(best) == 1:
-        return best[0][1]
-    values_BK, indices_BK = (torch.cat(columns, dim=1) for columns in zip(*best, strict=True))
-    order_BK = values_BK.topk(min(top, values_BK.shape[1]), dim=1).indices
-    return indices_BK.gather(1, order_BK)

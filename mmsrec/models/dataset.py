@@ -33,6 +33,8 @@ class Dataset:
         encoder_weights: SHA-256 of the encoder's weights, by modality. They differ between domains for an encoder that
             is fitted on a domain's texts.
         attributes: attributes of the items; None for a model that does not read them.
+        known_K: items of training and validation, ascending, for sequences with cold items; training and validation
+            read no other items, and the others are tested. None: all items are known.
     """
 
     item_ids: list[str]
@@ -43,6 +45,7 @@ class Dataset:
     encoder_digests: dict[str, str] = field(default_factory=dict)
     encoder_weights: dict[str, str] = field(default_factory=dict)
     attributes: Attributes | None = None
+    known_K: torch.Tensor | None = None
 
 
 class FeatureInput(NamedTuple):
@@ -58,6 +61,8 @@ def read_dataset(
     features: Mapping[str, FeatureInput],
     device: torch.device,
     attributes_file: Path | None = None,
+    *,
+    cold_items: bool = False,
 ) -> Dataset:
     """Reads the items of a k-core, the sequences of a split, and the feature files and attributes of a model.
 
@@ -67,6 +72,7 @@ def read_dataset(
         features: feature files by modality; empty for a model that knows item ids only.
         device: device of the sequences; features and attributes follow the model to its device.
         attributes_file: attributes.parquet of the k-core; None for a model that does not read attributes.
+        cold_items: whether the split removed items from training.
 
     Raises:
         ArtifactError: a table is missing or damaged, or the attributes belong to other items.
@@ -100,6 +106,7 @@ def read_dataset(
         encoder_digests={modality: origin.digest for modality, origin in made.items()},
         encoder_weights={modality: origin.weights for modality, origin in made.items()},
         attributes=attributes,
+        known_K=sequences.known_items() if cold_items else None,
     )
 
 

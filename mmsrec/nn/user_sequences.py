@@ -46,6 +46,25 @@ class Sequences:
         user_A = torch.searchsorted(self.offsets_U1, action_A, right=True) - 1
         return torch.bincount(self.items_A[action_A < ends_U[user_A]], minlength=items)
 
+    def known_items(self) -> Tensor:
+        """The items that occur in a training or validation part [K], ascending."""
+        action_A = torch.arange(len(self.items_A), device=self.items_A.device)
+        return self.items_A[~torch.isin(action_A, self.ends(1))].unique()
+
+    def of_users(self, users_B: Tensor) -> "Sequences":
+        """The sequences of some users, in the order given."""
+        starts_B, lengths_B = self.offsets_U1[users_B], self.offsets_U1.diff()[users_B]
+        offsets_B1 = torch.cat([lengths_B.new_zeros(1), lengths_B.cumsum(0)])
+        rows_A = torch.repeat_interleave(lengths_B)
+        places_A = torch.arange(len(rows_A), device=rows_A.device) - offsets_B1[rows_A]
+        return Sequences(self.items_A[starts_B[rows_A] + places_A], offsets_B1)
+
+    def renumbered(self, known_K: Tensor) -> "Sequences":
+        """The sequences with each item's place in `known_K`, which ascends; other items become K + 1, as padding."""
+        places_A = torch.searchsorted(known_K, self.items_A).clamp(max=len(known_K) - 1)
+        is_known_A = known_K[places_A] == self.items_A
+        return Sequences(torch.where(is_known_A, places_A, len(known_K) + 1), self.offsets_U1)
+
     def windows(self, users_B: Tensor, ends_B: Tensor, width: int, absent: int) -> Tensor:
         """The last `width` actions before an end, right-aligned.
 

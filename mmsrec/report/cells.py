@@ -6,11 +6,11 @@ from typing import Any
 
 import polars as pl
 
-from mmsrec.report.experiment_groups import COMPARED
+from mmsrec.report.experiment_groups import COMPARED, GROUPS
 from mmsrec.report.inputs import CANDIDATES, KEYS, Inputs
 from mmsrec.report.published import PAPER_CANDIDATES, PAPER_K_CORE, PublishedValue, published_value
 from mmsrec.report.seeds import over_seeds
-from mmsrec.settings.layouts import ScoreLayout, ShownModel
+from mmsrec.settings.layouts import ModelLayout, ScoreLayout, ShownModel
 from mmsrec.settings.plan import Cut, Experiment
 
 CELL = {
@@ -31,6 +31,8 @@ CELL = {
     "incomparable": pl.String,
 }
 IMPOSSIBLE = "impossible"
+CHANCE = "chance"
+CHANCE_KEYS = [group.field for group in GROUPS]
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,42 @@ def cells(inputs: Inputs, layout: ScoreLayout) -> pl.DataFrame:
     rows = [
         row
         for cut, model, experiments in layout.cells()
-        for candidates in inputs.params.evaluation.candidates
+        for candidates in layout.protocols(inputs.params.protocols_of(cut.split))
         for row in _rows(inputs, layout, cut, model, experiments, candidates, measured)
     ]
     return pl.DataFrame(rows, schema=CELL)
 
 
-def _measured(inputs: Inputs, layout: ScoreLayout) -> dict[tuple, dict[str, Any]]:
-    """The means over the seeds of the layout, by the values of `COMPARED`."""
+def chance_cells(inputs: Inputs, layout: ScoreLayout) -> pl.DataFrame:
+    """The cells of a random ranking, for each data set and protocol that has a measured number here."""
+    known = _of_layout(inputs, layout).filter(pl.col(f"{layout.metrics[0]}_chance").is_not_null())
+    shown = known.unique(CHANCE_KEYS, keep="first", maintain_order=True).to_dicts()
+    rows = [
+        {name: row[name] for name in CHANCE_KEYS}
+        | {"label": CHANCE, "metric": metric, "measured": row[f"{metric}_chance"]}
+        for row in shown
+        for metric in layout.metrics
+        if row[CANDIDATES] in layout.protocols(inputs.params.protocols_of(row["split"]))
+    ]
+    return pl.DataFrame(rows, schema=CELL)
+
+
+def first_protocol(inputs: Inputs, layout: ModelLayout, found: pl.DataFrame) -> pl.DataFrame:
+    """The cells of the protocol that charts show."""
+    (first, *_) = layout.protocols(inputs.params.evaluation.candidates)
+    return found.filter(pl.col(CANDIDATES) == first)
+
+
+def _of_layout(inputs: Inputs, layout: ModelLayout) -> pl.DataFrame:
+    """The rows of the metrics that a layout names."""
     shown = [vars(row) for *_, experiments in layout.cells() for row in experiments]
     asked = pl.DataFrame(shown, schema=KEYS).unique()
-    found = inputs.metrics().join(asked, on=list(KEYS), how="semi", maintain_order="left")
-    means = over_seeds(found, COMPARED, layout.metrics)
+    return inputs.metrics().join(asked, on=list(KEYS), how="semi", maintain_order="left")
+
+
+def _measured(inputs: Inputs, layout: ScoreLayout) -> dict[tuple, dict[str, Any]]:
+    """The means over the seeds of the layout, by the values of `COMPARED`."""
+    means = over_seeds(_of_layout(inputs, layout), COMPARED, layout.metrics)
     return {tuple(row[name] for name in COMPARED): row for row in means.to_dicts()}
 
 

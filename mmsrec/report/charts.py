@@ -20,12 +20,19 @@ class Line:
         x: positions of the points, ascending; at least one.
         y: heights of the points.
         marked: index of the point that carries a marker.
+        margins: half the heights of the points' intervals; None draws no interval. Absent: no point has one.
     """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     marked: int
+    margins: Sequence[float | None] = ()
+
+    @property
+    def highest(self) -> float:
+        margins = self.margins or [None] * len(self.y)
+        return max(value + (margin or 0) for value, margin in zip(self.y, margins, strict=True))
 
 
 @dataclass(frozen=True)
@@ -51,23 +58,25 @@ class Bars:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Lines over numbered steps.
+    """Lines over numbered steps, or over named steps 0, 1, ...
 
     Args:
         title: heading of the chart.
         alternative: a sentence with the numbers that matter, for readers who cannot see the chart.
         series: at least one line.
         reach: value that the axis reaches at least.
+        ticks: names of the steps; absent: their numbers.
     """
 
     title: str
     alternative: str
     series: Sequence[Line]
     reach: float = 0
+    ticks: Sequence[str] = ()
 
     @property
     def highest(self) -> float:
-        return max(value for line in self.series for value in line.y)
+        return max(line.highest for line in self.series)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import polars as pl
 from mmsrec.report.inputs import CANDIDATES, KEYS
 from mmsrec.report.table import Column
 
-PROTOCOLS = {"all": "history among the candidates", "unseen": "history removed"}
+PROTOCOLS = {"all": "history among the candidates", "unseen": "history removed", "cold": "cold items alone"}
 SHOWN = {
     "domain": Column("domain", "Data set"),
     "k_core": Column("k_core", "Core", show="{}-core".format),

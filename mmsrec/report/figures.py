@@ -122,7 +122,12 @@ def _plot_lines(chart: LineChart, axes: Axes, styles: Styles, height: float) -> 
     for line in chart.series:
         look = {name: value for name, value in styles[line.label].items() if name != "hatch"}
         (samples[line.label],) = axes.plot(line.x, line.y, markevery=[line.marked], markeredgecolor="white", **look)
+        for x, y, margin in zip(line.x, line.y, line.margins, strict=bool(line.margins)):
+            if margin is not None:
+                axes.errorbar(x, y, yerr=margin, **INTERVAL)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if chart.ticks:
+        axes.set_xticks(range(len(chart.ticks)), chart.ticks)
     axes.set_ylim(0, MARGIN * max(chart.reach, chart.highest) or 1)
     return samples
 

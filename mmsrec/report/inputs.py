@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from mmsrec.artifacts import SCHEMAS, open_table, read_table
 from mmsrec.report.stored_results import (
@@ -19,7 +20,7 @@ from mmsrec.report.stored_results import (
 )
 from mmsrec.settings.layouts import RETRIEVED
 from mmsrec.settings.params import Params
-from mmsrec.settings.plan import Core, Experiment, Retrieval, cores_of, experiments_of, retrievals_of
+from mmsrec.settings.plan import Core, Cut, Experiment, Retrieval, cores_of, experiments_of, retrievals_of
 
 COLUMN_TYPES = {str: pl.String, int: pl.Int64}
 
@@ -54,6 +55,7 @@ class Inputs:
         history_path: the history.parquet of an experiment.
         ranks_path: the ranks.parquet of an experiment.
         retrieval_path: the metrics.json of a retrieval.
+        sequences_path: the sequences.parquet of a data set.
         partial: whether rows without their file are left out; otherwise they are an error.
         earlier: numbers of experiments whose files are on another machine, from `mmsrec.report.runs`; None for none.
     """
@@ -65,6 +67,7 @@ class Inputs:
     history_path: Callable[[Experiment], Path]
     ranks_path: Callable[[Experiment], Path]
     retrieval_path: Callable[[Retrieval], Path]
+    sequences_path: Callable[[Cut], Path]
     partial: bool = False
     earlier: pl.DataFrame | None = None
 
@@ -125,7 +128,7 @@ class Inputs:
         rows = []
         for experiment, path in files.items():
             read = self._metrics(experiment, path)
-            for candidates in self.params.evaluation.candidates:
+            for candidates in self.params.protocols_of(experiment.split):
                 measured, by_chance = read.metrics[candidates], read.chance[candidates]
                 chance = {f"{name}_chance": by_chance[name] for name in names}
                 keys = asdict(experiment) | {CANDIDATES: candidates}
@@ -150,19 +153,33 @@ class Inputs:
     def ranks(self) -> pl.LazyFrame:
         """One row a test user of an experiment: `KEYS` and the columns of the artifact `ranks`.
 
+        Rows of sequences with cold items have the columns of `cold_ranks`, too; they are null in other rows.
+
         The schema of every file is checked now. The rows are read when the result is collected, and of a file only
         the columns that the query uses: `top` is most of it.
 
         Raises:
             ArtifactError: a file is missing, damaged or does not follow its schema.
         """
-        schema = SCHEMAS["ranks"]
         files = self._present(self.ranks_path, self.experiments, "evaluate")
         parts = []
         for experiment, path in files.items():
+            schema = self.ranks_schema(experiment.split)
             open_table(path, schema).close()
             parts.append(pl.scan_parquet(path).select(*_literals(experiment), *schema.names))
-        return pl.concat([_empty("ranks").lazy(), *parts])
+        return pl.concat([_empty("ranks").lazy(), *parts], how="diagonal")
+
+    def ranks_schema(self, split: str) -> pa.Schema:
+        """The schema of the ranks.parquet of experiments on a split."""
+        return SCHEMAS[self.params.splits[split].ranks]
+
+    def sequences(self, cut: Cut) -> Path | None:
+        """The file of the sequences of a data set; None for a partial report without it.
+
+        Raises:
+            ArtifactError: the file is missing, and the report is not partial.
+        """
+        return self._present(self.sequences_path, [cut], "split").get(cut)
 
     def retrievals(self) -> pl.DataFrame:
         """One row a retrieval, model and direction: their names, pairs, and the metrics of `RETRIEVED`.
@@ -192,7 +209,7 @@ class Inputs:
     def _metrics(self, experiment: Experiment, path: Path) -> MetricsResult:
         read = read_result(path, MetricsResult)
         names = metric_names(self.params)
-        protocols = self.params.evaluation.candidates
+        protocols = self.params.protocols_of(experiment.split)
         expected = asdict(experiment) | {
             CANDIDATES: protocols,
             "ties": tie_rule(self.params, experiment),

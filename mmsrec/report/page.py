@@ -14,7 +14,11 @@ from mmsrec.report.table import Table
 from mmsrec.settings.layouts import AnyLayout
 from mmsrec.settings.params import Params, row_of
 
-CANDIDATES = {"all": "every item", "unseen": "every item that the user has not acted on before"}
+CANDIDATES = {
+    "all": "every item",
+    "unseen": "every item that the user has not acted on before",
+    "cold": "the cold items alone",
+}
 LEGEND = (
     ("reported", "the number in the paper"),
     ("measured", "the mean over the seeds; with several seeds, ± half the width of Student's 95 % interval"),
@@ -82,10 +86,11 @@ def facts(inputs: Inputs) -> list[tuple[str, str]]:
     """The parameters that a reader of any number must know."""
     params = inputs.params
     splits = dict.fromkeys(row.split for row in inputs.experiments)
+    protocols = dict.fromkeys(name for split in splits for name in params.protocols_of(split))
     seeds = sorted({experiment.seed for experiment in inputs.experiments})
     known = [
         ("Order of actions with equal timestamps", "; ".join(_tie_rule(params, name) for name in splits)),
-        ("Ranked against", "; ".join(CANDIDATES[name] for name in params.evaluation.candidates)),
+        ("Ranked against", "; ".join(CANDIDATES[name] for name in protocols)),
         ("Seeds", ", ".join(map(str, seeds))),
     ]
     if inputs.partial:

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from mmsrec.errors import ArtifactError
 from mmsrec.files import read_json
 from mmsrec.settings.layouts import RETRIEVED
-from mmsrec.settings.plan import Core, Experiment, Retrieval
+from mmsrec.settings.plan import Core, Cut, Experiment, Retrieval
 
 Count = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1)]
-Row = TypeVar("Row", Core, Experiment, Retrieval)
+Row = TypeVar("Row", Core, Cut, Experiment, Retrieval)
 
 
 class Result(BaseModel):

@@ -6,16 +6,25 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mmsrec.artifacts import SCHEMAS, open_table
+from mmsrec.artifacts import open_table
 from mmsrec.errors import ArtifactError
 from mmsrec.evaluation.metrics import gains
 from mmsrec.report.inputs import CANDIDATES, Inputs
+from mmsrec.settings.evaluation import RANK_COLUMNS
 from mmsrec.settings.layouts import ScoreLayout
 from mmsrec.settings.plan import Cut, Experiment
 
-# The columns of ranks.parquet under each protocol.
-RANKS = {"all": ("rank", "ties"), "unseen": ("unseen_rank", "unseen_ties")}
-COLUMNS = ["user", *(name for pair in RANKS.values() for name in pair)]
+
+def user_ranks(inputs: Inputs, experiment: Experiment) -> pl.DataFrame:
+    """The users of an experiment in the order of their names, with the columns of `RANK_COLUMNS`.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    protocols = ("all", "unseen", *inputs.params.splits[experiment.split].protocols)
+    columns = ["user", *(name for protocol in protocols for name in RANK_COLUMNS[protocol])]
+    with open_table(inputs.ranks_path(experiment), inputs.ranks_schema(experiment.split)) as file:
+        return pl.from_arrow(file.read(columns)).sort("user")
 
 
 class UserGains:
@@ -41,7 +50,7 @@ class UserGains:
             ArtifactError: a file of ranks is missing or damaged, or the users of two files differ.
         """
         cut = Cut(keys["domain"], keys["k_core"], keys["split"])
-        rank, ties = RANKS[keys[CANDIDATES]]
+        rank, ties = RANK_COLUMNS[keys[CANDIDATES]]
         found = self._inputs.finished(self._experiments[cut, label])
         if len(found) < seeds:
             return None
@@ -51,9 +60,7 @@ class UserGains:
 
     def _read(self, experiment: Experiment) -> pl.DataFrame:
         if experiment not in self._ranks:
-            path = self._inputs.ranks_path(experiment)
-            with open_table(path, SCHEMAS["ranks"]) as file:
-                table = pl.from_arrow(file.read(COLUMNS)).sort("user")
+            path, table = self._inputs.ranks_path(experiment), user_ranks(self._inputs, experiment)
             for other, known in self._ranks.items():
                 if other.cut == experiment.cut and not known["user"].equals(table["user"]):
                     raise ArtifactError(

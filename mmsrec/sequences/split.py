@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
+from mmsrec.sequences.cold import draw_cold_items, hold_back
 from mmsrec.sequences.order import order
 from mmsrec.settings.data import Split
 
@@ -14,7 +15,7 @@ def split(core: Path, row: Split, output: Path) -> int:
 
     Args:
         core: folder with interactions.parquet and items.parquet, which `prepare` wrote.
-        row: the rule for equal timestamps.
+        row: the rule for equal timestamps, and the share of cold items.
         output: file of the sequences.
 
     Returns:
@@ -22,10 +23,14 @@ def split(core: Path, row: Split, output: Path) -> int:
 
     Raises:
         ArtifactError: a table of the k-core is missing or damaged.
+        DataError: there are cold items, and no user can be tested on them.
     """
     interactions = pl.from_arrow(read_table(core / "interactions.parquet", SCHEMAS["interactions"]))
     items = pl.from_arrow(read_table(core / "items.parquet", SCHEMAS["items"]))
-    sequences = _sequences(order(interactions, row.ties, row.seed), items)
+    ordered = order(interactions, row.ties, row.seed)
+    if row.cold_items:
+        ordered = hold_back(ordered, draw_cold_items(interactions, row.cold_items, row.seed))
+    sequences = _sequences(ordered, items)
     write_table(output, sequences.to_arrow(), SCHEMAS["sequences"])
     return sequences.height
 

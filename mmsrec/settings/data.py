@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from mmsrec.settings.crawling import CrawlOverrides, Vision
-from mmsrec.settings.row import Frozen, Name, Positive, RawPath
+from mmsrec.settings.evaluation import Protocol
+from mmsrec.settings.row import Frozen, Name, Positive, RawPath, Share
 
 Modality = Literal["vision", "text"]
 Format = Literal["amazon", "amazon-2018", "movielens", "table"]
@@ -72,4 +73,22 @@ class Split(Frozen):
     """The order of a user's actions; the last is the test item and the one before it the validation item."""
 
     ties: Ties = Field(description="order of a user's actions that share a timestamp")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the random order; only for ties: shuffle")
+    seed: Annotated[int, Field(ge=0)] = Field(
+        0, description="seed of the random order and of the cold items; only for ties: shuffle, and for cold_items"
+    )
+    # Without cold items, the row is recorded as it was before this key existed. So no result is made again.
+    cold_items: Share = Field(
+        0.0,
+        exclude_if=lambda share: not share,
+        description="share of the items that are removed from training and validation, and that the test asks for",
+    )
+
+    @property
+    def protocols(self) -> list[Protocol]:
+        """The protocols of an evaluation besides those of the key `evaluation`."""
+        return ["cold"] if self.cold_items else []
+
+    @property
+    def ranks(self) -> Literal["ranks", "cold_ranks"]:
+        """The artifact that ranks.parquet is."""
+        return "cold_ranks" if self.cold_items else "ranks"

@@ -7,18 +7,27 @@ from pydantic import AfterValidator, Field
 from mmsrec.settings.row import Frozen, Positive
 
 Candidates = Literal["all", "unseen"]
+# Sequences with cold items have one protocol more.
+Protocol = Literal["all", "unseen", "cold"]
+# The columns of ranks.parquet under each protocol: the rank and the number of ties.
+RANK_COLUMNS: dict[Protocol, tuple[str, str]] = {
+    "all": ("rank", "ties"),
+    "unseen": ("unseen_rank", "unseen_ties"),
+    "cold": ("cold_rank", "cold_ties"),
+}
 
 
-def _each_once(protocols: list[Candidates]) -> list[Candidates]:
+def each_once(protocols: list[Protocol]) -> list[Protocol]:
+    """Checks that no protocol is named twice."""
     if len(set(protocols)) < len(protocols):
-        raise ValueError("each of all and unseen may be named once")
+        raise ValueError(f"each protocol may be named once, found {', '.join(protocols)}")
     return protocols
 
 
 class Evaluation(Frozen):
     """The protocols of a ranking."""
 
-    candidates: Annotated[list[Candidates], Field(min_length=1), AfterValidator(_each_once)] = Field(
+    candidates: Annotated[list[Candidates], Field(min_length=1), AfterValidator(each_once)] = Field(
         ["all", "unseen"],
         description="all: rank among all items, as in the paper; unseen: without the items of the user's history. The "
         "first one decides the best items that are stored",

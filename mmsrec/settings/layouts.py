@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from mmsrec.report.exhibit_names import exhibit_names
+from mmsrec.settings.evaluation import Protocol, each_once
 from mmsrec.settings.plan_rows import Core, Cut, Experiment, Retrieval
 from mmsrec.settings.row import Frozen, Name, Positive
 
@@ -91,22 +92,28 @@ class Layout(Frozen):
     notes: list[str] = Field([], description="remarks below it")
 
 
-class ScoreLayout(Layout):
+class ModelLayout(Layout):
     """Metrics of models: every model on every cut."""
 
     cuts: Annotated[list[Cuts], Field(min_length=1)] = Field(description="data sets and seeds")
     models: Annotated[list[ShownModel], Field(min_length=1)] = Field(description="models in the order of the exhibit")
-    ours: Label = Field(description="label of the model that is compared with the best of the others")
     metrics: Annotated[list[str], Field(min_length=1)]
+    candidates: Annotated[list[Protocol], AfterValidator(each_once)] = Field(
+        [],
+        exclude_if=lambda protocols: not protocols,
+        description="protocols that are shown, the first one in charts; absent: all that are measured",
+    )
 
     @model_validator(mode="after")
-    def _labels_name_one_model(self) -> "ScoreLayout":
+    def _labels_name_one_model(self) -> "ModelLayout":
         labels = [model.label for model in self.models]
         if len(set(labels)) < len(labels):
             raise ValueError(f"each label may be used once, found {', '.join(labels)}")
-        if self.ours not in labels:
-            raise ValueError(f"ours is {self.ours!r}, which is none of the labels {', '.join(labels)}")
         return self
+
+    def protocols(self, measured: list[Protocol]) -> list[Protocol]:
+        """The protocols that are shown, of those that are measured."""
+        return self.candidates or measured
 
     def cells(self) -> Iterator[tuple[Cut, ShownModel, list[Experiment]]]:
         """Every cut and model with its trainings, one for each seed."""
@@ -114,6 +121,36 @@ class ScoreLayout(Layout):
             for cut, model in product(grid.cuts(), self.models):
                 variant = model.variant_in(cut.domain)
                 yield cut, model, [Experiment(*vars(cut).values(), variant, seed) for seed in grid.seeds]
+
+
+class ScoreLayout(ModelLayout):
+    """Metrics of models, one of which is ours."""
+
+    ours: Label = Field(description="label of the model that is compared with the best of the others")
+    chance: bool = Field(
+        False, exclude_if=lambda shown: not shown, description="one more row has the metrics of a random ranking"
+    )
+
+    @model_validator(mode="after")
+    def _ours_is_a_label(self) -> "ScoreLayout":
+        labels = [model.label for model in self.models]
+        if self.ours not in labels:
+            raise ValueError(f"ours is {self.ours!r}, which is none of the labels {', '.join(labels)}")
+        return self
+
+
+class PopularityLayout(ModelLayout):
+    """Metrics of models by the number of training actions with the test item."""
+
+    bounds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        description="the largest number of each bucket, ascending; one more bucket has the larger numbers"
+    )
+
+    @model_validator(mode="after")
+    def _bounds_ascend(self) -> "PopularityLayout":
+        if sorted(set(self.bounds)) != self.bounds:
+            raise ValueError(f"bounds must ascend, found {', '.join(map(str, self.bounds))}")
+        return self
 
 
 class SizeLayout(Layout):
@@ -133,7 +170,8 @@ class RetrievalLayout(Layout):
         return [Retrieval(row.pretraining, row.corpus) for row in self.encoders]
 
 
-_PARTS = {"cuts": ScoreLayout, "sizes": SizeLayout, "encoders": RetrievalLayout}
+# A layout with both of the first two keys is the first kind.
+_PARTS = {"bounds": PopularityLayout, "cuts": ScoreLayout, "sizes": SizeLayout, "encoders": RetrievalLayout}
 
 
 def _tag(value: Any) -> str | None:
@@ -144,9 +182,10 @@ def _tag(value: Any) -> str | None:
     return next((part for part in _PARTS if has(part)), None)
 
 
-AnyLayout = ScoreLayout | SizeLayout | RetrievalLayout
+AnyLayout = PopularityLayout | ScoreLayout | SizeLayout | RetrievalLayout
 AnyExhibit = Annotated[
     Annotated[ExhibitName, Tag("name")]
+    | Annotated[PopularityLayout, Tag("bounds")]
     | Annotated[ScoreLayout, Tag("cuts")]
     | Annotated[SizeLayout, Tag("sizes")]
     | Annotated[RetrievalLayout, Tag("encoders")],

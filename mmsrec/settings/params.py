@@ -22,7 +22,7 @@ from mmsrec.settings.corpora import Corpus, DomainCorpus
 from mmsrec.settings.crawling import Crawl, crawl_policy
 from mmsrec.settings.data import AnyDomain, Modality, Split, UnionDomain
 from mmsrec.settings.encoding import Encoder, Frames
-from mmsrec.settings.evaluation import Evaluation
+from mmsrec.settings.evaluation import Evaluation, Protocol
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
 from mmsrec.settings.references import check_catalogue, check_start, check_union, known
 from mmsrec.settings.report_checks import ReportChecks
@@ -166,6 +166,10 @@ class Params(Frozen):
     def pretraining_of(self, name: str) -> Pretraining:
         """The settings of one pre-training: `pretraining`, then the row's."""
         return pretraining_settings(self.pretraining, row_of(self.pretrainings, name, "pretrainings"))
+
+    def protocols_of(self, split: str) -> list[Protocol]:
+        """The protocols that models on a split are evaluated under, the first one of `evaluation` first."""
+        return [*self.evaluation.candidates, *row_of(self.splits, split, "splits").protocols]
 
     def crawl_of(self, name: str) -> Crawl:
         """The fetch policy of a domain, a catalogue or a corpus: `crawl`, then its row."""

@@ -24,6 +24,11 @@ def cores_of(params: Params, report: str) -> list[Core]:
     return params.reports[report].core_rows()
 
 
+def sequences_of(params: Params, report: str) -> list[Cut]:
+    """The data sets whose sequences a report reads, each once."""
+    return params.reports[report].sequence_rows()
+
+
 def retrievals_of(params: Params, report: str) -> list[Retrieval]:
     """The retrievals of a report, in the order of its rows, each once."""
     return params.reports[report].retrieval_rows()

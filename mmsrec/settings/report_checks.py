@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmsrec.models.registry import MODELS
-from mmsrec.settings.data import AnyDomain
+from mmsrec.settings.data import AnyDomain, Split
 from mmsrec.settings.encoding import Encoder
 from mmsrec.settings.evaluation import Evaluation
-from mmsrec.settings.layouts import RETRIEVED, Cores, RetrievalLayout, ScoreLayout, SizeLayout
+from mmsrec.settings.layouts import RETRIEVED, Cores, ModelLayout, RetrievalLayout, SizeLayout
 from mmsrec.settings.references import check_union_features, known
 from mmsrec.settings.reports import Experiments, Report
 from mmsrec.settings.variants import Variant
@@ -22,7 +22,7 @@ class ReportChecks:
     """The tables of params.yaml that a report names."""
 
     domains: Mapping[str, AnyDomain]
-    splits: Mapping[str, Any]
+    splits: Mapping[str, Split]
     variants: Mapping[str, Variant]
     encoders: Mapping[str, Encoder]
     pretrainings: Mapping[str, Any]
@@ -42,7 +42,7 @@ class ReportChecks:
         for index, exhibit in enumerate(report.exhibits):
             place = f"{key}.exhibits.{index}"
             match exhibit:
-                case ScoreLayout():
+                case ModelLayout():
                     self._check_scores(report, exhibit, place)
                 case SizeLayout():
                     for number, cores in enumerate(exhibit.sizes):
@@ -73,10 +73,12 @@ class ReportChecks:
                 self._check_variant(variant, domain, f"{key}.variants")
         self._check_attributes(grid.variants, grid.domains, key)
 
-    def _check_scores(self, report: Report, layout: ScoreLayout, key: str) -> None:
+    def _check_scores(self, report: Report, layout: ModelLayout, key: str) -> None:
         for number, cuts in enumerate(layout.cuts):
             self._check_cores(cuts, f"{key}.cuts.{number}")
             self._check_names(cuts, ("splits",), f"{key}.cuts.{number}")
+            for split in cuts.splits:
+                self._check_protocols(layout, split, f"{key}.candidates")
         for number, model in enumerate(layout.models):
             for name in (model.variant, *model.by_domain.values()):
                 known(name, self.variants, f"{key}.models.{number}")
@@ -88,6 +90,11 @@ class ReportChecks:
                 if report.absence(row) is None:
                     self._check_variant(row.variant, cut.domain, f"{key}.models")
                     self._check_attributes([row.variant], [cut.domain], f"{key}.models")
+
+    def _check_protocols(self, layout: ModelLayout, split: str, key: str) -> None:
+        measured = [*self.evaluation.candidates, *self.splits[split].protocols]
+        if others := [protocol for protocol in layout.candidates if protocol not in measured]:
+            raise ValueError(f"{key}: {others[0]} is not measured on splits.{split}, but {', '.join(measured)}")
 
     def _check_encoders(self, layout: RetrievalLayout, key: str) -> None:
         for number, row in enumerate(layout.encoders):

@@ -10,15 +10,16 @@ from mmsrec.settings.layouts import (
     AnyExhibit,
     Cores,
     Cuts,
+    ModelLayout,
+    PopularityLayout,
     RetrievalLayout,
-    ScoreLayout,
     SizeLayout,
 )
-from mmsrec.settings.plan_rows import Core, Experiment, Retrieval
+from mmsrec.settings.plan_rows import Core, Cut, Experiment, Retrieval
 from mmsrec.settings.row import Frozen, Name, Positive
 
 Row = TypeVar("Row", Core, Experiment, Retrieval)
-Layout = TypeVar("Layout", ScoreLayout, SizeLayout, RetrievalLayout)
+Layout = TypeVar("Layout", bound=ModelLayout | SizeLayout | RetrievalLayout)
 
 
 class Experiments(Cuts):
@@ -96,8 +97,12 @@ class Report(Frozen):
 
     def experiment_rows(self) -> list[Experiment]:
         """The experiments to run, each once: those of `experiments`, then those of the layouts."""
-        shown = (row for layout in self.layouts(ScoreLayout) for *_, rows in layout.cells() for row in rows)
-        return self._possible([*_rows(self.experiments), *shown])
+        return self._possible([*_rows(self.experiments), *_shown(self.layouts(ModelLayout))])
+
+    def sequence_rows(self) -> list[Cut]:
+        """The data sets whose sequences the exhibits read, each once."""
+        shown = self._possible(_shown(self.layouts(PopularityLayout)))
+        return list(dict.fromkeys(row.cut for row in shown))
 
     def core_rows(self) -> list[Core]:
         """The k-cores with statistics, each once: of the experiments, of `statistics`, then of the layouts."""
@@ -111,6 +116,10 @@ class Report(Frozen):
 
     def _possible(self, rows: Iterable[Row]) -> list[Row]:
         return [row for row in dict.fromkeys(rows) if self.absence(row) is None]
+
+
+def _shown(layouts: Iterable[ModelLayout]) -> Iterator[Experiment]:
+    return (row for layout in layouts for *_, rows in layout.cells() for row in rows)
 
 
 def _rows(grids: Iterable) -> Iterator:

@@ -52,18 +52,32 @@ class Batches:
         sequences: sequences of all users.
         model: the model to train.
         trainer: `max_length`, `augment`, `batch_size`, `sampled_items` and `logit_adjustment` are read.
+        known_K: the items that a step may read, ascending, the targets included; None for all items. No other item is
+            a candidate of the softmax.
 
     Raises:
         DataError: no sequence is long enough to train on.
-        TrainingError: items are sampled for a model with companions, whose items would not be among the sampled ones;
-            or logits are adjusted for a model that only pre-trains.
+        TrainingError: a part of the items is read for a model with companions, whose items would not be among them; or
+            logits are adjusted for a model that only pre-trains.
     """
 
-    def __init__(self, sequences: Sequences, model: TrainedRecommender, trainer: Trainer) -> None:
-        self._sequences, self._items, self._absent = sequences, model.items, model.absent
+    def __init__(
+        self,
+        sequences: Sequences,
+        model: TrainedRecommender,
+        trainer: Trainer,
+        known_K: Tensor | None = None,
+    ) -> None:
+        self._known_K = known_K
+        if known_K is None:
+            self._sequences, self._items = sequences, model.items
+        else:
+            # Below, an item is its place among the known items.
+            self._sequences, self._items = sequences.renumbered(known_K), len(known_K)
+        self._absent = self._items + 1
         self._objective, self._trainer = model.objective, trainer
         self._positions = (math.inf, math.inf) if model.whole_step else GROUP_POSITIONS[sequences.items_A.device.type]
-        self._examples = examples(sequences, trainer.augment, trainer.max_length)
+        self._examples = examples(self._sequences, trainer.augment, trainer.max_length)
         if not len(self):
             raise DataError(
                 "No sequence is long enough to train on.",
@@ -75,7 +89,8 @@ class Batches:
         self._prior_I = self._prior(model)
         self._sampler = None
         if trainer.sampled_items:
-            self._sampler = NegativeSampler(sequences, sequences.ends(HELD_OUT), model.items, trainer.sampled_items)
+            ends_U = sequences.ends(HELD_OUT)
+            self._sampler = NegativeSampler(self._sequences, ends_U, self._items, trainer.sampled_items)
 
     def _prepared(self, model: TrainedRecommender) -> Companions | None:
         companions = model.companions
@@ -88,6 +103,14 @@ class Batches:
                 expected="sampled_items: 0",
                 found=f"sampled_items: {self._trainer.sampled_items}",
                 fix="Set sampled_items to 0 in the trainer of this variant.",
+            )
+        if self._known_K is not None:
+            raise TrainingError(
+                "This model draws further inputs, whose items may be cold.",
+                where=type(model).__name__,
+                expected="a split without cold_items",
+                found=f"a split whose training knows {len(self._known_K):,} of {model.items:,} items",
+                fix="Train another model on this split.",
             )
         companions.prepare(self._sequences, self._examples)
         return companions
@@ -105,7 +128,7 @@ class Batches:
                 found=f"logit_adjustment: {weight}",
                 fix="Remove logit_adjustment from the trainer of this variant.",
             )
-        counts_I = self._sequences.counts(self._sequences.ends(HELD_OUT), model.items)
+        counts_I = self._sequences.counts(self._sequences.ends(HELD_OUT), self._items)
         return weight * (counts_I + 1).log()
 
     def __len__(self) -> int:
@@ -143,7 +166,8 @@ class Batches:
                 Predictions(inputs_BL, rows_P, columns_P, targets_P, companions=companions, prior_K=self._prior_I)
             )
             computed += len(rows_B) * length
-        items_K = None
+        items_K = self._known_K
         if self._sampler:
-            groups, items_K = with_step_items(groups, self._sampler.draw(generator), self._items)
+            groups, places_K = with_step_items(groups, self._sampler.draw(generator), self._items)
+            items_K = places_K if items_K is None else items_K[places_K]
         return Step(groups, items_K, len(batch_B), int(task.predicted_BL.sum()), int(lengths_B.sum()), computed)

@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mmsrec.errors import TrainingError
 from mmsrec.evaluation.metrics import metrics
-from mmsrec.evaluation.ranks import rank
+from mmsrec.evaluation.ranks import rank_among
 from mmsrec.models.recommender import TrainedRecommender
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.trainer import Trainer
@@ -32,6 +33,7 @@ def finetune(
     key: Mapping[str, object],
     processes: Processes | None = None,
     *,
+    known_K: Tensor | None = None,
     save_minutes: float = 10.0,
 ) -> TrainingState:
     """Trains until validation Recall@10 has not risen for `patience` epochs, or for `max_epochs`.
@@ -48,6 +50,7 @@ def finetune(
         folder: folder of the checkpoints, the same for all processes.
         key: everything that the result depends on; a checkpoint of another key is not continued.
         processes: the processes of the training; None for this one alone.
+        known_K: the items of training and of validation, ascending; None for all items.
         save_minutes: time between checkpoints; every epoch ends with another one.
 
     Returns:
@@ -56,13 +59,13 @@ def finetune(
     Raises:
         DataError: no sequence is long enough for training.
         CheckpointError: the checkpoint of an interrupted training is damaged.
-        TrainingError: the loss is not finite, several processes train a model of whole steps, or items are sampled
-            for a model with companions.
+        TrainingError: the loss is not finite, several processes train a model of whole steps, or a part of the items
+            is read for a model with companions.
     """
     processes = processes or Processes(sequences.items_A.device)
     _check_processes(model, processes)
-    batches, optimizer = Batches(sequences, model, trainer), adamw(model, trainer)
-    recall = Validation(METRIC, lambda: validation_metric(model, sequences, processes), trainer.patience)
+    batches, optimizer = Batches(sequences, model, trainer, known_K), adamw(model, trainer)
+    recall = Validation(METRIC, lambda: validation_metric(model, sequences, processes, known_K), trainer.patience)
 
     def step(batch: Step, epoch: int, number: int) -> dict[str, float]:
         loss = train_step(model, optimizer, batch, trainer, (seed, epoch, number), processes)
@@ -105,10 +108,12 @@ def _row(sums: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def validation_metric(model: TrainedRecommender, sequences: Sequences, processes: Processes) -> float:
-    """Recall@10 of the validation items among all items; the leading process computes it for all."""
+def validation_metric(
+    model: TrainedRecommender, sequences: Sequences, processes: Processes, known_K: Tensor | None = None
+) -> float:
+    """Recall@10 of the validation items among the known items; the leading process computes it for all."""
     value = torch.zeros((), dtype=torch.float64, device=processes.device)
     if processes.leads:
-        ranks = rank(model, sequences, VALIDATION)
+        ranks = rank_among(model, sequences, VALIDATION, known_K)
         value += metrics(ranks.rank_U.numpy(), ranks.ties_U.numpy(), [10])[METRIC]
     return float(processes.sum_(value))

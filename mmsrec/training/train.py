@@ -69,7 +69,15 @@ def train(
         state = TrainingState(model=model.state_dict())
     else:
         state = finetune(
-            model, sequences, chosen.trainer, experiment.seed, folder, key, processes, save_minutes=save_minutes
+            model,
+            sequences,
+            chosen.trainer,
+            experiment.seed,
+            folder,
+            key,
+            processes,
+            known_K=dataset.known_K,
+            save_minutes=save_minutes,
         )
     if processes.leads:
         write(folder, config, state)

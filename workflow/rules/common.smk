@@ -30,6 +30,7 @@ from mmsrec.settings.plan import (
     picture_collections,
     recommending,
     retrievals_of,
+    sequences_of,
     shard_corpora,
     start_of,
     table_encoders,
@@ -215,7 +216,8 @@ def attributes(wildcards):
 
 def collected(wildcards):
     name = wildcards.report
-    files = layout.collected_files(cores_of(PARAMS, name), experiments_of(PARAMS, name), retrievals_of(PARAMS, name))
+    rows = (cores_of, experiments_of, retrievals_of, sequences_of)
+    files = layout.collected_files(*(rows_of(PARAMS, name) for rows_of in rows))
     return [f"{layout.path(layout.COLLECTED, report=name)}/{file}" for file in files]
 
 

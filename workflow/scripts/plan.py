@@ -41,6 +41,7 @@ from mmsrec.settings.plan import (
     picture_collections,
     reported_experiments,
     retrievals_of,
+    sequences_of,
     shard_corpora,
     start_of,
     table_encoders,
@@ -108,7 +109,7 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
             f"{report}.{_key(file)}": {"report": report, "file": file}
             for report in params.reports
             for file in layout.collected_files(
-                cores_of(params, report), experiments_of(params, report), retrievals_of(params, report)
+                *(rows(params, report) for rows in (cores_of, experiments_of, retrievals_of, sequences_of))
             )
         },
     }

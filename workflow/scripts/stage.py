@@ -146,7 +146,7 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
 
     params = read_params(flags.params)
     row_of(params.domains, flags.domain, "domains")
-    row_of(params.splits, flags.split, "splits")
+    split = row_of(params.splits, flags.split, "splits")
     variant = row_of(params.variants, flags.variant, "variants")
     raw = Path(layout.RAW)
     files = {
@@ -158,7 +158,8 @@ def experiment(flags: argparse.Namespace, device: "torch.device") -> tuple[Param
     }
     named = Experiment(flags.domain, flags.k_core, flags.split, flags.variant, flags.seed)
     attributes = flags.attributes if attributes_of(params, named) else None
-    return params, named, read_dataset(flags.items, flags.sequences, files, device, attributes)
+    cold_items = bool(split.cold_items)
+    return params, named, read_dataset(flags.items, flags.sequences, files, device, attributes, cold_items=cold_items)
 
 
 def start_folder(params: Params, experiment: Experiment, given: Path | None) -> Path | None:
@@ -204,6 +205,7 @@ def report_inputs(params: Params, report: str, folder: Path, *, partial: bool, r
         history_path=at(layout.HISTORY),
         ranks_path=at(layout.RANKS),
         retrieval_path=at(layout.RETRIEVAL_METRICS),
+        sequences_path=at(layout.SEQUENCES),
         partial=partial,
         earlier=read_runs(runs, params) if runs else None,
     )

@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from mmsrec.report.cells import cells
+from mmsrec.report.cells import cells, first_protocol
 from mmsrec.report.charts import BarChart, Bars, Figure
 from mmsrec.report.exhibits import scores
-from mmsrec.report.inputs import CANDIDATES, Inputs
+from mmsrec.report.inputs import Inputs
 from mmsrec.report.table import metric_title
 from mmsrec.settings.layouts import ScoreLayout
 
@@ -13,7 +13,7 @@ from mmsrec.settings.layouts import ScoreLayout
 def exhibit(inputs: Inputs, layout: ScoreLayout) -> Figure:
     """A chart for each data set and metric under the first protocol, and a table with the numbers of both."""
     found = cells(inputs, layout)
-    first = found.filter(pl.col(CANDIDATES) == inputs.params.evaluation.candidates[0])
+    first = first_protocol(inputs, layout, found)
     groups = first.group_by("domain", "k_core", "split", "metric", maintain_order=True)
     charts = [_chart(group) for _, group in groups if group["measured"].is_not_null().any()]
     return scores.figure(inputs, layout, found, charts)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from mmsrec.report.cells import CHANCE
 from mmsrec.report.experiment_groups import COMPARED, GROUPS
 from mmsrec.report.inputs import CANDIDATES, KEYS, Inputs, metric_names, tie_rule
 from mmsrec.report.published import PAPER_CANDIDATES, published_comparison
@@ -13,7 +14,6 @@ from mmsrec.settings.data import Modality
 from mmsrec.settings.params import Params
 from mmsrec.settings.plan import Experiment
 
-CHANCE = "chance"
 DESCRIBED = ("published", "model", "features", "departures", "ties")
 # The protocol is no part of a training's configuration.
 CONFIGURED = [name for name in COMPARED if name != CANDIDATES]

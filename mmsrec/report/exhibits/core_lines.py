@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from mmsrec.report.cells import cells
+from mmsrec.report.cells import cells, first_protocol
 from mmsrec.report.charts import Figure, Line, LineChart
 from mmsrec.report.exhibits import scores
-from mmsrec.report.inputs import CANDIDATES, Inputs
+from mmsrec.report.inputs import Inputs
 from mmsrec.report.table import metric_title
 from mmsrec.settings.layouts import ScoreLayout
 
@@ -15,7 +15,7 @@ from mmsrec.settings.layouts import ScoreLayout
 def exhibit(inputs: Inputs, layout: ScoreLayout) -> Figure:
     """A chart for each data set and metric under the first protocol, and a table with the numbers of both."""
     found = cells(inputs, layout)
-    first = found.filter(pl.col(CANDIDATES) == inputs.params.evaluation.candidates[0])
+    first = first_protocol(inputs, layout, found)
     # Two rows of `domains` may be one data set with different features.
     names = {name: domain.published or name for name, domain in inputs.params.domains.items()}
     first = first.with_columns(data=pl.col("domain").replace_strict(names, return_dtype=pl.String))

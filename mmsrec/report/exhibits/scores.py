@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from mmsrec.report.cells import CELL, IMPOSSIBLE, cells
+from mmsrec.report.cells import CELL, CHANCE, IMPOSSIBLE, cells, chance_cells
 from mmsrec.report.charts import Chart, Figure
 from mmsrec.report.experiment_groups import GROUPS
 from mmsrec.report.inputs import Inputs
 from mmsrec.report.table import Column, Table, fixed, metric_title, percent
-from mmsrec.settings.layouts import ScoreLayout
+from mmsrec.settings.layouts import ModelLayout, ScoreLayout
 
 # The parts of a cell that each metric has for itself.
 PARTS = ("reported", "remark", "measured", "interval", "difference", "incomparable")
@@ -19,17 +19,23 @@ ROW = [name for name in CELL if name not in {"metric", *PARTS}]
 def exhibit(inputs: Inputs, layout: ScoreLayout) -> Table:
     """A group of rows for each data set and protocol, and a row for each model."""
     found = cells(inputs, layout)
+    shown = pl.concat([found, chance_cells(inputs, layout)]) if layout.chance else found
     return Table(
         title=layout.title,
         caption=layout.caption,
-        frame=by_model(found, layout.metrics),
+        frame=by_model(shown, layout.metrics),
         columns=[
             Column("label", "Model"),
             *(column for name in layout.metrics for column in _columns(name)),
             Column("seeds", "Seeds"),
         ],
         groups=GROUPS,
-        notes=[*_remarks(found), *_variants(layout), *layout.notes],
+        notes=[
+            *_remarks(found),
+            *variants_note(layout),
+            *([f"{CHANCE} is the expected score of a random ranking."] if layout.chance else []),
+            *layout.notes,
+        ],
     )
 
 
@@ -86,7 +92,7 @@ def _remarks(found: pl.DataFrame) -> Iterable[str]:
         yield f"{IMPOSSIBLE}: no ranking can have the reported number, so there is no difference to it."
 
 
-def _variants(layout: ScoreLayout) -> Iterable[str]:
+def variants_note(layout: ModelLayout) -> Iterable[str]:
     """The note that names the variant of each label."""
     named = []
     for model in layout.models:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmsrec.evaluation import ranks as ranks_module
+from mmsrec.evaluation import tiles, user_vectors
 from mmsrec.evaluation.metrics import chance, metrics
 from mmsrec.evaluation.ranks import rank, rank_by_protocol, rank_vectors
 from mmsrec.models.mmsrec import MMSRec
@@ -49,7 +49,7 @@ PROTOCOLS = [["all"], ["unseen"], ["all", "unseen"], ["unseen", "all"]]
 @pytest.mark.parametrize("protocols", PROTOCOLS, ids="-".join)
 @pytest.mark.parametrize("held_out", [1, 2])
 def test_counted_ranks_equal_ranks_by_comparison(monkeypatch, held_out, protocols, tile):
-    monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
+    monkeypatch.setattr(tiles, "TILE_ITEMS", tile)
     torch.manual_seed(0)
     scores = torch.randint(0, 5, (ITEMS, ITEMS)).float()  # few values: many ties
     sequences = walks()
@@ -62,7 +62,7 @@ def test_counted_ranks_equal_ranks_by_comparison(monkeypatch, held_out, protocol
 
 @pytest.mark.parametrize("tile", [1 << 16, 2])
 def test_an_item_that_a_user_saw_often_is_removed_once(monkeypatch, tile):
-    monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
+    monkeypatch.setattr(tiles, "TILE_ITEMS", tile)
     # The first user's target is in the history, too, and stays a candidate.
     lists = [torch.tensor([0, 3, 0, 3, 3, 1, 0]), torch.tensor([4, 2])]
     sequences = Sequences(torch.cat(lists), torch.tensor([0, 7, 9]))
@@ -78,7 +78,7 @@ def test_an_item_that_a_user_saw_often_is_removed_once(monkeypatch, tile):
 @pytest.mark.parametrize("tile", [1 << 16, 5])
 @pytest.mark.parametrize("protocols", PROTOCOLS, ids="-".join)
 def test_the_first_protocol_decides_the_top_items(monkeypatch, protocols, tile):
-    monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
+    monkeypatch.setattr(tiles, "TILE_ITEMS", tile)
     torch.manual_seed(0)
     scores = torch.rand(ITEMS, ITEMS)
     sequences = walks()
@@ -95,7 +95,7 @@ def test_the_first_protocol_decides_the_top_items(monkeypatch, protocols, tile):
 
 @pytest.mark.parametrize("tile", [1 << 16, 5])
 def test_top_items_have_the_highest_scores(monkeypatch, tile):
-    monkeypatch.setattr(ranks_module, "TILE_ITEMS", tile)
+    monkeypatch.setattr(tiles, "TILE_ITEMS", tile)
     torch.manual_seed(0)
     scores = torch.rand(ITEMS, ITEMS)
     sequences = walks()
@@ -106,7 +106,7 @@ def test_top_items_have_the_highest_scores(monkeypatch, tile):
 
 def test_memory_does_not_grow_with_the_number_of_items(monkeypatch):
     monkeypatch.setattr(threads, "MOST", 1)  # `Made` sees its own thread
-    monkeypatch.setattr(ranks_module, "TILE_ITEMS", 40)
+    monkeypatch.setattr(tiles, "TILE_ITEMS", 40)
     largest = []
     for items in (100, 1000):
         queries, vectors, targets = torch.rand(20, 16), torch.rand(items, 16), torch.arange(20)
@@ -142,7 +142,7 @@ def towers():
 def test_the_group_size_does_not_change_ranks(monkeypatch, towers, group):
     model, sequences = towers
     usual = rank(model, sequences, 1, top=5)
-    monkeypatch.setattr(ranks_module, "GROUP_POSITIONS", {"cpu": 7 * group})
+    monkeypatch.setattr(user_vectors, "GROUP_POSITIONS", {"cpu": 7 * group})
     found = rank(model, sequences, 1, top=5, group=group)
     assert torch.equal(found.rank_U, usual.rank_U)
     assert torch.equal(found.top_UK, usual.top_UK)
@@ -168,7 +168,7 @@ def test_the_order_of_users_does_not_change_their_ranks():
 @pytest.mark.parametrize("per_octave", [1, 8])
 def test_widths_hold_their_lengths_with_little_padding(per_octave):
     lengths = torch.arange(1, 300)
-    widths = ranks_module._widths(lengths, per_octave)
+    widths = user_vectors._widths(lengths, per_octave)
     assert (widths >= lengths).all()
     assert (widths - lengths <= lengths / per_octave).all()
     assert len(widths.unique()) <= 10 * per_octave
@@ -176,7 +176,7 @@ def test_widths_hold_their_lengths_with_little_padding(per_octave):
 
 def test_the_few_widths_of_a_gpu_change_no_rank(monkeypatch, towers):
     usual = rank(*towers, 1, top=5)
-    monkeypatch.setitem(ranks_module.WIDTHS, "cpu", ranks_module.WIDTHS["cuda"])
+    monkeypatch.setitem(user_vectors.WIDTHS, "cpu", user_vectors.WIDTHS["cuda"])
     found = rank(*towers, 1, top=5)
     assert torch.equal(found.rank_U, usual.rank_U)
 
@@ -185,7 +185,7 @@ def test_the_few_widths_of_a_gpu_change_no_rank(monkeypatch, towers):
 @pytest.mark.parametrize("top", [0, 1, 5])
 def test_the_best_items_by_columns_equal_a_full_sort(items, top):
     scores = torch.rand(6, items, generator=torch.Generator().manual_seed(0))
-    values, places = ranks_module._best(scores, top)
+    values, places = tiles.best_of_tile(scores, top)
     expected = scores.sort(dim=1, descending=True)
     assert torch.equal(values, expected.values[:, :top])
     assert torch.equal(places, expected.indices[:, :top])

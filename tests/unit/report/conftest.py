@@ -113,6 +113,7 @@ def inputs_at(folder: Path, params: Params, report: str = "planted") -> Inputs:
         history_path=lambda experiment: folder / f"{experiment.name}.parquet",
         ranks_path=lambda experiment: folder / f"{experiment.name}-ranks.parquet",
         retrieval_path=lambda retrieval: folder / f"retrieval-{retrieval.name}.json",
+        sequences_path=lambda cut: folder / f"{cut.name}.parquet",
     )
 
 

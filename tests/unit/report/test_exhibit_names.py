@@ -8,7 +8,7 @@ import pytest
 from mmsrec.errors import ParamsError
 from mmsrec.report.exhibit_names import exhibit_names
 from mmsrec.report.exhibits import load_exhibit
-from mmsrec.settings.layouts import RetrievalLayout, ScoreLayout, SizeLayout
+from mmsrec.settings.layouts import PopularityLayout, RetrievalLayout, ScoreLayout, SizeLayout
 from mmsrec.settings.params import parse_params, schema
 
 
@@ -17,6 +17,7 @@ def test_every_exhibit_can_be_loaded():
     drawn = {
         "statistics": SizeLayout,
         "retrieval_scores": RetrievalLayout,
+        "popularity": PopularityLayout,
         **dict.fromkeys(("scores", "gains", "core_lines", "ablation_bars"), ScoreLayout),
     }
     assert bare | set(drawn) == set(exhibit_names())
@@ -25,7 +26,15 @@ def test_every_exhibit_can_be_loaded():
 
 
 @pytest.mark.parametrize(
-    ("name", "layout"), [("comparison", ScoreLayout), ("scores", None), ("scores", SizeLayout), ("gains", SizeLayout)]
+    ("name", "layout"),
+    [
+        ("comparison", ScoreLayout),
+        ("scores", None),
+        ("scores", SizeLayout),
+        ("gains", SizeLayout),
+        ("popularity", ScoreLayout),
+        ("scores", PopularityLayout),
+    ],
 )
 def test_a_layout_of_another_kind_is_refused(name, layout):
     with pytest.raises(ParamsError, match="does not draw this kind of layout"):

@@ -85,6 +85,18 @@ def test_bars_and_intervals_are_where_their_values_are(monkeypatch):
     assert [text.get_text() for text in drawn["svg"].legends[0].get_texts()] == ["r", "s"]
 
 
+def test_points_of_lines_have_intervals_and_names(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(figures, "_bytes", lambda canvas, kind, words: drawn.setdefault(kind, canvas))
+    line = Line("v", [-0.1, 0.9], [0.1, 0.2], 0, [0.05, None])
+    draw(figure(LineChart("L", "", [line], ticks=["few", "many"])))
+    (axes,) = drawn["svg"].axes
+    (interval,) = [segment[:, 1].tolist() for collection in axes.collections for segment in collection.get_segments()]
+    assert interval == pytest.approx([0.05, 0.15])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["few", "many"]
+    assert LineChart("L", "", [Line("v", [0], [0.1], 0, [0.4])]).highest == 0.5
+
+
 def test_a_bar_beside_a_taller_chart_keeps_its_thickness(monkeypatch):
     drawn = {}
     monkeypatch.setattr(figures, "_bytes", lambda canvas, kind, words: drawn.setdefault(kind, canvas))

@@ -7,7 +7,16 @@ from ruamel.yaml import YAML
 
 from mmsrec.errors import ParamsError
 from mmsrec.settings.params import parse_params
-from mmsrec.settings.plan import Core, Experiment, Retrieval, cores_of, experiments_of, retrievals_of
+from mmsrec.settings.plan import (
+    Core,
+    Cut,
+    Experiment,
+    Retrieval,
+    cores_of,
+    experiments_of,
+    retrievals_of,
+    sequences_of,
+)
 from mmsrec.settings.reports import Absent
 
 RAW = YAML(typ="safe", pure=True).load((Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8"))
@@ -21,6 +30,8 @@ SCORES = TEXTS | {
     "ours": "B",
     "metrics": ["recall@10"],
 }
+POPULAR = {name: value for name, value in SCORES.items() if name != "ours"}
+POPULAR |= {"name": "p", "exhibit": "popularity", "bounds": [0, 5]}
 SIZES = TEXTS | {"exhibit": "statistics", "name": "s", "sizes": [{"domains": ["sports"], "k_cores": [6]}]}
 CLIPS = TEXTS | {
     "exhibit": "retrieval_scores",
@@ -44,6 +55,15 @@ def test_a_report_runs_what_its_layouts_show():
     ]
     assert cores_of(params, "r") == [Core("beauty", 5), Core("toys", 5), Core("sports", 6)]
     assert retrievals_of(params, "r") == [Retrieval("demo", "demo-videos")]
+
+
+def test_a_report_reads_the_sequences_of_layouts_by_popularity_alone():
+    assert sequences_of(params_with(), "r") == []
+    assert sequences_of(params_with(exhibits=[SCORES, POPULAR]), "r") == [
+        Cut(domain, 5, "source") for domain in ("beauty", "toys")
+    ]
+    absent = [{"domains": ["toys"], "reason": "no data"}]
+    assert sequences_of(params_with(exhibits=[POPULAR], absent=absent), "r") == [Cut("beauty", 5, "source")]
 
 
 def test_an_experiment_that_is_named_twice_is_run_once():
@@ -91,12 +111,23 @@ def changed(layout, **values):
 @pytest.mark.parametrize(
     ("report", "message"),
     [
+        ({"exhibits": changed(POPULAR, metrics=["recall@7"])}, "exhibits.0.metrics: unknown name 'recall@7'"),
+        ({"exhibits": changed(POPULAR, bounds=[5, 5])}, "exhibits.0: bounds must ascend, found 5, 5"),
+        ({"exhibits": changed(POPULAR, ours="B")}, "exhibits.0.ours: unknown key"),
+        (
+            {"exhibits": changed(POPULAR, candidates=["all", "cold"])},
+            "exhibits.0.candidates: cold is not measured on splits.source, but all, unseen",
+        ),
+        ({"exhibits": changed(SCORES, candidates=["all", "all"])}, "each protocol may be named once, found all, all"),
         ({"exhibits": changed(SCORES, metrics=["recall@7"])}, "exhibits.0.metrics: unknown name 'recall@7'"),
         ({"exhibits": changed(CLIPS, metrics=["ndcg@10"])}, "exhibits.0.metrics: unknown name 'ndcg@10'"),
         ({"exhibits": changed(SCORES, ours="C")}, "ours is 'C', which is none of the labels A, B"),
         ({"exhibits": changed(SCORES, exhibit="score")}, "exhibits.0.exhibit: unknown exhibit 'score'"),
         ({"exhibits": changed(SCORES, best="B")}, "exhibits.0.best: unknown key"),
-        ({"exhibits": [TEXTS]}, "exhibits.0: an exhibit is a name, or a layout with one of the keys cuts, sizes"),
+        (
+            {"exhibits": [TEXTS]},
+            "exhibits.0: an exhibit is a name, or a layout with one of the keys bounds, cuts, sizes",
+        ),
         ({"exhibits": [SCORES, SCORES]}, "exhibits: two exhibits have one name"),
         (
             {"exhibits": changed(SCORES, models=[{"label": "B", "variant": "sasrek"}])},
