@@ -30,13 +30,14 @@ setup: $(READY) ## install the packages of requirements.lock and this project in
 demo: $(READY) ## make a small world, run the whole pipeline on it and show its main table
 	$(call DEMO,demo)
 	@printf '\n%s\n\n' '$(CURDIR)/results/reports/demo/report.html'
-	@cat results/reports/demo/retrieval.md results/reports/demo/comparison.md
+	@cat results/reports/demo/retrieval.md results/reports/demo/comparison.md results/reports/demo/rare.md
 	@printf '\n%s\n' 'Look at demo-both: pictures and texts together recommend better than either alone, and far better than pop.'
+	@printf '%s\n' 'Items that training has at most 5 times, or never: features find them more often than item ids do.'
 
 truth: $(READY) ## run the demo's models with three seeds and test that they find the structure of the demo world
 	$(call DEMO,demo-truth)
 	pytest tests/truth
-	@cat results/reports/demo-truth/retrieval.md results/reports/demo-truth/comparison.md
+	@cat results/reports/demo-truth/retrieval.md results/reports/demo-truth/comparison.md results/reports/demo-truth/rare.md
 
 test: $(READY) ## run the tests
 	pytest -n auto

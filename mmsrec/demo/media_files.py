@@ -15,7 +15,7 @@ from mmsrec.demo.faults import ANSWERS
 from mmsrec.demo.films import trailer_path
 from mmsrec.demo.looks import Look
 from mmsrec.demo.mirror import World
-from mmsrec.demo.shop import picture_path
+from mmsrec.demo.shop import Product, Shop, picture_path
 from mmsrec.demo.taste_world import stream
 from mmsrec.files import read_json, write_json
 from mmsrec.workers import cores
@@ -48,12 +48,13 @@ class Medium(NamedTuple):
 
 def media_of(world: World) -> dict[str, Medium]:
     """All media files of a world, by their path below the media's base URL."""
-    films, corpus = world.films, world.corpus
+    films, corpus, arrivals = world.films, world.corpus, world.arrivals
     media = {
-        picture_path(product): Medium(shop.seed, (shop.name, "picture", product.asin), product.look)
-        for shop in world.shops.values()
-        for product in shop.products
+        picture_path(product): _picture(shop, product) for shop in world.shops.values() for product in shop.products
     }
+    *new, copy = arrivals.products
+    media |= {picture_path(product): _picture(arrivals.shop, product) for product in new}
+    media[picture_path(copy)] = _picture(arrivals.shop, arrivals.copied)
     media |= {
         trailer_path(film): Medium(
             films.seed, (films.name, "trailer", film.trailer), film.look, film.trailer_fault.seconds
@@ -67,9 +68,14 @@ def media_of(world: World) -> dict[str, Medium]:
     return media
 
 
+def _picture(shop: Shop, product: Product) -> Medium:
+    return Medium(shop.seed, (shop.name, "picture", product.asin), product.look)
+
+
 def faults_of(world: World) -> dict[str, str]:
     """The fault of each path that the server answers with a fault."""
-    found = {picture_path(product): product.fault for shop in world.shops.values() for product in shop.products}
+    shops = [*(shop.products for shop in world.shops.values()), world.arrivals.products]
+    found = {picture_path(product): product.fault for products in shops for product in products}
     found |= {trailer_path(film): film.fault for film in world.films.films}
     found |= {video_path(video): video.fault for video in world.corpus.videos}
     return {path: fault for path, fault in found.items() if fault in ANSWERS}

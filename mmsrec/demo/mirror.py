@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmsrec.demo.addresses import MEDIA
+from mmsrec.demo.arrivals import Arrivals, arrivals_gz, make_arrivals
 from mmsrec.demo.clip_world import Corpus, captions_json, jsfusion_csv, make_corpus
 from mmsrec.demo.films import FilmSite, films_zip, make_film_site, trailer_ids_csv
 from mmsrec.demo.shop import Shop, make_shop, metadata_gz, ratings_csv
@@ -16,20 +17,23 @@ from mmsrec.files import atomic_path
 class World:
     """Shops, a film site and a corpus of clips, whose users and items share the circles of taste.
 
-    The keys of `shops` are the names of their vocabularies.
+    The keys of `shops` are the names of their vocabularies. `arrivals` are new items of the first shop.
     """
 
     shops: Mapping[str, Shop]
     films: FilmSite
     corpus: Corpus
+    arrivals: Arrivals
 
 
 def make_world(size: WorldSize, seed: int) -> World:
     """Makes the sites and the corpus of a world; equal arguments make equal worlds."""
+    shops = {name: make_shop(shop, seed, name) for name, shop in size.shops.items()}
     return World(
-        {name: make_shop(shop, seed, name) for name, shop in size.shops.items()},
+        shops,
         make_film_site(size.films, seed, "films"),
         make_corpus(size.corpus, seed, "clips"),
+        make_arrivals(next(iter(shops.values())), size.arrivals),
     )
 
 
@@ -39,6 +43,7 @@ def raw_files(world: World, media_base: str = MEDIA) -> dict[str, bytes]:
     return {
         **{f"demo/ratings_{shop.sold.file}.csv": ratings_csv(shop) for shop in shops},
         **{f"demo/meta_{shop.sold.file}.json.gz": metadata_gz(shop, media_base) for shop in shops},
+        "demo/meta_New.json.gz": arrivals_gz(world.arrivals, media_base),
         "demo/films.zip": films_zip(world.films),
         "demo/ml-youtube.csv": trailer_ids_csv(world.films),
         "demo/MSRVTT_data.json": captions_json(world.corpus),

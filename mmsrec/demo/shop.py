@@ -2,7 +2,7 @@
 
 import gzip
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,16 +69,17 @@ def make_shop(size: SiteSize, seed: int, name: str) -> Shop:
     """Makes a shop whose texts have words from the vocabulary `name`."""
     latent = make_site(size, seed, name)
     random = stream(seed, name, "products")
-    asins = _codes("B0", 8, size.items, random)
+    asins = codes("B0", 8, size.items, random)
     faults = site_faults(PICTURE_FAULTS, latent, stream(seed, name, "faults"))
     products = [
-        _product(asin, taste, name, faults.get(item), random)
+        make_product(asin, taste, name, faults.get(item), random)
         for item, (asin, taste) in enumerate(zip(asins, latent.taste, strict=True))
     ]
     return Shop(name, seed, latent, products)
 
 
-def _product(asin: str, taste: np.ndarray, name: str, fault: str | None, random: np.random.Generator) -> Product:
+def make_product(asin: str, taste: np.ndarray, name: str, fault: str | None, random: np.random.Generator) -> Product:
+    """Makes an item of this taste, float64 [factors], with words from the vocabulary `name`."""
     draw = Draw(vocabulary(name), taste, random)
     purposes = ["about", "scene", "make", "place", "extra"] + ["look"] * (random.random() < HAS_LOOK_WORDS)
     return Product(
@@ -98,18 +99,19 @@ def ratings_csv(shop: Shop) -> bytes:
     random = stream(shop.seed, shop.name, "ratings")
     latent = shop.latent
     asins = [product.asin for product in shop.products]
+    users = codes("A", 12, len(latent.histories), random)
     rows = [
         (asins[item], f"{user},{asins[item]},{stars}.0,{(LAST_DAY - before) * DAY}")
-        for user, history, days in zip(
-            _codes("A", 12, len(latent.histories), random), latent.histories, latent.days, strict=True
-        )
-        for item, before, stars in zip(
-            history, days, random.choice(np.arange(1, 6), len(history), p=STARS), strict=True
-        )
+        for user, history, days in zip(users, latent.histories, latent.days, strict=True)
+        for item, before, stars in zip(history, days, _stars(len(history), random), strict=True)
     ]
     shuffled = [rows[index] for index in random.permutation(len(rows))]
     grouped = sorted(shuffled, key=lambda row: row[0])
     return "".join(f"{line}\n" for _, line in grouped).encode("ascii")
+
+
+def _stars(count: int, random: np.random.Generator) -> np.ndarray:
+    return random.choice(np.arange(1, 6), count, p=STARS)
 
 
 def metadata_gz(shop: Shop, media_base: str) -> bytes:
@@ -119,15 +121,26 @@ def metadata_gz(shop: Shop, media_base: str) -> bytes:
         shop: the shop.
         media_base: base URL of the products' pictures.
     """
+    records, cut = metadata(shop, media_base)
+    lines = [repr(record) for record in records]
+    return gzipped(line[: len(line) // 2] if index in cut else line for index, line in enumerate(lines))
+
+
+def metadata(shop: Shop, media_base: str) -> tuple[list[dict[str, object]], set[int]]:
+    """The record of each product, and the products whose line is cut off, by their numbers."""
     random = stream(shop.seed, shop.name, "metadata")
-    lines = [repr(_record(product, shop.sold, media_base, random)) for product in shop.products]
+    records = [record_of(product, shop.sold, media_base, random) for product in shop.products]
     sound = [index for index, product in enumerate(shop.products) if product.fault is None]
-    for index in random.permutation(sound)[: max(1, round(MALFORMED * len(lines)))]:
-        lines[index] = lines[index][: len(lines[index]) // 2]
+    return records, set(random.permutation(sound)[: max(1, round(MALFORMED * len(records)))].tolist())
+
+
+def gzipped(lines: Iterable[str]) -> bytes:
+    """A gzip file of text lines; equal lines give equal bytes."""
     return gzip.compress("".join(f"{line}\n" for line in lines).encode("utf-8"), mtime=0)
 
 
-def _record(product: Product, sold: Category, media_base: str, random: np.random.Generator) -> dict[str, object]:
+def record_of(product: Product, sold: Category, media_base: str, random: np.random.Generator) -> dict[str, object]:
+    """A product's line of the metadata; some fields are absent, and half of the lines hold HTML entities."""
     spell = html.escape if random.random() < ESCAPED else str
     absent = {field for field, share in ABSENT.items() if random.random() < share}
     base = LINK_FAULTS.get(product.fault, media_base)
@@ -148,6 +161,7 @@ def picture_path(product: Product) -> str:
     return f"images/{product.asin}.jpg"
 
 
-def _codes(prefix: str, width: int, count: int, random: np.random.Generator) -> list[str]:
+def codes(prefix: str, width: int, count: int, random: np.random.Generator) -> list[str]:
+    """Different codes of `width` letters and digits after a prefix."""
     numbers = random.choice(36**width, count, replace=False)
     return [prefix + np.base_repr(number, 36).zfill(width) for number in numbers]

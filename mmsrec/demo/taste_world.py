@@ -90,11 +90,15 @@ class CorpusSize:
 
 @dataclass(frozen=True)
 class WorldSize:
-    """Sizes of the sites and the corpus of a world; the keys of `shops` are vocabularies."""
+    """Sizes of the sites and the corpus of a world; the keys of `shops` are vocabularies.
+
+    `arrivals` is the number of the first shop's new items, which have no actions.
+    """
 
     shops: Mapping[str, SiteSize]
     films: SiteSize
     corpus: CorpusSize
+    arrivals: int
 
 
 SIZES = {
@@ -102,11 +106,13 @@ SIZES = {
         {"shop": SiteSize(1500, 500, 9.5, late=0.1), "wear": SiteSize(600, 300, 9.5)},
         SiteSize(800, 300, 16),
         CorpusSize(4, 500, 210, 200),
+        arrivals=24,
     ),
     "test": WorldSize(
         {"shop": SiteSize(300, 120, 9.5, late=0.1), "wear": SiteSize(250, 110, 9.5)},
         SiteSize(150, 100, 16),
         CorpusSize(2, 100, 30, 24),
+        arrivals=8,
     ),
 }
 
@@ -134,10 +140,15 @@ def stream(seed: int, *names: str) -> np.random.Generator:
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
 
 
+def uniform_taste(items: int, random: np.random.Generator) -> np.ndarray:
+    """The taste of some items, float64 [items, factors] in radians."""
+    return random.uniform(0, 2 * np.pi, (items, len(FACTORS)))
+
+
 def make_site(size: SiteSize, seed: int, name: str) -> Site:
     """Makes the items of a site and the histories of its users."""
     items, users = stream(seed, name, "items"), stream(seed, name, "users")
-    taste = items.uniform(0, 2 * np.pi, (size.items, len(FACTORS)))
+    taste = uniform_taste(size.items, items)
     popularity = _popularity(size.items, items)
     appears = _appears(size, stream(seed, name, "late"))
     popularity[appears < np.inf] = LATE_POPULARITY * popularity.mean()

@@ -15,8 +15,11 @@ from tests.integration.engines import ROOT, copy_workflow
 SMALL = {
     "dim: 64, heads: 4": "dim: 16, heads: 2",
     "max_epochs: 8": "max_epochs: 3",
+    "max_epochs: 20, logit": "max_epochs: 3, logit",
     "dim: 64, ngrams": "dim: 16, ngrams",
     "domains: [demo-shop, demo-films]": "domains: [demo-shop]",
+    '\n          - {label: "features, no training", variant: demo-content}': "",
+    "\n          - {label: item ids, variant: demo-sasrec}": "",
     "\n          - {label: texts, variant: demo-text}": "",
     "\n          - {label: pictures, variant: demo-vision}": "",
     "w/o pre-training, variant: demo-clip": "w/o pre-training, variant: demo-both",

@@ -52,6 +52,7 @@ def test_the_report_shows_every_experiment(project):
     assert "demo-both" in table
     assert "demo-pretrained" in table
     assert "untrained" in (report / "retrieval.md").read_text()
+    assert "0 in training" in (report / "rare.md").read_text()
     assert (report / "report.html").read_text().startswith("<!")
 
 
@@ -67,7 +68,7 @@ def test_a_second_run_has_nothing_to_do(project):
 
 def test_a_training_parameter_redoes_training_and_what_follows(project):
     before = (project / "params.yaml").read_text()
-    edit(project, {"trainer: {learning_rate: 0.003": "trainer: {learning_rate: 0.004"})
+    edit(project, {"learning_rate: 0.003, batch_size": "learning_rate: 0.004, batch_size"})
     jobs = planned(snakemake(project, "-n"))
     (project / "params.yaml").write_text(before)
     assert jobs == {"train": 2, "evaluate": 2, "collect": 6, "report": 1}

@@ -59,7 +59,8 @@ def test_the_table_of_trailer_ids_is_read_by_the_crawl(world, files, tmp_path):
 
 def test_the_fault_list_names_files_and_answers(world):
     media = media_of(world)
-    sites = [*(shop.products for shop in world.shops.values()), world.films.films, world.corpus.videos]
+    shops = [*(shop.products for shop in world.shops.values()), world.arrivals.products]
+    sites = [*shops, world.films.films, world.corpus.videos]
     assert len(media) == sum(map(len, sites))
     assert set(faults_of(world)) <= set(media)
     assert {*faults_of(world).values(), *RAW_FAULTS.values()} == set(ANSWERS)

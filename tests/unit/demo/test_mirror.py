@@ -21,12 +21,12 @@ def test_a_site_does_not_depend_on_the_other_sites(files):
 def test_another_media_base_changes_the_metadata_only(world, files):
     other = raw_files(world, "http://elsewhere.example")
     changed = [name for name in files if other[name] != files[name]]
-    assert changed == ["demo/meta_Demo.json.gz", "demo/meta_Wear.json.gz"]
+    assert changed == ["demo/meta_Demo.json.gz", "demo/meta_Wear.json.gz", "demo/meta_New.json.gz"]
 
 
 def test_a_second_run_rewrites_only_a_damaged_file(world, tmp_path):
     paths = write_mirror(tmp_path, world)
-    assert len(paths) == 8
+    assert len(paths) == 9
     times = {path: path.stat().st_mtime_ns for path in paths}
     assert write_mirror(tmp_path, world) == []
     assert times == {path: path.stat().st_mtime_ns for path in paths}

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mmsrec.demo.taste_world import FACTORS, PICTURE, TEXT, SiteSize, affinity, make_site, stream
+from mmsrec.demo.taste_world import FACTORS, LAST_STRETCH, PICTURE, TEXT, SiteSize, affinity, make_site, stream
 
 SIZE = SiteSize(users=400, items=150, mean_actions=10)
+LATE = replace(SIZE, late=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,40 @@ def test_the_seed_and_the_name_determine_a_site(site):
     assert all(map(np.array_equal, again.histories, site.histories))
     assert not np.array_equal(seed.taste, site.taste)
     assert not np.array_equal(name.taste, site.taste)
+
+
+def test_days_run_towards_the_last_day(site):
+    assert all(len(days) == len(history) for days, history in zip(site.days, site.histories, strict=True))
+    assert all((np.diff(days) <= 0).all() and days[-1] >= 0 for days in site.days)
+
+
+def test_without_late_items_every_item_was_always_there(site):
+    assert np.isinf(site.appears).all()
+
+
+def test_late_items_appear_in_the_last_stretch_and_nobody_takes_them_before():
+    late = make_site(LATE, 3, "here")
+    is_late = np.isfinite(late.appears)
+    assert is_late.sum() == 15
+    first, last = LAST_STRETCH
+    assert ((first <= late.appears[is_late]) & (late.appears[is_late] < last)).all()
+    for history, days in zip(late.histories, late.days, strict=True):
+        assert (days <= late.appears[history]).all()
+
+
+def test_late_items_change_neither_the_taste_nor_the_days_of_a_site(site):
+    late = make_site(LATE, 3, "here")
+    assert np.array_equal(late.taste, site.taste)
+    assert all(map(np.array_equal, late.days, site.days))
+
+
+def test_users_take_late_items_by_taste():
+    late = make_site(replace(LATE, users=2000), 3, "here")
+    near = affinity(late.taste, late.taste)
+    steps = np.concatenate([np.stack([row[:-1], row[1:]]) for row in late.histories if len(row) > 1], axis=1)
+    before, after = steps[:, np.isfinite(late.appears[steps[1]])]
+    assert len(after) > 100
+    assert near[before, after].mean() > near.mean() + near.std()
 
 
 def test_random_streams_are_independent():

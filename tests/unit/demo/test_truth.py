@@ -11,6 +11,14 @@ def numbers(request):
     return measure_world(SIZES["demo"], request.param)
 
 
+def test_many_test_items_of_the_first_shop_occur_rarely_in_training(numbers):
+    shop, wear = numbers["shop"], numbers["wear"]
+    assert shop["targets never in training"] >= 40
+    assert 0.18 < shop["targets 0 to 5 times in training"] < 0.3
+    assert shop["targets more often than 20 times"] > 0.45
+    assert wear["targets 0 to 5 times in training"] < 0.12
+
+
 @pytest.fixture(params=["shop", "wear", "films"])
 def site(request, numbers):
     return numbers[request.param]

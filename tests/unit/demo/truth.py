@@ -135,6 +135,8 @@ def measure(catalogue: Catalogue) -> dict[str, float]:
     taste = catalogue.taste
     known = [history[:-1] for history in catalogue.histories]
     counts = np.bincount(np.concatenate(known), minlength=len(taste))
+    training = np.concatenate([history[:-2] for history in catalogue.histories])
+    trained = np.bincount(training, minlength=len(taste))[[history[-1] for history in catalogue.histories]]
     random = np.random.default_rng(0)
     any_two, any_three = ([random.choice(history, count, replace=False) for history in known] for count in (2, 3))
     last_two, last_three = ([history[-count:] for history in known] for count in (2, 3))
@@ -151,6 +153,9 @@ def measure(catalogue: Catalogue) -> dict[str, float]:
         "items in the 5-core": len(taste),
         "actions a user": float(np.mean([len(history) + 1 for history in known])),
         "share of the top fifth": top_share(catalogue.actions),
+        "targets never in training": int((trained == 0).sum()),
+        "targets 0 to 5 times in training": float((trained <= 5).mean()),
+        "targets more often than 20 times": float((trained > 20).mean()),
         "popularity": recall(catalogue, np.tile(counts.astype(float), (len(known), 1))),
         "taste, last": recall(catalogue, _mean(near, [history[-1:] for history in known])),
         "taste, last 2": recall(catalogue, _mean(near, last_two)),
