@@ -40,3 +40,8 @@ for catalogue in PARAMS.catalogues:
             target(catalogue, "catalogues")
         input:
             [layout.path(layout.FEATURES, row) for row in catalogue_features(PARAMS, catalogue)],
+
+
+# A failed job's own message is the last thing on the terminal.
+onerror:
+    print(*failures(log), sep="\n", file=sys.stderr)

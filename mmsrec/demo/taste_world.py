@@ -4,7 +4,7 @@ An item's taste is one angle for each factor. A user has a place on the same cir
 popular. After every action the place drifts in a direction that all users share, so the next item depends on the last
 items. An item's text, its picture or both show a factor, so each modality shows a part of the taste.
 
-A site may have late items. They appear in the last stretch of its time, one after another, so they occur rarely in a
+A site may have late items. They appear in the last stretch of its time, one after another. So they occur rarely in a
 user's earlier actions and often as the last one.
 """
 

@@ -20,11 +20,12 @@ class Content(CountedRecommender):
         self.features = nn.ModuleDict(inputs.features)
         widths = {name: feature.vectors_IF.shape[1] for name, feature in inputs.features.items()}
         self.whitening = nn.ModuleDict({name: Whitening(width) for name, width in widths.items()})
+        self._inputs = inputs
 
     def fit(self, sequences: Sequences, ends_U: Tensor) -> None:
         """Fits the whitening to the features; the actions of users are not read."""
-        for name, feature in self.features.items():
-            self.whitening[name].fit([feature.vectors_IF[feature.present_I]])
+        for name, whitening in self.whitening.items():
+            whitening.fit([self._inputs.vectors_to_fit(name)])
 
     def encode_items(self, items_K: Tensor | None = None) -> EncodedItems:
         """The whitened features [K, F] of all modalities, each of length one; zeros for an absent modality."""

@@ -33,6 +33,7 @@ class Dataset:
         encoder_weights: SHA-256 of the encoder's weights, by modality. They differ between domains for an encoder that
             is fitted on a domain's texts.
         attributes: attributes of the items; None for a model that does not read them.
+        files: the files that were read: items, sequences, attributes, and the features by modality.
         known_K: items of training and validation, ascending, for sequences with cold items; training and validation
             read no other items, and the others are tested. None: all items are known.
     """
@@ -45,6 +46,7 @@ class Dataset:
     encoder_digests: dict[str, str] = field(default_factory=dict)
     encoder_weights: dict[str, str] = field(default_factory=dict)
     attributes: Attributes | None = None
+    files: dict[str, Path] = field(default_factory=dict)
     known_K: torch.Tensor | None = None
 
 
@@ -95,17 +97,19 @@ def read_dataset(
     made = {modality: read_provenance(file.path) for modality, file in features.items()}
     item_ids = items.column("item_id").to_pylist()
     attributes = Attributes.read(attributes_file, item_ids) if attributes_file else None
-    paths = [items_file, sequences_file, *(file.path for file in features.values())]
-    paths += [attributes_file] if attributes_file else []
+    files = {"items": items_file, "sequences": sequences_file}
+    files |= {modality: file.path for modality, file in features.items()}
+    files |= {"attributes": attributes_file} if attributes_file else {}
     return Dataset(
         item_ids=item_ids,
         users=users,
         sequences=sequences,
         features=read,
-        inputs={path.name: sha256(path) for path in sorted(paths, key=lambda path: path.name)},
+        inputs={path.name: sha256(path) for path in sorted(files.values(), key=lambda path: path.name)},
         encoder_digests={modality: origin.digest for modality, origin in made.items()},
         encoder_weights={modality: origin.weights for modality, origin in made.items()},
         attributes=attributes,
+        files=files,
         known_K=sequences.known_items() if cold_items else None,
     )
 

@@ -36,6 +36,7 @@ class IdRecommender(TrainedRecommender):
         sequences: a subclass sets it.
     """
 
+    item_rows = frozenset({"item.weight"})
     sequences: PlaceEncoder
 
     def __init__(self, items: int, dim: int, objective: Literal["causal", "next"], trainer: Trainer) -> None:

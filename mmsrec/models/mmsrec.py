@@ -1,6 +1,7 @@
 """The paper's two towers (Sections 3.2 and 3.3); settings add a causal objective and item embeddings."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,15 @@ class MMSRec(TrainedRecommender):
         DataError: the hidden modality is not one of several that the model reads.
     """
 
+    item_rows = frozenset({"item_embedding.weight"})
+    read_by: ClassVar[tuple[str, ...]] = (
+        *TrainedRecommender.read_by,
+        "objective",
+        "missing",
+        "item_position",
+        "hidden_modality",
+    )
+
     def __init__(self, inputs: ModelInputs, settings: MMSRecSettings, trainer: Trainer) -> None:
         super().__init__(inputs.items, trainer)
         self.settings = settings
@@ -50,8 +60,7 @@ class MMSRec(TrainedRecommender):
             widths, settings, trainer.max_length, first_position=first, own_tower=settings.item_tower == "own"
         )
         for name, whitening in self.encoder.embedding.whiten.items():
-            feature = inputs.features[name]
-            whitening.fit([feature.vectors_IF[feature.present_I]])
+            whitening.fit([inputs.vectors_to_fit(name)])
         self.item_embedding = nn.Embedding(self.items, settings.dim) if settings.item_embedding else None
         if self.item_embedding is not None:
             nn.init.normal_(self.item_embedding.weight, std=0.02)

@@ -13,6 +13,8 @@ from mmsrec.settings.trainer import Trainer
 class Pop(CountedRecommender):
     """The score of an item is the number of its training interactions."""
 
+    item_rows = frozenset({"counts"})
+
     def __init__(self, inputs: ModelInputs, settings: PopSettings, trainer: Trainer) -> None:
         super().__init__(inputs.items, longest_history=1)
         self.register_buffer("counts", torch.zeros(inputs.items))

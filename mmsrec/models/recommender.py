@@ -47,11 +47,21 @@ class ModelInputs(NamedTuple):
         items: number of items.
         features: features of the items, by modality; models of item ids ignore them.
         attributes: attributes of the items; None for a model that does not read them.
+        known_K: the items that training knows; None for all.
     """
 
     items: int
     features: dict[str, Features]
     attributes: Attributes | None = None
+    known_K: Tensor | None = None
+
+    def vectors_to_fit(self, modality: str) -> Tensor:
+        """The features [N, F] of the known items, for maps such as whitening that are fitted before training."""
+        feature = self.features[modality]
+        fitted_I = feature.present_I
+        if self.known_K is not None:
+            fitted_I = torch.zeros_like(fitted_I).index_fill(0, self.known_K.to(fitted_I.device), value=True) & fitted_I
+        return feature.vectors_IF[fitted_I]
 
     def required_attributes(self) -> Attributes:
         """The attributes of the items.
@@ -76,7 +86,12 @@ class Recommender(nn.Module, ABC):
     Args:
         items: number of items.
         longest_history: largest number of latest items that can change a user's vector.
+
+    Attributes:
+        item_rows: names of the weights that have one row for each item.
     """
+
+    item_rows: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, items: int, longest_history: int) -> None:
         super().__init__()
@@ -144,10 +159,12 @@ class TrainedRecommender(Recommender):
         whole_step: the loss compares all sequences of a step, so that they form one group and one process trains.
         validated: whether validation stops training and chooses the weights; otherwise training runs to its last
             epoch. `Model.validated` in the registry is the same.
+        read_by: settings that change how a model reads its weights, but not their shapes. A start has the same.
     """
 
     whole_step: ClassVar[bool] = False
     validated: ClassVar[bool] = True
+    read_by: ClassVar[tuple[str, ...]] = ("heads", "positions")
 
     def __init__(self, items: int, trainer: Trainer) -> None:
         super().__init__(items, trainer.max_length - 1)

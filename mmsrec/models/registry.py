@@ -60,7 +60,7 @@ MODELS: dict[str, Model] = {
     ),
     "s3rec": Model(S3RecSettings, "s3rec:S3Rec", starts=frozenset({"s3rec-pretraining"})),
     "duorec": Model(DuoRecSettings, "duorec:DuoRec"),
-    "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True),
+    "mmsrec": Model(MMSRecSettings, "mmsrec:MMSRec", reads_features=True, starts=frozenset({"mmsrec"})),
     "unisrec-pretraining": Model(
         UniSRecPretrainingSettings, "unisrec_pretraining:UniSRecPretraining", reads_features=True, validated=False
     ),

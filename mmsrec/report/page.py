@@ -86,10 +86,12 @@ def facts(inputs: Inputs) -> list[tuple[str, str]]:
     """The parameters that a reader of any number must know."""
     params = inputs.params
     splits = dict.fromkeys(row.split for row in inputs.experiments)
+    cold = [(name, share) for name in splits if (share := params.splits[name].cold_items)]
     protocols = dict.fromkeys(name for split in splits for name in params.protocols_of(split))
     seeds = sorted({experiment.seed for experiment in inputs.experiments})
     known = [
         ("Order of actions with equal timestamps", "; ".join(_tie_rule(params, name) for name in splits)),
+        ("Items unknown to training", "; ".join(f"{name}: {100 * share:.0f} %" for name, share in cold)),
         ("Ranked against", "; ".join(CANDIDATES[name] for name in protocols)),
         ("Seeds", ", ".join(map(str, seeds))),
     ]

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 WARM_BEFORE = 2  # one action for training and one for validation
 SHORTEST = 3  # the same, and the test item
-STREAM = 1  # the draw shares its seed with the order of ties, and has a stream of its own
+STREAM = 1  # the draw shares its seed with the order of ties, but not its random numbers
 
 
 def draw_cold_items(interactions: pl.DataFrame, share: float, seed: int) -> pl.Series:

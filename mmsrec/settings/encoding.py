@@ -16,7 +16,7 @@ class LsaEncoder(Frozen):
 
     modalities: ClassVar[list[str]] = ["text"]
     kind: Literal["lsa"]
-    dim: Positive
+    dim: Positive = Field(description="largest number of dimensions; items with few terms get fewer")
     ngrams: Positive = Field(description="number of words of the longest n-gram")
     min_items: Positive = Field(description="number of items that a term must occur in")
     seed: Seed

@@ -157,11 +157,14 @@ class Params(Frozen):
             settings |= layer.settings.model_dump(exclude_unset=True)
             trainer |= layer.trainer.model_dump(exclude_unset=True)
         key = f"variants.{variant} in the domain {domain}"
-        return ModelSettings(
+        chosen = ModelSettings(
             row.model,
             _fit(f"{key}: settings", MODELS[row.model].settings, **settings),
             _fit(f"{key}: trainer", Trainer, **trainer),
         )
+        if MODELS[row.model].trained and not chosen.trainer.max_epochs and row.starts_from is None:
+            raise ValueError(f"{key}: max_epochs 0 keeps the weights of a start, so it needs starts_from")
+        return chosen
 
     def pretraining_of(self, name: str) -> Pretraining:
         """The settings of one pre-training: `pretraining`, then the row's."""

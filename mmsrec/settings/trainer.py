@@ -25,8 +25,8 @@ class Trainer(Frozen):
     )
     logit_adjustment: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
-        description="weight of log(training count + 1), which is added to an item's logit in training alone; "
-        "0: scores hold popularity; 1: scores tell how well an item fits, so rare items are recommended too",
+        description="weight of log(training count + 1), which is added to an item's logit in training alone. "
+        "At 0, scores hold popularity. At 1, they tell how well an item fits, also a rare one.",
     )
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
@@ -34,7 +34,9 @@ class Trainer(Frozen):
         description="largest norm of the gradient of a step; null: no limit"
     )
     batch_size: Positive = Field(description="number of sequences in a step")
-    max_epochs: Positive
+    max_epochs: Annotated[int, Field(ge=0)] = Field(
+        description="0: the weights of the start as they are, without a step; only with starts_from"
+    )
     patience: Positive = Field(
         description="number of epochs without a better validation Recall@10 before training stops"
     )

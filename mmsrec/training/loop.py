@@ -48,7 +48,7 @@ class Loop(Generic[Batch]):
     Attributes:
         model: on the device of this process, the same in every process.
         optimizer: optimiser of the model's weights.
-        max_epochs: number of epochs, unless `validation` stops earlier.
+        max_epochs: number of epochs, unless `validation` stops earlier. 0 keeps the first weights.
         steps_per_epoch: number of batches of an epoch.
         batches: `batches(epoch, first)` yields the batches of an epoch from the step `first` on.
         step: `step(batch, epoch, number)` changes the weights once. It returns numbers, the same in every process; the
@@ -95,6 +95,9 @@ class Loop(Generic[Batch]):
         self._start()
         while self.state.epoch <= self.max_epochs and not self._is_out_of_patience():
             self._train_epoch()
+        if not self.state.model:
+            # No epoch was asked for, so no checkpoint has the weights.
+            self.state.model = on_cpu(self.model.state_dict())
         if self.state.best:
             self.model.load_state_dict(self.state.best)
         return self.state

@@ -51,6 +51,8 @@ class Config(Frozen):
         encoder_digests: identity of the encoders that made the features, by modality.
         encoder_weights: SHA-256 of their weights, by modality.
         start: the trained model that training started from; None for another start.
+        files: places of the files that were read, relative to the model's folder: items, sequences, attributes, and
+            the features by modality.
     """
 
     experiment: dict[str, str | int]
@@ -63,13 +65,17 @@ class Config(Frozen):
     encoder_digests: dict[str, str] = Field({})
     encoder_weights: dict[str, str] = Field({})
     start: Start | None = None
+    files: dict[str, str] = Field({})
 
 
 def build(chosen: ModelSettings, dataset: Dataset) -> Recommender:
     """The untrained network, on the device of the sequences; initial weights come from torch's global generator."""
-    inputs = ModelInputs(len(dataset.item_ids), dataset.features, dataset.attributes)
-    network = MODELS[chosen.model].network_class()(inputs, chosen.settings, chosen.trainer)
+    network = MODELS[chosen.model].network_class()(_inputs_of(dataset), chosen.settings, chosen.trainer)
     return network.to(dataset.sequences.items_A.device)
+
+
+def _inputs_of(dataset: Dataset) -> ModelInputs:
+    return ModelInputs(len(dataset.item_ids), dataset.features, dataset.attributes, dataset.known_K)
 
 
 def write(folder: Path, config: Config, state: TrainingState) -> None:
@@ -103,14 +109,23 @@ def load(folder: Path, dataset: Dataset) -> Recommender:
         CheckpointError: the configuration, the inputs or the weights do not fit, or the model is a pre-training.
     """
     config = read_config(folder)
-    _check_recommends(folder, config)
     _check_inputs(folder, config, dataset)
-    model = build(_settings_of(folder, config), dataset)
+    model = built(folder, config, _inputs_of(dataset)).to(dataset.sequences.items_A.device)
     load_weights(model, folder)
     return model.eval()
 
 
-def _check_recommends(folder: Path, config: Config) -> None:
+def built(folder: Path, config: Config, inputs: ModelInputs) -> Recommender:
+    """The network of a trained model for some items, with random weights.
+
+    Args:
+        folder: folder of the trained model, for messages.
+        config: its configuration.
+        inputs: the items.
+
+    Raises:
+        CheckpointError: the model or its settings are unknown to this version, or the model is a pre-training.
+    """
     if config.model in MODELS and not MODELS[config.model].validated:
         raise CheckpointError(
             "A pre-training on sequences makes no recommendations.",
@@ -119,6 +134,8 @@ def _check_recommends(folder: Path, config: Config) -> None:
             found=config.model,
             fix="Name the variant that starts from it.",
         )
+    chosen = _settings_of(folder, config)
+    return MODELS[chosen.model].network_class()(inputs, chosen.settings, chosen.trainer)
 
 
 def _check_inputs(folder: Path, config: Config, dataset: Dataset) -> None:

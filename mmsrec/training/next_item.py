@@ -59,8 +59,8 @@ def finetune(
     Raises:
         DataError: no sequence is long enough for training.
         CheckpointError: the checkpoint of an interrupted training is damaged.
-        TrainingError: the loss is not finite, several processes train a model of whole steps, or a part of the items
-            is read for a model with companions.
+        TrainingError: the loss is not finite, or several processes train a model of whole steps, or a model with
+            companions reads a part of the items.
     """
     processes = processes or Processes(sequences.items_A.device)
     _check_processes(model, processes)

@@ -1,6 +1,7 @@
 """Training that starts from another trained model: its features, its items and all its tensors must fit."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from mmsrec.errors import CheckpointError
@@ -14,8 +15,8 @@ from mmsrec.training.weights import NAME, read_weights
 
 logger = logging.getLogger(__name__)
 
-# Settings that change how a model reads its weights, but not their shapes.
-READING = ("heads", "positions")
+# The setting of a model of features that gives each item a trained vector, too.
+OWN_VECTORS = "item_embedding"
 ITEMS = "items.parquet"
 
 
@@ -35,10 +36,10 @@ def start_from(folder: Path, model: TrainedRecommender, chosen: ModelSettings, d
     """
     config = read_config(folder)
     _check_model(folder, config, chosen)
-    _check_settings(folder, config, chosen)
+    _check_settings(folder, config, chosen, model.read_by)
     if MODELS[chosen.model].reads_features:
         _check_features(folder, config, dataset)
-    else:
+    if not MODELS[chosen.model].reads_features or config.settings.get(OWN_VECTORS):
         _check_items(folder, config, dataset)
     weights = read_weights(folder)
     try:
@@ -63,9 +64,9 @@ def _check_model(folder: Path, config: Config, chosen: ModelSettings) -> None:
         )
 
 
-def _check_settings(folder: Path, config: Config, chosen: ModelSettings) -> None:
+def _check_settings(folder: Path, config: Config, chosen: ModelSettings, read_by: Iterable[str]) -> None:
     own = chosen.settings.model_dump(mode="json")
-    for key in READING:
+    for key in read_by:
         if key in own and own[key] != config.settings.get(key, own[key]):
             raise CheckpointError(
                 "The start was trained with another setting, under which its weights are read differently.",
@@ -84,7 +85,8 @@ def _check_items(folder: Path, config: Config, dataset: Dataset) -> None:
             where=folder,
             expected="a model of the same domain and k_core, trained on the same items.parquet",
             found=f"a model of {core}",
-            fix="Leave out the domain of starts_from, or train the start again.",
+            fix="Leave out the domain of starts_from, or train the start again. A model of features alone may start in "
+            f"another domain: give the start {OWN_VECTORS}: false.",
         )
 
 

@@ -1,5 +1,6 @@
 """The training of one experiment: builds the model, trains it and writes its folder."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def train(
         encoder_digests=dataset.encoder_digests,
         encoder_weights=dataset.encoder_weights,
         start=started,
+        files={role: Path(os.path.relpath(path, folder)).as_posix() for role, path in dataset.files.items()},
     )
     key, sequences = config.model_dump(), dataset.sequences
     if isinstance(model, CountedRecommender):

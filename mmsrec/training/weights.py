@@ -45,7 +45,15 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         ArtifactError: the file is missing.
         CheckpointError: it is damaged, or its tensors do not have the names and shapes of the model's.
     """
-    weights = read_weights(folder)
+    set_weights(model, read_weights(folder), folder)
+
+
+def set_weights(model: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Loads weights that come from a folder into a model.
+
+    Raises:
+        CheckpointError: the tensors do not have the names and shapes of the model's.
+    """
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -52,8 +52,9 @@ def start(project: Path, *command: str, mirror: str = "", **options: object) -> 
     """Starts a Python command in the project, in a separate process group."""
     places = ",".join(filter(None, [mirror, MEDIA, str(project / "mirror")]))
     environment = os.environ | {"MMSREC_MIRROR": places, "OMP_NUM_THREADS": "1"}
-    # The scripts are called as `python`, which must be this one.
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    if "dvc" in command:
+        # DVC calls the scripts as `python`, which must be this one. Snakemake finds it by itself.
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return subprocess.Popen(
         [sys.executable, *command], cwd=project, env=environment, text=True, start_new_session=True, **options
     )

@@ -349,6 +349,7 @@ def test_the_plan_is_in_step():
         ("domains.shop.attributes", {"min_items": 2}, {"attributes"} | TRAINING),
         ("splits.mixed.seed", 1, {"split"} | TRAINING),
         ("splits.late.ties", "item", {"split"} | TRAINING),
+        ("splits.mixed.cold_items", 0.2, {"split"} | TRAINING),
         (
             "domains.shop.text_fields",
             ["title", "brand"],

@@ -5,6 +5,7 @@ One file, because the links of the demo name one port, and all of this compares 
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmsrec.files import read_json
+from tests.integration.engines import copy_workflow
 from tests.integration.projects import REPORT, edit, make_project, planned, serving, snakemake, start
 from tests.servers import Reply, Server
 
@@ -156,3 +158,24 @@ def test_both_have_the_same_media(project, broken):
     ]
     assert sizes[0]
     assert sizes[0] == sizes[1]
+
+
+def test_the_message_of_a_failed_job_is_the_last_thing(tmp_path):
+    copy_workflow(tmp_path)
+    (tmp_path / "data/raw/demo").mkdir(parents=True)
+    for name in ("ratings_Demo.csv", "meta_Demo.json.gz"):
+        (tmp_path / "data/raw/demo" / name).write_text("damaged")
+        (tmp_path / "data/raw/demo" / f"{name}.json").write_text("{}")
+    process = start(
+        tmp_path,
+        *("-m", "snakemake", "--cores", "1", "data/ingested/demo-shop/items.parquet"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    log = "logs/ingest/demo-shop.log"
+    message = "error: " + (tmp_path / log).read_text().split("error: ")[1].strip()
+    after = printed.rpartition(f"{log}:\n")[2]
+    assert message in after
+    assert len(after.splitlines()) < len(message.splitlines()) + 8

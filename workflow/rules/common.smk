@@ -41,6 +41,11 @@ from mmsrec.settings.params import read_params
 from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
 from mmsrec.sources.file_registry import read_registry
 
+# The commands of rules call `python`, which is this one also where the virtual environment is not activated.
+INTERPRETER = str(Path(sys.executable).parent)
+if os.environ["PATH"].split(os.pathsep)[0] != INTERPRETER:
+    os.environ["PATH"] = os.pathsep.join([INTERPRETER, os.environ["PATH"]])
+
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())
 # The profile runs one job at a time on a GPU. On a machine without a GPU, only the cores limit the jobs.
@@ -98,6 +103,16 @@ def command(stage):
     """The shell command of a stage; the path is relative to the folder that the run works in."""
     scripts = os.path.relpath(Path(workflow.basedir) / "workflow" / "scripts")
     return f"python {shlex.quote(f'{scripts}/')}{stage}"
+
+
+def failures(logs_of_snakemake):
+    """The messages of the failed jobs that the logs of Snakemake name."""
+    texts = "\n".join(Path(path).read_text(errors="replace") for path in logs_of_snakemake)
+    logs = dict.fromkeys(re.findall(r"^ +log: (.+?) \(check log", texts, re.MULTILINE))
+    for path in map(Path, logs):
+        text = path.read_text(errors="replace") if path.exists() else ""
+        start = max(text.rfind("\nerror: "), text.rfind("\nTraceback "), 0)
+        yield f"\n{path}:\n{text[start:].strip() or 'no message'}"
 
 
 def raw(*files):

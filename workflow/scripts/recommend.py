@@ -1,39 +1,56 @@
-"""Writes the best next items of users, from a trained model, as a CSV or Parquet file."""
+"""Recommends the next items from a trained model: to its users or to others, of its items or of new ones."""
 
 from argparse import Namespace
 from pathlib import Path
 
-import polars as pl
 import stage
 from stage import layout
 
-from mmsrec.files import atomic_path
-from mmsrec.recommend import recommend
-from mmsrec.training.model_folder import load
-from mmsrec.training.runtime import start
+from mmsrec.recommend.loaded import load
+from mmsrec.recommend.output_tables import write_recommendations
+from mmsrec.recommend.pool import Request
+from mmsrec.recommend.request_files import SEEN, exclusions, read_item_ids
+from mmsrec.recommend.show import show
+from mmsrec.recommend.user_histories import histories_for
 
 
 def main(flags: Namespace) -> None:
-    _, _, dataset = stage.experiment(flags, start(flags.device))
-    found = recommend(load(flags.model, dataset), dataset, flags.users, flags.top, seen=flags.seen)
-    titles = pl.read_parquet(flags.items, columns=["item_id", "title"])
-    table = found.join(titles, on="item_id", how="left", maintain_order="left")
-    with atomic_path(flags.output) as temporary:
-        {".csv": table.write_csv, ".parquet": table.write_parquet}[flags.output.suffix](temporary)
-
-
-def table_path(text: str) -> Path:
-    path = Path(text)
-    if path.suffix not in (".csv", ".parquet"):
-        raise ValueError
-    return path
+    model = load(flags.model, device=flags.device, **stage.catalogue_files(flags))
+    histories = histories_for(model, flags.histories, flags.actions, flags.users)
+    candidates = read_item_ids(flags.items) if flags.items else None
+    request = Request(flags.top, candidates, *exclusions(flags.exclude), flags.hide_last)
+    experiment = stage.experiment_of(flags.model)
+    if flags.page:
+        names = [flags.catalogue or experiment["domain"], *flags.new]
+        places = {
+            "media": [Path(layout.path(layout.MEDIA, collection=name)) for name in names],
+            "frames": [Path(layout.path(layout.FRAMES, collection=name)) for name in names],
+        }
+        heading = "Recommendations by {variant}, trained on {domain}".format(**experiment)
+        print(show(model, histories.head(flags.page_users), request, flags.page, heading=heading, **places))
+    if flags.output or not flags.page:
+        output = flags.output or Path(layout.path(layout.RESULT, **experiment)) / "recommendations.csv"
+        served, left_out = write_recommendations(model.parts(histories, request), histories.height, output)
+        print(f"{output}: users with recommendations: {served:,}, left out: {left_out:,}")
 
 
 if __name__ == "__main__":
-    parser = stage.experiment_parser(__doc__)
-    parser.path("--model", layout.MODEL, "folder of the trained model")
-    parser.add_argument("--users", nargs="+", help="names of users (default: all users)")
-    parser.add_argument("--top", type=int, default=10, help="items for each user")
-    parser.add_argument("--seen", action="store_true", help="also recommend items of a user's own sequence")
-    parser.add_argument("--output", type=table_path, required=True, help="a .csv or .parquet file to write")
+    parser = stage.parser(__doc__)
+    parser.add_argument("model", type=Path, help="folder of the trained model")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--histories", type=Path, metavar="FILE", help="whole histories: user,item[,timestamp]")
+    source.add_argument("--actions", type=Path, metavar="FILE", help="actions after the known ones, in this form")
+    parser.add_argument("--users", nargs="+", metavar="USER", help="names of users (default: all)")
+    parser.add_argument("--hide-last", action="store_true", help="hide each user's last item, and mark it as taken")
+    parser.add_argument("--new", nargs="+", default=[], metavar="NAME", help="rows of `catalogues`, as further items")
+    parser.add_argument("--catalogue", metavar="NAME", help="row of `domains` or `catalogues`, in place of the items")
+    parser.add_argument("--items", type=Path, metavar="FILE", help="candidates: a table with a column item_id or item")
+    text = f"`{SEEN}` items of a user's history (default), `none`, or tables with a column item_id or item [and user]"
+    parser.add_argument("--exclude", nargs="+", default=[SEEN], metavar="WHAT", help=text)
+    parser.add_argument("--top", type=stage.positive, default=10, help="items for each user (default: 10)")
+    text = "a .csv, .parquet or .jsonl file (default: recommendations.csv in the folder of the model's results)"
+    parser.add_argument("--output", type=Path, metavar="FILE", help=text)
+    parser.add_argument("--page", type=Path, metavar="FOLDER", help="write a page for people, with pictures")
+    parser.add_argument("--page-users", type=stage.positive, default=10, help="users on the page (default: 10)")
+    parser.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
     stage.run(main, parser)

@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import layout
 
 from mmsrec.errors import MmsrecError, ParamsError
+from mmsrec.machine_errors import machine_errors_explained
 from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
 from mmsrec.settings.data import Domain, UnionDomain
 from mmsrec.settings.encoding import vector_tables
@@ -183,6 +184,41 @@ def start_folder(params: Params, experiment: Experiment, given: Path | None) -> 
     return (given or Path(layout.path(layout.MODEL, start))) if start else None
 
 
+def catalogue_files(flags: argparse.Namespace) -> dict[str, Any]:
+    """The items that a trained model scores, besides the ones it was trained on or instead: arguments of `mmsrec.load`.
+
+    Raises:
+        ParamsError: a name is neither a domain nor a catalogue.
+    """
+    from mmsrec.recommend.catalogue import ItemFiles
+    from mmsrec.recommend.trained_files import encoder_files
+
+    params = read_params(flags.params)
+
+    def files(name: str) -> ItemFiles:
+        row_of(params.domains | params.catalogues, name, "domains, catalogues")
+        found = {
+            modality: Path(layout.path(layout.FEATURES, collection=name, encoder=file.parent.name, modality=modality))
+            for modality, file in encoder_files(flags.model).items()
+        }
+        return ItemFiles(items_file(params, name), found)
+
+    arguments: dict[str, Any] = {"new": [files(name) for name in flags.new]}
+    if flags.catalogue:
+        arguments["catalogue"] = files(flags.catalogue)
+    if flags.catalogue in params.domains:
+        cut = {"k_core": params.domains[flags.catalogue].k_core, "split": experiment_of(flags.model)["split"]}
+        arguments["sequences"] = Path(layout.path(layout.SEQUENCES, domain=flags.catalogue, **cut))
+    return arguments
+
+
+def experiment_of(model: Path) -> dict[str, Any]:
+    """The experiment of a trained model, as its config.json records it."""
+    from mmsrec.training.model_folder import read_config
+
+    return read_config(model).experiment
+
+
 def report_inputs(params: Params, report: str, folder: Path, *, partial: bool, runs: Path | None = None) -> "Inputs":
     """The inputs of a report.
 
@@ -220,8 +256,13 @@ def add_runs(arguments: argparse.ArgumentParser) -> None:
 def run(action: Callable[[argparse.Namespace], None], arguments: argparse.ArgumentParser) -> None:
     """Calls `action` with the parsed flags; an error that a user can correct ends the process with status 1."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    flags = arguments.parse_args()
     try:
-        action(arguments.parse_args())
+        with machine_errors_explained():
+            action(flags)
+    except BrokenPipeError:
+        # The reader of the output, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MmsrecError as error:
         sys.exit(f"error: {error}")
 

@@ -4,6 +4,7 @@ This encoder needs no weights (Deerwester et al., Indexing by Latent Semantic An
 """
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -18,6 +19,8 @@ from mmsrec.errors import FeatureError
 from mmsrec.features.encoders.encoder import Encoder, Tower, encoder_digest
 from mmsrec.settings.encoding import LsaEncoder
 
+logger = logging.getLogger(__name__)
+
 # Iterations of the randomised SVD: on Beauty's titles, 4 keep 98.9 % of the variance that 8 keep, in a second.
 POWER_ITERATIONS = 4
 BATCH_SIZE = 4096
@@ -26,20 +29,22 @@ BATCH_SIZE = 4096
 def load(name: str, row: LsaEncoder, corpus: Sequence[str]) -> Encoder:
     """Fits the encoder on the corpus. Vectors have unit length; a text without a known term gets zeros.
 
+    The row's `dim` is a bound. A corpus with fewer independent directions gets fewer dimensions.
+
     Raises:
-        FeatureError: the corpus has fewer independent dimensions than the row's `dim`.
+        FeatureError: no term occurs in `min_items` texts.
     """
-    terms, svd = _fit(name, row, corpus)
+    terms, components_DT = _fit(name, row, corpus)
     text = Tower(
         prepare=terms.transform,
-        encode=lambda weights: normalize(svd.transform(weights)),
+        encode=lambda weights: normalize(weights @ components_DT.T),
         batch_size=BATCH_SIZE,
         preprocessing=f"lower case, accents stripped, word 1..{row.ngrams}-grams, sublinear TF-IDF, L2 norm",
         on_host=True,
     )
-    fitted = hashlib.sha256("\n".join(terms.get_feature_names_out()).encode() + svd.components_.tobytes())
+    fitted = hashlib.sha256("\n".join(terms.get_feature_names_out()).encode() + components_DT.tobytes())
     words = partial(_count_words, terms)
-    return Encoder(name, row.dim, encoder_digest(row), fitted.hexdigest(), {"text": text}, count_words=words)
+    return Encoder(name, len(components_DT), encoder_digest(row), fitted.hexdigest(), {"text": text}, count_words=words)
 
 
 def _count_words(terms: TfidfVectorizer, texts: Iterable[str]) -> tuple[int, int]:
@@ -49,7 +54,8 @@ def _count_words(terms: TfidfVectorizer, texts: Iterable[str]) -> tuple[int, int
     return sum(count for word, count in words.items() if word in terms.vocabulary_), words.total()
 
 
-def _fit(name: str, row: LsaEncoder, corpus: Sequence[str]) -> tuple[TfidfVectorizer, TruncatedSVD]:
+def _fit(name: str, row: LsaEncoder, corpus: Sequence[str]) -> tuple[TfidfVectorizer, np.ndarray]:
+    """The fitted terms, and the directions [dimensions, terms]."""
     terms = TfidfVectorizer(
         strip_accents="unicode",
         ngram_range=(1, row.ngrams),
@@ -67,24 +73,19 @@ def _fit(name: str, row: LsaEncoder, corpus: Sequence[str]) -> tuple[TfidfVector
             found=f"none in {len(corpus):,} texts ({error})",
             fix="Lower min_items, or give the items longer texts.",
         ) from error
-    limit = min(weights.shape)
-    if row.dim > limit:
-        raise _too_small(name, row, f"{weights.shape[0]:,} texts with {weights.shape[1]:,} terms", limit)
     # The last bits of a product depend on the number of threads, and the fitted weights are part of the identity.
     with threadpool_limits(1, user_api="blas"):
-        svd = TruncatedSVD(row.dim, n_iter=POWER_ITERATIONS, random_state=row.seed).fit(weights)
+        dim = min(row.dim, *weights.shape)
+        svd = TruncatedSVD(dim, n_iter=POWER_ITERATIONS, random_state=row.seed).fit(weights)
     tolerance = svd.singular_values_[0] * max(weights.shape) * np.finfo(np.float32).eps
     rank = int((svd.singular_values_ > tolerance).sum())
     if rank < row.dim:
-        raise _too_small(name, row, f"texts of rank {rank}", rank)
-    return terms, svd
-
-
-def _too_small(name: str, row: LsaEncoder, found: str, limit: int) -> FeatureError:
-    return FeatureError(
-        "The items are too few for so many text dimensions.",
-        where=f"encoders.{name}.dim",
-        expected=f"texts with at least {row.dim} independent dimensions",
-        found=found,
-        fix=f"Lower dim to {limit} or less, or lower min_items, now {row.min_items}, so that more terms count.",
-    )
+        logger.warning(
+            "encoders.%s: %d dimensions, not %d, because %s texts with %s terms have no more independent directions",
+            name,
+            rank,
+            row.dim,
+            f"{weights.shape[0]:,}",
+            f"{weights.shape[1]:,}",
+        )
+    return terms, np.ascontiguousarray(svd.components_[:rank])

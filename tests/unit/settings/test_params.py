@@ -134,6 +134,14 @@ def test_the_schema_file_is_in_step():
             "variants.mmsrec-text.encoders.sound.[key]: Input should be",
         ),
         ("variants.pop.encoders", {"text": "lsa"}, "variants.pop: the model pop knows item ids only"),
+        ("splits.item.cold_items", 1, "splits.item.cold_items: Input should be less than 1"),
+        ("splits.item.cold_items", -0.1, "splits.item.cold_items: Input should be greater than or equal to 0"),
+        (
+            "variants.sasrec.trainer.max_epochs",
+            0,
+            "variants.sasrec in the domain beauty: max_epochs 0 keeps the weights of a start, so it needs starts_from",
+        ),
+        ("evaluation.candidates", ["cold"], "evaluation.candidates.0: Input should be 'all' or 'unseen'"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(path, value, expected):

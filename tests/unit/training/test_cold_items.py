@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import DataError, TrainingError
@@ -12,6 +13,7 @@ from mmsrec.evaluation.evaluate import evaluate
 from mmsrec.evaluation.metrics import metrics
 from mmsrec.evaluation.ranks import rank, rank_among
 from mmsrec.files import read_json
+from mmsrec.models.content_settings import ContentSettings
 from mmsrec.models.dataset import Dataset
 from mmsrec.models.recommender import Features
 from mmsrec.nn.user_sequences import Sequences
@@ -197,3 +199,20 @@ def test_some_users_keep_their_sequences(sequences):
     assert [part.tolist() for part in some.items_A.split(some.offsets_U1.diff().tolist())] == [
         lists[user].tolist() for user in users
     ]
+
+
+@pytest.mark.parametrize("model", ["mmsrec", "content"])
+def test_the_features_of_cold_items_are_not_fitted(sequences, tmp_path, model):
+    settings = changed(MMSREC, whiten=True) if model == "mmsrec" else ContentSettings(last=3)
+    one_epoch = changed(WINDOWS, max_epochs=1)
+    maps = []
+    for number, shift in enumerate([0.0, 100.0]):
+        data = dataset(sequences)
+        vectors = data.features["text"].vectors_IF.clone()
+        vectors[COLD] += shift
+        data = replace(data, features={"text": Features(vectors, torch.ones(ITEMS, dtype=torch.bool))})
+        train(EXPERIMENT, chosen(model, settings, one_epoch), data, tmp_path / str(number))
+        weights = load_file(tmp_path / str(number) / "weights.safetensors")
+        maps.append({name: tensor for name, tensor in weights.items() if name.endswith(("mean", "matrix"))})
+    assert len(maps[0]) == 2
+    assert all(torch.equal(maps[0][name], maps[1][name]) for name in maps[0])

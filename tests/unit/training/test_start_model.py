@@ -89,6 +89,21 @@ def test_a_killed_training_with_a_start_ends_as_an_uninterrupted_one(folder, tmp
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_without_an_epoch_the_weights_are_those_of_the_start(folder, tmp_path):
+    unchanged = chosen("sasrec", SASREC, changed(TRAINER, max_epochs=0))
+    train(EXPERIMENT, unchanged, dataset(), tmp_path / "zero", start=folder)
+    assert read_table(tmp_path / "zero" / "history.parquet", SCHEMAS["history"]).num_rows == 0
+    weights = read_weights(folder)
+    for name in ("weights.safetensors", "last.safetensors"):
+        found = load_file(tmp_path / "zero" / name)
+        assert found.keys() == weights.keys()
+        assert all(torch.equal(found[tensor], weights[tensor]) for tensor in weights)
+    assert not list((tmp_path / "zero").glob("checkpoint-*"))
+    histories = torch.tensor([[0, 1, 2]])
+    scores = [load(path, dataset()).scores(histories) for path in (tmp_path / "zero", folder)]
+    assert torch.equal(*scores)
+
+
 def test_without_validation_every_epoch_is_trained_and_the_last_weights_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(SASRec, "validated", False)
     monkeypatch.setitem(MODELS, "sasrec", replace(MODELS["sasrec"], validated=False))
@@ -153,6 +168,39 @@ def test_a_model_of_features_may_start_in_another_domain(tmp_path):
     train(EXPERIMENT, chosen(), dataset("d"), tmp_path / "start")
     *_, start = untrained(2, chosen(settings=SETTINGS), dataset("d", items="others"), start=tmp_path / "start")
     assert start.experiment["domain"] == "shop"
+
+
+def test_features_move_with_the_whitening_of_the_start(tmp_path):
+    whitened = chosen(settings=changed(SETTINGS, whiten=True))
+    train(EXPERIMENT, whitened, dataset("d"), tmp_path / "start")
+    other = dataset("d", items="others")
+    other.features["text"].vectors_IF.mul_(3).add_(1)
+    model, *_ = untrained(2, whitened, other, start=tmp_path / "start")
+    weights = read_weights(tmp_path / "start")
+    names = [name for name in weights if "whiten" in name]
+    assert len(names) == 2
+    assert all(torch.equal(model.state_dict()[name], weights[name]) for name in names)
+    fitted, *_ = untrained(2, whitened, other)
+    assert not torch.equal(fitted.state_dict()[names[0]], weights[names[0]])
+
+
+def test_a_start_with_vectors_of_other_items_is_an_error(tmp_path):
+    with_ids = chosen(settings=changed(SETTINGS, item_embedding=True))
+    train(EXPERIMENT, with_ids, dataset("d"), tmp_path / "start")
+    *_, start = untrained(2, with_ids, dataset("d"), start=tmp_path / "start")
+    assert "item_embedding.weight" in start.loaded
+    for model in (with_ids, chosen()):
+        with pytest.raises(CheckpointError, match=r"other items by their ids(.|\n)*item_embedding: false"):
+            untrained(2, model, dataset("d", items="others"), start=tmp_path / "start")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("objective", "causal"), ("missing", "drop"), ("item_position", "first"), ("positions", "start")]
+)
+def test_a_start_whose_weights_are_read_differently_is_an_error(tmp_path, key, value):
+    train(EXPERIMENT, chosen(), dataset("d"), tmp_path / "start")
+    with pytest.raises(CheckpointError, match=rf"read differently(.|\n)*{key}"):
+        untrained(2, chosen(settings=changed(SETTINGS, **{key: value})), dataset("d"), start=tmp_path / "start")
 
 
 def test_a_missing_folder_and_a_missing_file_are_errors_that_name_them(folder, tmp_path):

@@ -1,0 +1,53 @@
+"""Explains the errors of a failing machine, such as a full disk, in the words of the project's errors."""
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmsrec.errors import ArtifactError
+
+# The failure and its fix, by the system's number of the error.
+KNOWN: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: ("The disk is full.", "Free some space, and run the same command again: finished work is kept."),
+    errno.EDQUOT: ("Your quota of the disk is used up.", "Free some space, and run the same command again."),
+    errno.EFBIG: ("A file is too large for its disk.", "Use a disk that allows larger files."),
+    errno.EROFS: ("The disk is read-only.", "Work in a folder on another disk: snakemake --directory FOLDER."),
+    errno.EACCES: ("A file or folder may not be used by this user.", "Change its permissions, or name another place."),
+    errno.EPERM: ("The system forbids the use of a file or folder.", "Change its owner, or name another place."),
+    errno.ENOTDIR: ("A file stands where a folder is needed.", "Move the file away, or name another place."),
+    errno.EEXIST: ("A file is in the way of a new one.", "Move the file away, or name another place."),
+    errno.EISDIR: ("A folder stands where a file is needed.", "Move the folder away, or name another place."),
+    errno.ENAMETOOLONG: ("A path is too long for this disk.", "Work in a folder with a shorter path."),
+    errno.EMFILE: ("This process may open no more files.", "Raise the limit, such as with ulimit -n 4096."),
+    errno.ENFILE: ("The machine may open no more files.", "Stop other programs, or raise the machine's limit."),
+    errno.ENOMEM: ("The memory of the machine is used up.", "Stop other programs, or lower batch_size."),
+    errno.EIO: ("The disk cannot be read or written.", "Check the disk: its hardware may fail."),
+}
+# Libraries in other languages name the number in the text of an error.
+_NUMBER = re.compile(r"\b(?:os error|errno)\s+(\d+)", re.IGNORECASE)
+
+
+@contextmanager
+def machine_errors_explained() -> Iterator[None]:
+    """Raises an ArtifactError with the fix in place of an error of the machine; other errors pass."""
+    try:
+        yield
+    except Exception as error:
+        number = _number(error)
+        if number not in KNOWN:
+            raise
+        what, fix = KNOWN[number]
+        places = [getattr(error, name, None) for name in ("filename", "filename2")]
+        where = " and ".join(str(place) for place in places if place is not None)
+        raise ArtifactError(what, where=where or None, found=error, fix=fix) from error
+
+
+def _number(error: Exception) -> int | None:
+    """The system's number of an error, or None for an error that is not the machine's."""
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = _NUMBER.search(str(error))
+    return int(found[1]) if found else None
