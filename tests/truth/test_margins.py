@@ -5,6 +5,7 @@
 
 from functools import cache
 from pathlib import Path
+from statistics import mean
 
 import polars as pl
 import pytest
@@ -51,6 +52,10 @@ def test_both_modalities_beat_each_of_them(seed, one, margin):
     assert recall("demo-both", seed) > recall(one, seed) + margin
 
 
+def test_features_lose_little_to_ids_over_all_items():
+    assert mean(recall("demo-both", seed) - recall("demo-sasrec", seed) for seed in SEEDS) > -0.02
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("variant", "times"), [("demo-text", 3), ("demo-vision", 1.5), ("demo-both", 4)])
 def test_the_order_of_actions_tells_more_than_popularity(seed, variant, times):
@@ -64,9 +69,16 @@ def test_many_users_take_a_rare_item_next():
     assert (counts == 0).sum() >= 25
 
 
+def test_features_find_rare_items_more_often_than_ids():
+    # Over the seeds, because the recall of ids differs by .15 between them.
+    gains = [recall_of_rare("demo-both", seed, RARE) - recall_of_rare("demo-sasrec", seed, RARE) for seed in SEEDS]
+    assert mean(gains) > 0.06
+    assert min(gains) > -0.02
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_features_find_rare_items_that_ids_miss(seed):
-    assert recall_of_rare("demo-both", seed, RARE) > recall_of_rare("demo-sasrec", seed, RARE) + 0.02
+def test_features_find_rare_items_nearly_as_often_as_others(seed):
+    assert recall_of_rare("demo-both", seed, RARE) > 0.8 * recall("demo-both", seed)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
