@@ -190,6 +190,21 @@ def test_attributes_are_written_once_and_read_by_the_models_that_need_them(run, 
             run(script, *flags)
 
 
+def test_a_split_with_cold_items_is_written_trained_on_and_tested(run, shop, tmp_path):
+    params = read_json(tmp_path / "params.yaml")
+    params["splits"]["cold"] = {"ties": "source", "cold_items": 0.2}
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+    core = (f"--core={tmp_path / 'data'}", f"--output={tmp_path / 'data/sequences.parquet'}")
+    run("split.py", f"--params={tmp_path / 'params.yaml'}", "--domain=shop", "--k-core=1", "--split=cold", *core)
+    run("train.py", *shop("text"), "--split=cold")
+    flags = [flag for flag in shop("text", "results") if not flag.startswith("--pretrained")]
+    run("evaluate.py", *flags, "--split=cold", f"--model={tmp_path / 'model'}")
+    ranks = read_table(tmp_path / "results" / "ranks.parquet", SCHEMAS["cold_ranks"])
+    assert len(set(ranks.column("target").to_pylist())) == 2
+    assert max(ranks.column("cold_rank").to_pylist()) <= 2
+    assert read_json(tmp_path / "results" / "metrics.json")["candidates"] == ["all", "unseen", "cold"]
+
+
 def test_a_training_starts_from_the_folder_of_another(run, shop, tmp_path):
     run("train.py", *shop("first", "start"))
     run("train.py", *shop("later"), f"--start={tmp_path / 'start'}")
