@@ -46,24 +46,19 @@ class Step:
 class Batches:
     """The steps of an epoch: every example once, in a random order, `batch_size` at a time.
 
-        Under `augment: random`, the examples of an epoch are one prefix of each user.
+    Under `augment: random`, the examples of an epoch are one prefix of each user.
 
-        Args:
-            sequences: sequences of all users.
-            model: the model to train.
-            trainer: `max_length`, `augment`, `batch_size`, `sampled_items` and `logit_adjustment` are read.
-            known_K: the items that a step may read, ascending, the targets included; None for all items. No other item is
-                a candidate of the softmax.
+    Args:
+        sequences: sequences of all users.
+        model: the model to train.
+        trainer: `max_length`, `augment`, `batch_size`, `sampled_items` and `logit_adjustment` are read.
+        known_K: the items that a step may read, ascending, the targets included; None for all items. No other item is
+            a candidate of the softmax.
 
-        Raises:
-            DataError: no sequence is long enough to train on.
-    <<<<<<< HEAD
-            TrainingError: a model with companions would read a part of the items, or a model that only pre-trains would
-                have its logits adjusted.
-    =======
-            TrainingError: a part of the items is read for a model with companions, whose items would not be among them; or
-                logits are adjusted for a model that only pre-trains.
-    >>>>>>> h/demo
+    Raises:
+        DataError: no sequence is long enough to train on.
+        TrainingError: a model with companions would read a part of the items, or a model that only pre-trains would
+            have its logits adjusted.
     """
 
     def __init__(
