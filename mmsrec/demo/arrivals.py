@@ -1,4 +1,4 @@
-"""New arrivals: items of a shop that nobody has taken yet, as a metadata file in the shop's format.
+"""New arrivals: items of a shop without any action, as a metadata file in the shop's format.
 
 The last arrival copies an old item's text and picture, so a model must give both the same score.
 """

@@ -178,6 +178,16 @@ def test_no_step_reads_a_cold_item_and_targets_keep_their_items(sequences, sampl
             assert torch.equal(real, same.inputs_BL < len(items))
 
 
+@pytest.mark.parametrize("sampled", [0, 40])
+def test_adjusted_logits_gain_the_counts_of_known_items(sequences, sampled):
+    trainer = changed(WINDOWS, sampled_items=sampled, logit_adjustment=1.0)
+    data = dataset(sequences)
+    counts = sequences.counts(sequences.ends(2), ITEMS)
+    for step in Batches(sequences, build(chosen(trainer=trainer), data), trainer, data.known_K).steps(0, 1):
+        for group in step.groups:
+            torch.testing.assert_close(group.prior_K, (counts[step.items_K] + 1).log())
+
+
 def test_a_model_with_companions_is_refused(sequences):
     data = dataset(sequences, features=False)
     model = build(chosen("duorec", DUOREC), data)
