@@ -11,6 +11,7 @@ from mmsrec.settings.row import Frozen, Name, Positive, RawPath, Share
 Modality = Literal["vision", "text"]
 Format = Literal["amazon", "amazon-2018", "movielens", "table"]
 Ties = Literal["source", "item", "shuffle"]
+Repeats = Literal["keep", "first-of-pair", "first-of-row"]
 MEMBERS = 8  # the largest number of domains in a union, because a stage of DVC names a fixed number of inputs
 
 
@@ -21,6 +22,12 @@ class _Sequences(Frozen):
         description="lowest k that a report may have; features are made for the items of this k-core"
     )
     published: str | None = Field(None, description="name of this domain in the paper's tables")
+    repeats: Repeats = Field(
+        "keep",
+        exclude_if=lambda rule: rule == "keep",
+        description="keep: all rows, as in the paper's data; first-of-pair: the first row of a user and an item; "
+        "first-of-row: one of the rows with equal user, item and time",
+    )
 
 
 class AttributeRules(Frozen):
