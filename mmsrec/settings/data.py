@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from mmsrec.settings.crawling import CrawlOverrides, Vision
 from mmsrec.settings.evaluation import Protocol
-from mmsrec.settings.row import Frozen, Name, Positive, RawPath, Share
+from mmsrec.settings.row import Frozen, Name, Positive, RawPath, Seed, Share
 
 Modality = Literal["vision", "text"]
 Format = Literal["amazon", "amazon-2018", "movielens", "table"]
@@ -80,7 +80,7 @@ class Split(Frozen):
     """The order of a user's actions; the last is the test item and the one before it the validation item."""
 
     ties: Ties = Field(description="order of a user's actions that share a timestamp")
-    seed: Annotated[int, Field(ge=0)] = Field(
+    seed: Seed = Field(
         0, description="seed of the random order and of the cold items; only for ties: shuffle, and for cold_items"
     )
     # Without cold items, the row is recorded as it was before this key existed. So no result is made again.
