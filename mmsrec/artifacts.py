@@ -247,7 +247,7 @@ def open_table(path: Path, schema: pa.Schema | None = None) -> pq.ParquetFile:
             "An artifact is not a readable Parquet file.",
             where=path,
             found=error,
-            fix="Delete it and run the stage that writes it.",
+            fix="If a stage wrote it, delete it and run the stage again. Else save it again as Parquet.",
         ) from error
     found = file.schema_arrow.remove_metadata()
     if schema is not None and not fits(found, schema):

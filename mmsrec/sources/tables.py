@@ -23,6 +23,7 @@ from mmsrec.sources.text import NO_TEXTS, FurtherTexts, item_table, own_fields
 
 _BATCH_ROWS = 1 << 17
 _SHOWN = 300
+_TEXTS = (pl.String, pl.Categorical, pl.Enum)
 _ATTRIBUTE = r"^[^=]*[^=\s][^=]*="
 
 
@@ -195,8 +196,8 @@ def _whole(path: Path, ids: tuple[str, ...]) -> set[str]:
     counts = dict.fromkeys(ids, (0, 0))
     for batch in _format(path).batches(path, ids, Malformed(path, "")):
         frame = pl.from_arrow(batch)
-        for name in (name for name in ids if frame.schema[name] == pl.String):
-            found = whole_numbers(frame.get_column(name))
+        for name in (name for name in ids if frame.schema[name].base_type() in _TEXTS):
+            found = whole_numbers(frame.get_column(name).cast(pl.String))
             counts[name] = tuple(map(sum, zip(counts[name], found, strict=True)))
     return {name for name, (whole, other) in counts.items() if whole and whole >= NUMERIC_SHARE * (whole + other)}
 
