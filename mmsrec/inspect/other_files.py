@@ -51,8 +51,8 @@ def _cut(text: str) -> str:
 
 def _text(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
-        blocks = iter(lambda: file.read(1 << 20), b"")
-        yield f"{sum(block.count(b'\n') for block in blocks):,} line breaks"
+        breaks = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        yield f"{breaks:,} line breaks"
         file.seek(0)
         lines = [file.readline(_LINE).decode("utf-8", "replace") for _ in range(SHOWN)]
     yield from (_cut(line) for line in lines if line)
