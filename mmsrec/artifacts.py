@@ -19,7 +19,8 @@
 | retrieval_ranks | model, direction (text_to_video, video_to_text), pair_id, rank (1 is best), ties |
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,7 @@ def open_table(path: Path, schema: pa.Schema | None = None) -> pq.ParquetFile:
             "An artifact is not a readable Parquet file.",
             where=path,
             found=error,
-            fix="Delete it and run the stage that writes it.",
+            fix="If a stage wrote it, delete it and run the stage again. Else save it again as Parquet.",
         ) from error
     found = file.schema_arrow.remove_metadata()
     if schema is not None and not fits(found, schema):
@@ -271,5 +272,19 @@ def fits(found: pa.Schema, schema: pa.Schema) -> bool:
 
 def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
     """Reads a whole Parquet file after a check of its columns; errors as in `open_table`."""
-    with open_table(path, schema) as file:
+    with open_table(path, schema) as file, damage_named(path):
         return file.read()
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turns the errors of a read of damaged rows into an ArtifactError. The footer may be sound all the same."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise ArtifactError(
+            "An artifact is damaged.",
+            where=path,
+            found=str(error)[:200],
+            fix="If a stage wrote it, delete it and run the stage again. Else save it again as Parquet.",
+        ) from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -12,6 +13,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from mmsrec.errors import ArtifactError
+
+_SHOWN = 200  # characters of a reason that a message quotes
 
 
 @contextmanager
@@ -61,24 +64,58 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes `value` as indented JSON with sorted keys, atomically."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    """Writes `value` as indented JSON with sorted keys, atomically.
+
+    Raises:
+        ArtifactError: a number is NaN or an infinity, which JSON cannot write.
+    """
+    try:
+        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ArtifactError(
+            "A result has a number that is not finite, and is not written.",
+            where=path,
+            expected="finite numbers",
+            found=next(_not_finite(value, ""), str(error)),
+        ) from error
+    write_text(path, text + "\n")
+
+
+def _not_finite(value: object, key: str) -> Iterator[str]:
+    """The keys of numbers that JSON cannot write, each with its value."""
+    match value:
+        case float() if not math.isfinite(value):
+            yield f"{key.removeprefix('.')}: {value}"
+        case dict():
+            for name, part in value.items():
+                yield from _not_finite(part, f"{key}.{name}")
+        case list() | tuple():
+            for number, part in enumerate(value):
+                yield from _not_finite(part, f"{key}.{number}")
 
 
 def read_json(path: Path) -> object:
     """Reads a JSON file.
 
     Raises:
-        ArtifactError: the file is missing or is not JSON.
+        ArtifactError: the file is missing or is not JSON. NaN and infinities are not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
     except FileNotFoundError as error:
         raise ArtifactError("A file is missing.", where=path, fix="Run the stage that writes it.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # A deep nesting of brackets is a RecursionError, a number of many thousand digits a ValueError.
         raise ArtifactError(
-            "A file is not JSON.", where=path, found=error, fix="Delete it and run the stage that writes it."
+            "A file is not JSON.",
+            where=path,
+            found=str(error)[:_SHOWN],
+            fix="Correct it if you wrote it. Else delete it and run the stage that writes it.",
         ) from error
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def sha256(path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmsrec.evaluation.finite import check_finite_scores
 from mmsrec.evaluation.histories import Histories, histories_before
 from mmsrec.evaluation.tiles import GROUP, best_of_tile, merged, tile_buffer, tile_scores, tiles_of
 from mmsrec.evaluation.user_vectors import padded, user_vectors
@@ -100,6 +101,9 @@ def rank_by_protocol(
 
     Returns:
         Ranks by protocol, in the order of the users, on the CPU.
+
+    Raises:
+        CheckpointError: a vector or a score is not finite.
     """
     model.eval()
     items = model.encode_all_items()
@@ -155,6 +159,9 @@ def rank_vectors(
 
     Returns:
         Ranks in the order of the queries, on the CPU.
+
+    Raises:
+        CheckpointError: a vector or a score is not finite.
     """
     counts = _counted(queries_UD, items_ID, targets_U, histories=None, hide=False, top=top, group=group)
     return counts.ranks(len(items_ID), "all", counts.top)
@@ -176,6 +183,7 @@ def _counted(
         histories: takes indices of queries, and returns their histories; None if no protocol asks for them.
         hide: whether the best items must not be seen items.
     """
+    check_finite_scores(queries_UD, items_ID)
     group = group or GROUP[queries_UD.device.type]
     own = threading.local()
 

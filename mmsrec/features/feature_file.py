@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mmsrec.artifacts import features_schema, open_table, write_table
+from mmsrec.artifacts import damage_named, features_schema, open_table, write_table
 from mmsrec.errors import FeatureError
 
 FLOAT16_EXPONENT = np.uint16(0x7C00)
@@ -94,7 +94,7 @@ def read_provenance(path: Path) -> Provenance:
         ArtifactError: the file is missing or is not Parquet.
         FeatureError: the file is no feature file.
     """
-    with open_table(path) as file:
+    with open_table(path) as file, damage_named(path):
         return _provenance(file, path)
 
 
@@ -113,7 +113,8 @@ def read_features(path: Path, item_ids: Sequence[str] | pa.Array, digest: str | 
     ids = item_ids if isinstance(item_ids, pa.Array | pa.ChunkedArray) else pa.array(item_ids, pa.string())
     check_unique(ids, "item_ids")
     with open_table(path) as file:
-        provenance = _provenance(file, path)
+        with damage_named(path):
+            provenance = _provenance(file, path)
         if digest is not None and provenance.digest != digest:
             raise FeatureError(
                 "A feature file is stale: another encoder, or the same one with other settings, made it.",
@@ -122,7 +123,8 @@ def read_features(path: Path, item_ids: Sequence[str] | pa.Array, digest: str | 
                 found=f"{provenance.encoder} with digest {provenance.digest}",
                 fix="Run extract_features again, or restore the encoder's row in params.yaml.",
             )
-        return _gather(file, ids, path)
+        with damage_named(path):
+            return _gather(file, ids, path)
 
 
 def _gather(file: pq.ParquetFile, ids: pa.Array | pa.ChunkedArray, path: Path) -> ItemVectors:

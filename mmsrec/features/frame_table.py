@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mmsrec.artifacts import SCHEMAS, open_table, read_table, write_batches, write_table
-from mmsrec.errors import FeatureError
+from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features.frame_sampler import Frame, sample_video
 from mmsrec.features.partial_results import Parts, parts_of
 from mmsrec.features.pictures_on_disk import MediaFile, ledger_files
@@ -68,9 +68,26 @@ def sample_frames(media: Path, settings: Frames, output: Path, *, required: bool
 
 
 def read_undecodable(path: Path) -> dict[str, str]:
-    """The reason for each item whose video could not be decoded, from a table of frames."""
+    """The reason for each item whose video could not be decoded, from a table of frames.
+
+    Raises:
+        ArtifactError: the file is missing or damaged, or has no such reasons.
+    """
     with open_table(path, SCHEMAS["frames"]) as file:
-        return json.loads(file.schema_arrow.metadata[UNDECODABLE.encode()])
+        found = (file.schema_arrow.metadata or {}).get(UNDECODABLE.encode(), b"")
+    try:
+        reasons = json.loads(found)
+    except (ValueError, RecursionError):
+        reasons = None
+    if not isinstance(reasons, dict) or not all(isinstance(reason, str) for reason in reasons.values()):
+        raise ArtifactError(
+            "A table of frames lacks the reasons of videos without frames.",
+            where=path,
+            expected=f"JSON with a text for each item, in the metadata {UNDECODABLE}",
+            found=repr(found[:80]),
+            fix="Run the stage sample_frames again.",
+        )
+    return reasons
 
 
 def _sample_parts(chunks: Sequence[Sequence[MediaFile]], settings: Frames, parts: Parts) -> None:

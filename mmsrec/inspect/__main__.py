@@ -1,7 +1,8 @@
-"""Shows an artifact: its schema, counts, the share of missing values, and a contact sheet of pictures.
+"""Shows an artifact: its schema, counts, the share of missing values, and on demand a contact sheet of pictures.
 
 Examples:
-    python -m mmsrec.inspect data/media/ml-1m
+    python -m mmsrec.inspect data/media/ml-1m --sheet pictures.png
+    python -m mmsrec.inspect models/beauty/k5/shuffle/sasrec/seed0
     python -m mmsrec.inspect data/features/beauty/lsa --items data/processed/beauty/k5/items.parquet
     python -m mmsrec.inspect data/features/beauty/lsa nearest B0002DHNAU --items data/processed/beauty/k5/items.parquet
 """
@@ -14,9 +15,11 @@ import polars as pl
 
 from mmsrec.artifacts import open_table
 from mmsrec.errors import MmsrecError
-from mmsrec.inspect.describe import describe, kind_of
+from mmsrec.inspect.describe import TABLE, describe, kind_of
 from mmsrec.inspect.nearest import nearest
 from mmsrec.inspect.sheet import write_sheet
+
+LARGEST = 100_000
 
 
 def main(flags: argparse.Namespace) -> None:
@@ -24,8 +27,9 @@ def main(flags: argparse.Namespace) -> None:
         _print_nearest(flags)
         return
     print(describe(flags.artifact, flags.items))
-    if _has_pictures(flags.artifact) and (shown := write_sheet(flags.artifact, flags.sheet)):
-        print(f"\n{shown} pictures in {flags.sheet}")
+    if flags.sheet and _has_pictures(flags.artifact):
+        shown = write_sheet(flags.artifact, flags.sheet)
+        print(f"\n{shown} pictures in {flags.sheet}" if shown else "\nno pictures for a contact sheet")
 
 
 def _print_nearest(flags: argparse.Namespace) -> None:
@@ -42,20 +46,29 @@ def _print_nearest(flags: argparse.Namespace) -> None:
 def _has_pictures(artifact: Path) -> bool:
     if artifact.is_dir():
         return (artifact / "ledger.parquet").exists()
+    if artifact.suffix != TABLE:
+        return False
     with open_table(artifact) as file:
         return kind_of(file) == "frames"
+
+
+def positive(text: str) -> int:
+    """A number of neighbours."""
+    if not text.isdecimal() or not 1 <= int(text[:10]) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {LARGEST:,}, not {text[:40]!r}")
+    return int(text[:10])
 
 
 def _parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("mmsrec.inspect", description=__doc__, formatter_class=layout)
-    parser.add_argument("artifact", type=Path, help="a table, or a folder of tables")
+    parser.add_argument("artifact", type=Path, help="a file or a folder")
     parser.add_argument("--items", type=Path, help="items.parquet, for titles and for the items without features")
-    parser.add_argument("--sheet", type=Path, default=Path("contact-sheet.png"), help="PNG file for the contact sheet")
+    parser.add_argument("--sheet", type=Path, help="PNG file to write: a contact sheet of its pictures")
     questions = parser.add_subparsers(dest="question")
     neighbours = questions.add_parser("nearest", help="show an item's nearest neighbours in each modality")
     neighbours.add_argument("item", help="an item_id")
-    neighbours.add_argument("--count", type=int, default=10, help="number of neighbours")
+    neighbours.add_argument("--count", type=positive, default=10, help="number of neighbours")
     neighbours.add_argument("--items", type=Path, default=argparse.SUPPRESS, help="items.parquet, for titles")
     return parser
 

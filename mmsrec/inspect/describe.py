@@ -11,37 +11,50 @@ from mmsrec.artifacts import SCHEMAS, fits, open_table
 from mmsrec.errors import ArtifactError
 from mmsrec.features.feature_file import read_features, read_provenance
 from mmsrec.features.frame_table import read_undecodable
+from mmsrec.inspect.other_files import describe_file
 
 REASONS_SHOWN = 5
+FILES_SHOWN = 20
+TABLE = ".parquet"
+# The kinds of files that a folder's description names; it may hold a million pictures besides.
+IN_FOLDERS = {TABLE, ".json", ".safetensors"}
 
 
 def describe(artifact: Path, items: Path | None = None) -> str:
-    """Describes a table, or every table below a folder.
+    """Describes a file, or every table, JSON file and file of weights below a folder.
 
     Args:
-        artifact: a Parquet file or a folder.
+        artifact: a file or a folder.
         items: items.parquet, to count the items without features.
 
     Raises:
-        ArtifactError: there is no table, or a table is damaged.
+        ArtifactError: there is no such file, the folder is empty, or a file is damaged.
         FeatureError: a feature file is damaged.
     """
     if not artifact.is_dir():
-        return "\n".join(_table(artifact, items))
-    # Hidden folders hold partial work.
-    tables = [
-        path
-        for path in sorted(artifact.rglob("*.parquet"))
-        if not any(part.startswith(".") for part in path.relative_to(artifact).parts)
-    ]
-    if not tables:
+        return "\n".join(_file(artifact, items))
+    files = [path for path in sorted(artifact.rglob("*")) if path.is_file() and not _is_hidden(path, artifact)]
+    chosen = [path for path in files if path.suffix in IN_FOLDERS] or files[:FILES_SHOWN]
+    if not chosen:
         raise ArtifactError(
             "The folder holds no artifact.",
             where=artifact,
-            expected="Parquet files",
+            expected="tables, JSON, weights, or any other file",
             fix="Run the stage that writes it.",
         )
-    return "\n\n".join("\n".join(_table(path, items)) for path in tables)
+    described = ["\n".join(_file(path, items)) for path in chosen]
+    if rest := len(files) - len(chosen):
+        described.append(f"and {rest:,} further files; name one of them to see it")
+    return "\n\n".join(described)
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    """Whether a file lies in a hidden folder, which holds partial work."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _file(path: Path, items: Path | None) -> Iterable[str]:
+    return _table(path, items) if path.suffix == TABLE else describe_file(path)
 
 
 def kind_of(file: pq.ParquetFile) -> str:

@@ -1,10 +1,11 @@
 """The settings of DuoRec."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from mmsrec.models.sasrec_settings import SASRecSettings
+from mmsrec.settings.row import Rate, Weight
 
 
 class DuoRecSettings(SASRecSettings):
@@ -13,5 +14,5 @@ class DuoRecSettings(SASRecSettings):
     objective: Literal["next"] = Field(
         "next", description="the last place alone predicts, so a sequence has one target"
     )
-    weight: Annotated[float, Field(ge=0)] = Field(description="coefficient of the contrastive loss")
-    temperature: Annotated[float, Field(gt=0)] = Field(description="of the dot products in the contrastive loss")
+    weight: Weight = Field(description="coefficient of the contrastive loss")
+    temperature: Rate = Field(description="of the dot products in the contrastive loss")

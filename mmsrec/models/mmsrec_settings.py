@@ -1,11 +1,11 @@
 """The settings of the paper's item encoder and of the model that is built on it."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from mmsrec.models.transformer_settings import TransformerSettings
-from mmsrec.settings.row import Share
+from mmsrec.settings.row import Rate, Share
 
 
 class ItemEncoderSettings(TransformerSettings):
@@ -15,7 +15,7 @@ class ItemEncoderSettings(TransformerSettings):
     missing: Literal["mask_token", "drop"] = Field(
         description="mask_token: the [mask] replaces an absent modality; drop: its token is not read"
     )
-    temperature: Annotated[float, Field(gt=0)]
+    temperature: Rate
     final_norm: bool = Field(False, description="one more LayerNorm follows the last transformer block")
     output_norm: Literal["shared", "modality"] = Field(
         "shared", description="LayerNorm of the output: shared: one for all modalities; modality: one for each"

@@ -1,13 +1,11 @@
 """The settings of S3-Rec's pre-training."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from mmsrec.models.transformer_settings import TransformerSettings
-from mmsrec.settings.row import Frozen, Share
-
-Weight = Annotated[float, Field(ge=0)]
+from mmsrec.settings.row import Frozen, Share, Weight
 
 
 class TaskWeights(Frozen):

@@ -2,16 +2,16 @@
 
 from pydantic import Field, model_validator
 
-from mmsrec.settings.row import Frozen, Positive, Share
+from mmsrec.settings.row import Few, Frozen, Share, Width
 
 
 class TransformerSettings(Frozen):
     """Sizes and dropouts of a stack of transformer blocks."""
 
-    dim: Positive = Field(description="width of the model")
-    layers: Positive = Field(description="transformer blocks")
-    heads: Positive = Field(description="attention heads; they divide dim")
-    feedforward: Positive = Field(description="hidden width of a block's feed-forward network")
+    dim: Width = Field(description="width of the model")
+    layers: Few = Field(description="transformer blocks")
+    heads: Few = Field(description="attention heads; they divide dim")
+    feedforward: Width = Field(description="hidden width of a block's feed-forward network")
     embedding_dropout: Share
     hidden_dropout: Share
     attention_dropout: Share = Field(0.0, description="dropout of the attention weights")

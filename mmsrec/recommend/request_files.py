@@ -7,7 +7,7 @@ import polars as pl
 
 from mmsrec.errors import DataError, ParseError
 from mmsrec.sources import tables
-from mmsrec.sources.malformed import Malformed
+from mmsrec.sources.malformed import OWN_FIX, Malformed
 
 SEEN, NONE = "seen", "none"
 ITEM_COLUMNS = ("item_id", "item")
@@ -57,8 +57,9 @@ def _pairs(path: Path, optional: tuple[str, ...]) -> pl.DataFrame:
             found=f"only {', '.join(known)}",
         )
     columns = (key, *(name for name in optional if name in known))
-    malformed = Malformed(path, ",".join(columns))
+    malformed = Malformed(path, ",".join(columns), OWN_FIX)
     good = pl.all_horizontal(pl.col(columns) != "")
-    frames = [malformed.keep(frame, good, pl.lit("an empty value")) for frame in tables.texts(path, columns, malformed)]
+    read = tables.texts(path, columns, malformed, ids=columns)
+    frames = [malformed.keep(frame, good, pl.lit("an empty value")) for frame in read]
     malformed.close()
     return pl.concat(frames).rename({key: "item"})

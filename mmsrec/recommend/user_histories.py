@@ -18,7 +18,7 @@ from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import DataError
 from mmsrec.recommend.catalogue import Catalogue, shown
 from mmsrec.sources import tables
-from mmsrec.sources.malformed import Malformed
+from mmsrec.sources.malformed import OWN_FIX, Malformed
 
 if TYPE_CHECKING:
     from mmsrec.recommend.loaded import LoadedModel
@@ -130,10 +130,11 @@ def _actions(path: Path) -> pl.DataFrame:
         raise DataError("A file of histories is missing.", where=path, fix="Check the path.")
     if "timestamp" in tables.column_names(path):
         return pl.concat(tables.interactions(path))
-    malformed = Malformed(path, "user,item")
+    malformed = Malformed(path, "user,item", OWN_FIX)
     good = (pl.col("user") != "") & (pl.col("item") != "")
     rows = pl.concat_str(pl.col("user", "item").fill_null(""), separator=",")
-    frames = [malformed.keep(frame, good, rows) for frame in tables.texts(path, ("user", "item"), malformed)]
+    read = tables.texts(path, ("user", "item"), malformed, ids=("user", "item"))
+    frames = [malformed.keep(frame, good, rows) for frame in read]
     malformed.close()
     return pl.concat(frames).with_columns(timestamp=pl.lit(None, pl.Int64))
 

@@ -1,5 +1,6 @@
 """Writes the k-core of a domain with its interactions, items and statistics."""
 
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,13 +10,24 @@ from mmsrec.artifacts import SCHEMAS, read_table, write_table
 from mmsrec.errors import DataError
 from mmsrec.files import write_json
 from mmsrec.sequences.kcore import k_core
+from mmsrec.settings.data import Repeats
+from mmsrec.sources.ids import check_described
+
+logger = logging.getLogger(__name__)
+
+PAIR = ["user", "item"]
+ROW = ["user", "item", "timestamp"]
 
 
 @dataclass(frozen=True)
 class Statistics:
     """The statistics of one k-core (Tables 2 and 4 of the paper).
 
-    `sparsity` is the share of empty cells of the users x items matrix.
+    Attributes:
+        sparsity: share of empty cells of the users x items matrix.
+        mean_length: actions of a user.
+        repeated_pairs: actions whose user and item an earlier row has.
+        repeated_rows: actions whose user, item and time an earlier row has.
     """
 
     domain: str
@@ -25,9 +37,11 @@ class Statistics:
     actions: int
     sparsity: float
     mean_length: float
+    repeated_pairs: int
+    repeated_rows: int
 
 
-def prepare(ingested: Path, output: Path, *, domain: str, k: int) -> Statistics:
+def prepare(ingested: Path, output: Path, *, domain: str, k: int, repeats: Repeats = "keep") -> Statistics:
     """Filters a domain to its k-core and writes interactions, items and statistics into `output`.
 
     Args:
@@ -35,12 +49,13 @@ def prepare(ingested: Path, output: Path, *, domain: str, k: int) -> Statistics:
         output: folder of the k-core.
         domain: name of the domain, for the statistics.
         k: least number of interactions of a user and of an item.
+        repeats: which of equal rows stay; it applies before the k-core.
 
     Raises:
         ArtifactError: an ingested table is missing or damaged.
-        DataError: the k-core is empty.
+        DataError: the k-core is empty, or none of its items is described.
     """
-    interactions = _filtered(_read(ingested / "interactions.parquet", "interactions"), k)
+    interactions = _filtered(_kept(_read(ingested / "interactions.parquet", "interactions"), repeats), k)
     if interactions.is_empty():
         raise DataError(
             "The k-core is empty.",
@@ -49,8 +64,19 @@ def prepare(ingested: Path, output: Path, *, domain: str, k: int) -> Statistics:
             found="none",
             fix="Choose a smaller k_core, or check that the source file holds the whole domain.",
         )
-    items = _items(interactions, _read(ingested / "items.parquet", "raw_items"))
-    statistics = _statistics(domain, k, interactions["user"].n_unique(), items.height, interactions.height)
+    described = _read(ingested / "items.parquet", "raw_items")
+    items = _items(interactions, described)
+    place = f"{domain}, k={k}"
+    check_described(items["item_id"], described["item_id"], place, ingested / "items.parquet")
+    statistics = _statistics(domain, k, interactions)
+    if statistics.repeated_pairs:
+        logger.info(
+            "%s: %s of %s actions repeat a user's item, %s of them at the same time",
+            place,
+            f"{statistics.repeated_pairs:,}",
+            f"{statistics.actions:,}",
+            f"{statistics.repeated_rows:,}",
+        )
 
     for name, table in {"interactions": interactions, "items": items}.items():
         write_table(output / f"{name}.parquet", table.to_arrow(), SCHEMAS[name])
@@ -60,6 +86,23 @@ def prepare(ingested: Path, output: Path, *, domain: str, k: int) -> Statistics:
 
 def _read(path: Path, kind: str) -> pl.DataFrame:
     return pl.from_arrow(read_table(path, SCHEMAS[kind]))
+
+
+def _kept(interactions: pl.DataFrame, repeats: Repeats) -> pl.DataFrame:
+    """The rows that the rule for repeated rows keeps, in their order."""
+    match repeats:
+        case "keep":
+            return interactions
+        case "first-of-pair":
+            # The first in time, and at equal times the first in the file.
+            rows = (
+                interactions.with_row_index("row")
+                .sort("timestamp", "row")
+                .unique(PAIR, keep="first", maintain_order=True)
+            )
+            return rows.sort("row").drop("row")
+        case "first-of-row":
+            return interactions.unique(ROW, keep="first", maintain_order=True)
 
 
 def _filtered(interactions: pl.DataFrame, k: int) -> pl.DataFrame:
@@ -78,7 +121,8 @@ def _items(interactions: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _statistics(domain: str, k: int, users: int, items: int, actions: int) -> Statistics:
+def _statistics(domain: str, k: int, interactions: pl.DataFrame) -> Statistics:
+    users, items, actions = interactions["user"].n_unique(), interactions["item"].n_unique(), interactions.height
     return Statistics(
         domain=domain,
         k_core=k,
@@ -87,4 +131,6 @@ def _statistics(domain: str, k: int, users: int, items: int, actions: int) -> St
         actions=actions,
         sparsity=1 - actions / (users * items),
         mean_length=actions / users,
+        repeated_pairs=actions - interactions.n_unique(PAIR),
+        repeated_rows=actions - interactions.n_unique(ROW),
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from mmsrec.settings.crawling import ITEM_ID, CrawlOverrides
-from mmsrec.settings.row import Frozen, Name, Positive, RawPath
+from mmsrec.settings.row import Bytes, Few, Frozen, Name, RawPath
 
 ARCHIVE = ".zip"
 # A path in a dataset on the hub. * and ? match any characters of one folder level.
@@ -28,7 +28,7 @@ class ShardCorpus(Frozen):
     frames: Literal["uniform", "first"] = Field(
         description="uniform: `count` evenly spaced frames of a clip are used; first: its first `count`"
     )
-    count: Positive
+    count: Few
     keep: Literal["mean", "frames"] = Field(
         description="mean: the mean of their vectors is stored; frames: every vector is stored"
     )
@@ -62,7 +62,7 @@ class ClipCorpus(Frozen):
     split: CaptionSplit | None = None
     videos: str = Field(description="an http(s) URL, or a path below data/raw, that contains {item_id}")
     crawl: CrawlOverrides = CrawlOverrides()
-    max_bytes: Positive = Field(50_000_000, description="size above which a video is oversize")
+    max_bytes: Bytes = Field(50_000_000, description="size above which a video is oversize")
     published: str | None = Field(None, description="name of this corpus in the paper's tables")
     missing: Literal["drop", "keep"] = Field("drop", description="drop or keep pairs that lack one of the two features")
 

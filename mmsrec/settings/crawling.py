@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mmsrec.settings.row import Frozen, Positive, RawPath, Seconds, overrides
+from mmsrec.settings.row import Bytes, Few, Frozen, Positive, Rate, RawPath, Seconds, Width, overrides
 
 ITEM_ID = "{item_id}"
 
@@ -53,16 +53,16 @@ class Trailers(Frozen):
 
     url: str = Field(description="page of a known trailer; {id} stands for its id")
     search: str = Field(description="query for a film without a known trailer; contains {hits} and {title}")
-    hits: Positive = Field(description="number of search results that are tried")
+    hits: Few = Field(description="number of search results that are tried")
     extractors: Annotated[list[str], Field(min_length=1)] = Field(description="the allowed yt-dlp extractors")
     min_seconds: Seconds = Field(description="shorter videos are not trailers")
     max_seconds: Seconds = Field(description="longer videos are not trailers")
-    max_height: Positive = Field(description="height of the largest format that is fetched, in pixels")
-    max_bytes: Positive
-    attempts: Positive = Field(description="number of tries of one page before its item counts as failed")
+    max_height: Width = Field(description="height of the largest format that is fetched, in pixels")
+    max_bytes: Bytes
+    attempts: Few = Field(description="number of tries of one page before its item counts as failed")
     pause: Seconds = Field(description="pause between two requests; doubled after each consecutive block")
     max_pause: Seconds
-    max_blocks: Positive = Field(description="number of consecutive blocks after which the crawl stops")
+    max_blocks: Few = Field(description="number of consecutive blocks after which the crawl stops")
     read_timeout: Seconds
     total_timeout: Seconds = Field(description="longest duration of one download")
 
@@ -82,18 +82,18 @@ class Crawl(Frozen):
     user_agent: Annotated[str, Field(pattern=r"^[A-Za-z_-]+(/[!-~]+)?( [ -~]+)?$")] = Field(
         description="name of the crawler; robots.txt and X-Robots-Tag refer to its first word"
     )
-    host_concurrency: Positive = Field(description="number of simultaneous requests to one host")
-    host_rate: Annotated[float, Field(gt=0)] = Field(description="number of requests to one host per second")
+    host_concurrency: Few = Field(description="number of simultaneous requests to one host")
+    host_rate: Rate = Field(description="number of requests to one host per second")
     host_failures: Positive = Field(
         description="number of consecutive failures after which a run stops requests to a host"
     )
     connect_timeout: Seconds
     read_timeout: Seconds = Field(description="longest wait for the next bytes of an answer")
     total_timeout: Seconds = Field(description="longest duration of one request, with headers and body")
-    max_bytes: Positive = Field(description="size above which an answer is oversize")
+    max_bytes: Bytes = Field(description="size above which an answer is oversize")
     max_pixels: Positive = Field(description="number of pixels above which a picture is not decoded")
-    max_redirects: Annotated[int, Field(ge=0)]
-    attempts: Positive = Field(description="number of tries of one URL before its item counts as failed")
+    max_redirects: Annotated[int, Field(ge=0, le=1000)]
+    attempts: Few = Field(description="number of tries of one URL before its item counts as failed")
     backoff: Seconds = Field(
         description="pause after the first failure; doubled after each further failure, with jitter"
     )

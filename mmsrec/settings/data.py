@@ -6,11 +6,12 @@ from pydantic import Field, model_validator
 
 from mmsrec.settings.crawling import CrawlOverrides, Vision
 from mmsrec.settings.evaluation import Protocol
-from mmsrec.settings.row import Frozen, Name, Positive, RawPath, Share
+from mmsrec.settings.row import Frozen, Name, Positive, RawPath, Seed, Share
 
 Modality = Literal["vision", "text"]
 Format = Literal["amazon", "amazon-2018", "movielens", "table"]
 Ties = Literal["source", "item", "shuffle"]
+Repeats = Literal["keep", "first-of-pair", "first-of-row"]
 MEMBERS = 8  # the largest number of domains in a union, because a stage of DVC names a fixed number of inputs
 
 
@@ -21,6 +22,12 @@ class _Sequences(Frozen):
         description="lowest k that a report may have; features are made for the items of this k-core"
     )
     published: str | None = Field(None, description="name of this domain in the paper's tables")
+    repeats: Repeats = Field(
+        "keep",
+        exclude_if=lambda rule: rule == "keep",
+        description="keep: all rows, as in the paper's data; first-of-pair: the first row of a user and an item; "
+        "first-of-row: one of the rows with equal user, item and time",
+    )
 
 
 class AttributeRules(Frozen):
@@ -73,7 +80,7 @@ class Split(Frozen):
     """The order of a user's actions; the last is the test item and the one before it the validation item."""
 
     ties: Ties = Field(description="order of a user's actions that share a timestamp")
-    seed: Annotated[int, Field(ge=0)] = Field(
+    seed: Seed = Field(
         0, description="seed of the random order and of the cold items; only for ties: shuffle, and for cold_items"
     )
     # Without cold items, the row is recorded as it was before this key existed. So no result is made again.

@@ -5,10 +5,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mmsrec.settings.row import Frozen, Positive, RawPath
+from mmsrec.settings.row import Few, Frozen, Positive, RawPath, Seed, Width
 
 SEEDED = "seeded"
-Seed = Annotated[int, Field(ge=0)]
 
 
 class LsaEncoder(Frozen):
@@ -16,8 +15,8 @@ class LsaEncoder(Frozen):
 
     modalities: ClassVar[list[str]] = ["text"]
     kind: Literal["lsa"]
-    dim: Positive = Field(description="largest number of dimensions; items with few terms get fewer")
-    ngrams: Positive = Field(description="number of words of the longest n-gram")
+    dim: Width = Field(description="largest number of dimensions; items with few terms get fewer")
+    ngrams: Few = Field(description="number of words of the longest n-gram")
     min_items: Positive = Field(description="number of items that a term must occur in")
     seed: Seed
 
@@ -87,7 +86,7 @@ class TransformersEncoder(_Network):
     pooling: Literal["cls", "mean", "stored"] = Field(
         description="cls: the last layer's [CLS]; mean: its mean; stored: as in the sentence-transformers folder"
     )
-    max_tokens: Positive = Field(description="number of tokens, special tokens included, to which a text is cut")
+    max_tokens: Width = Field(description="number of tokens, special tokens included, to which a text is cut")
 
 
 class TableEncoder(Frozen):
@@ -147,6 +146,6 @@ class Frames(Frozen):
     rule: Literal["uniform", "first"] = Field(
         description="uniform: the middle frame of `count` equal parts; first: one frame a second, up to `count`"
     )
-    count: Positive
-    size: Positive = Field(description="short side of a stored frame, in pixels")
+    count: Few
+    size: Width = Field(description="short side of a stored frame, in pixels")
     quality: Annotated[int, Field(ge=1, le=100)] = Field(description="JPEG quality")

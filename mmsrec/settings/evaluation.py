@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from mmsrec.settings.row import Frozen, Positive
+from mmsrec.settings.row import Frozen, Positive, Width
 
 Candidates = Literal["all", "unseen"]
 # Sequences with cold items have one protocol more.
@@ -33,7 +33,7 @@ class Evaluation(Frozen):
         "first one decides the best items that are stored",
     )
     cutoffs: Annotated[list[Positive], Field(min_length=1)] = Field(description="values of k for Recall@k and NDCG@k")
-    top: Positive = Field(description="number of best items that are stored for each user")
+    top: Width = Field(description="number of best items that are stored for each user")
 
     @property
     def metrics(self) -> list[str]:

@@ -9,10 +9,9 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, 
 from mmsrec.report.exhibit_names import exhibit_names
 from mmsrec.settings.evaluation import Protocol, each_once
 from mmsrec.settings.plan_rows import Core, Cut, Experiment, Retrieval
-from mmsrec.settings.row import Frozen, Name, Positive
+from mmsrec.settings.row import Frozen, Name, Natural, Positive, Seed
 
 RETRIEVED = ("recall@1", "recall@5", "recall@10", "median_rank")  # metrics of a zero-shot retrieval
-Seed = Annotated[int, Field(ge=0)]
 Label = Annotated[str, Field(min_length=1)]
 
 
@@ -142,7 +141,7 @@ class ScoreLayout(ModelLayout):
 class PopularityLayout(ModelLayout):
     """Metrics of models by the number of training actions with the test item."""
 
-    bounds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+    bounds: Annotated[list[Natural], Field(min_length=1)] = Field(
         description="the largest number of each bucket, ascending; one more bucket has the larger numbers"
     )
 

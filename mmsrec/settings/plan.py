@@ -179,6 +179,11 @@ def union_domains(params: Params) -> list[str]:
     return [name for name, row in params.domains.items() if isinstance(row, UnionDomain)]
 
 
+def repeat_domains(params: Params) -> list[str]:
+    """The domains whose row has a rule for repeated rows."""
+    return [name for name, row in params.domains.items() if "repeats" in row.model_fields_set]
+
+
 def picture_collections(params: Params) -> list[str]:
     """The domains and catalogues whose items have a picture each."""
     return [name for name, vision in _visions(params).items() if vision.kind != "trailer"]

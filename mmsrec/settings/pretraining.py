@@ -5,9 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from mmsrec.models.mmsrec_settings import ItemEncoderSettings
-from mmsrec.settings.row import Frozen, Name, Positive, overrides
-
-Weight = Annotated[float, Field(ge=0)]
+from mmsrec.settings.row import Epochs, Frozen, Name, Rate, Seed, Weight, overrides
 
 
 class Weights(Frozen):
@@ -32,12 +30,14 @@ class Pretraining(ItemEncoderSettings):
     negatives: Literal["global", "local"] = Field(
         description="global: negatives come from the whole batch; local: from the process's share of the batch"
     )
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Rate
     decay: Annotated[float, Field(gt=0, le=1)] = Field(description="factor on the learning rate after each epoch")
-    weight_decay: Annotated[float, Field(ge=0)]
-    clip_norm: Annotated[float, Field(gt=0)]
-    batch_size: Annotated[int, Field(ge=2)] = Field(description="number of pairs in a step, over all processes")
-    max_epochs: Positive
+    weight_decay: Weight
+    clip_norm: Rate
+    batch_size: Annotated[int, Field(ge=2, le=2**20)] = Field(
+        description="number of pairs in a step, over all processes"
+    )
+    max_epochs: Epochs
     precision: Literal["float32", "bfloat16"] = Field(description="precision of matrix products")
 
 
@@ -49,7 +49,7 @@ class PretrainingRow(Frozen):
 
     corpus: Name = Field(description="row of `corpora`")
     encoder: Name = Field(description="row of `encoders` that made the features of the pairs")
-    seed: Annotated[int, Field(ge=0)] = Field(description="seed of weights, dropout and the order of the pairs")
+    seed: Seed = Field(description="seed of weights, dropout and the order of the pairs")
     settings: PretrainingOverrides = Field(PretrainingOverrides(), description="changes to `pretraining`; {} for none")
 
 

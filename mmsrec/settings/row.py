@@ -8,9 +8,22 @@ from pydantic.fields import FieldInfo
 # A name has no dot, because dots separate the keys of a path such as domains.ml-1m.crawl.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 RawPath = Annotated[str, Field(pattern=r"^[\w-][\w.-]*(/[\w-][\w.-]*)+$", description="DATASET/FILE below data/raw")]
-Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
+# Every number has both bounds. The upper ones are far above any use: they catch a slip of the keyboard before a stage
+# fails for want of memory.
+LARGEST = 2**31 - 1
+LARGEST_SEED = 2**32 - 1
+Positive = Annotated[int, Field(ge=1, le=LARGEST)]
+Natural = Annotated[int, Field(ge=0, le=LARGEST)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Bytes = Annotated[int, Field(ge=1, le=2**40)]
+BatchSize = Annotated[int, Field(ge=1, le=2**20)]
+Epochs = Annotated[int, Field(ge=1, le=10**6)]
+Few = Annotated[int, Field(ge=1, le=1000)]  # layers, heads, tries, requests at a time
+Width = Annotated[int, Field(ge=1, le=2**16)]  # components of a vector, pixels of a side, items of a sequence
+Rate = Annotated[float, Field(gt=0, le=1e6)]  # of learning, of requests, temperatures, norms
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Frozen(BaseModel):

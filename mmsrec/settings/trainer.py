@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mmsrec.settings.row import Frozen, Positive, overrides
+from mmsrec.settings.row import BatchSize, Epochs, Frozen, Natural, Rate, Weight, overrides
 
 Precision = Literal["float32", "bfloat16"]
 Augment = Literal["prefixes", "random", "windows", "none"]
@@ -13,14 +13,14 @@ Augment = Literal["prefixes", "random", "windows", "none"]
 class Trainer(Frozen):
     """The training of one model on one domain (Section 4.2.4 of the paper)."""
 
-    max_length: Annotated[int, Field(ge=2)] = Field(
+    max_length: Annotated[int, Field(ge=2, le=2**16)] = Field(
         description="N, the largest number of items of a sequence, [mask] included"
     )
     augment: Augment = Field(
         description="prefixes: every prefix; random: one prefix of each user, drawn in each epoch; "
         "windows: every action once as a target; none: the end alone"
     )
-    sampled_items: Annotated[int, Field(ge=0)] = Field(
+    sampled_items: Natural = Field(
         description="items drawn in a step for a softmax with logQ correction; 0: a softmax over all items"
     )
     logit_adjustment: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -28,18 +28,14 @@ class Trainer(Frozen):
         description="weight of log(training count + 1), which is added to an item's logit in training alone. "
         "At 0, scores hold popularity. At 1, they tell how well an item fits, also a rare one.",
     )
-    learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
-        description="largest norm of the gradient of a step; null: no limit"
-    )
-    batch_size: Positive = Field(description="number of sequences in a step")
-    max_epochs: Annotated[int, Field(ge=0)] = Field(
+    learning_rate: Rate
+    weight_decay: Weight
+    clip_norm: Rate | None = Field(description="largest norm of the gradient of a step; null: no limit")
+    batch_size: BatchSize = Field(description="number of sequences in a step")
+    max_epochs: Annotated[int, Field(ge=0, le=10**6)] = Field(
         description="0: the weights of the start as they are, without a step; only with starts_from"
     )
-    patience: Positive = Field(
-        description="number of epochs without a better validation Recall@10 before training stops"
-    )
+    patience: Epochs = Field(description="number of epochs without a better validation Recall@10 before training stops")
     precision: Precision = Field(description="precision of matrix products")
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, create_model, model_validator
 
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.data import Modality
-from mmsrec.settings.row import Frozen, Name, overrides
+from mmsrec.settings.row import Frozen, Name, Seed, overrides
 from mmsrec.settings.trainer import TrainerOverrides
 
 
@@ -39,7 +39,7 @@ class StartsFrom(Frozen):
     domain: Name | None = Field(
         None, description="row of `domains` that it was trained on, at its lowest k; absent: the same domain and k"
     )
-    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="its seed; absent: the same seed")
+    seed: Seed | None = Field(None, description="its seed; absent: the same seed")
     by_domain: dict[Name, Name] = Field(
         {}, description="other rows of `domains` for single domains, by the domain that the variant is trained on"
     )

@@ -79,7 +79,7 @@ def _open(archive: Path, max_bytes: int) -> Iterator[zipfile.ZipFile]:
             "A file is damaged or no zip archive.",
             where=archive,
             found=error,
-            fix="Delete it and run the stage that downloads it.",
+            fix="If it was downloaded, delete it and run the stage that downloads it. Else pack it again.",
         ) from error
     with opened:
         _check_members(archive, opened.infolist(), max_bytes)

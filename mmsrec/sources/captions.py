@@ -135,7 +135,7 @@ def _table(
         raise ParseError(
             "A table lacks a column.", where=where, expected=" or ".join(names), found=f"only {', '.join(known)}"
         )
-    for frame in texts(file, tuple(chosen), malformed):
+    for frame in texts(file, tuple(chosen), malformed, ids=(chosen[0],)):
         yield frame.rename({name: names[0] for name, names in zip(chosen, fields, strict=True)})
 
 

@@ -37,9 +37,8 @@ def batches(path: Path) -> Iterator[list[tuple[int, bytes]]]:
                     batch, size = [], 0
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         what = "A gzip file is truncated." if isinstance(error, EOFError) else "A file is damaged or no gzip file."
-        raise ParseError(
-            what, where=f"{path}, after line {number}", found=error, fix="Delete it and download it again."
-        ) from error
+        fix = "If the file was downloaded, download it again. Else compress it again."
+        raise ParseError(what, where=f"{path}, after line {number}", found=error, fix=fix) from error
     if batch:
         yield batch
 

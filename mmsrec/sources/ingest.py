@@ -11,7 +11,9 @@ from mmsrec.artifacts import SCHEMAS, write_batches
 from mmsrec.errors import ArtifactError
 from mmsrec.progress import progress
 from mmsrec.sources import amazon, amazon_2018, movielens, tables
+from mmsrec.sources.ids import check_described
 from mmsrec.sources.text import NO_TEXTS, FurtherTexts
+from mmsrec.sources.times import watch_future
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ def ingest(
 
     Raises:
         ArtifactError: a raw file is missing.
-        DataError: a text field is unknown, or two files have it.
+        DataError: a text field is unknown, two files have it, or no item of the interactions is described.
         ParseError, ArchiveError: a raw file is damaged or does not follow its format.
     """
     check_raw_files(interactions_path, items_path, *texts_paths)
@@ -72,7 +74,13 @@ def ingest(
     further = tables.further_texts(texts_paths)
     items = first_descriptions(readers.items(items_path, text_fields, further), items_path, further)
     _write(items, "raw_items", output_folder / "items.parquet")
-    _write(readers.interactions(interactions_path), "interactions", output_folder / "interactions.parquet")
+    actions = _described(
+        watch_future(readers.interactions(interactions_path), interactions_path),
+        output_folder / "items.parquet",
+        interactions_path,
+        items_path,
+    )
+    _write(actions, "interactions", output_folder / "interactions.parquet")
 
 
 def check_raw_files(*paths: Path) -> None:
@@ -96,6 +104,18 @@ def _counted(frames: Iterable[pl.DataFrame], count: Callable[[int], object]) -> 
     for frame in frames:
         yield frame
         count(frame.height)
+
+
+def _described(
+    frames: Iterable[pl.DataFrame], items: Path, interactions_path: Path, items_path: Path
+) -> Iterator[pl.DataFrame]:
+    """Yields interactions, then compares their items with the table of items; errors of `check_described`."""
+    acted = pl.Series("item", [], pl.String)
+    for frame in frames:
+        acted = pl.concat([acted, frame.get_column("item")]).unique()
+        yield frame
+    described = pl.read_parquet(items, columns=["item_id"]).get_column("item_id")
+    check_described(acted, described, interactions_path, items_path)
 
 
 def first_descriptions(

@@ -1,5 +1,6 @@
 """Text files with one row on each line, a fixed separator and no quoting: Amazon's ratings, MovieLens' .dat files."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -7,6 +8,7 @@ import polars as pl
 
 from mmsrec.errors import ParseError
 from mmsrec.sources.malformed import Malformed
+from mmsrec.sources.times import LATEST, reason
 
 _BLOCK_BYTES = 4 << 20
 
@@ -22,9 +24,11 @@ def read_interactions(file: BinaryIO, where: object, separator: str, encoding: s
     """
     malformed = Malformed(where, separator.join(["USER", "ITEM", "RATING", "UNIX_TIME"]))
     time = pl.col("timestamp").cast(pl.Int64, strict=False)
-    good = (pl.col("user") != "") & (pl.col("item") != "") & time.is_not_null()
+    good = (pl.col("user") != "") & (pl.col("item") != "") & time.is_between(-LATEST, LATEST, closed="none")
+    line = pl.format("line {}", "line")
+    label = pl.when(time.abs() >= LATEST).then(pl.format("{} ({})", line, reason())).otherwise(line)
     for frame in read_rows(file, where, separator, encoding, ("user", "item", "rating", "timestamp")):
-        kept = malformed.keep(frame, good, pl.format("line {}", "line"))
+        kept = malformed.keep(frame, good, label)
         yield kept.select("user", "item", time)
     malformed.close()
 
@@ -47,6 +51,9 @@ def read_rows(
     well_formed = enough & ~surplus & ~text.str.contains("\ufffd", literal=True)
     first = 1
     for block in _blocks(file, where):
+        if first == 1:
+            # An editor may begin a file that it saves in UTF-8 with this mark, which is no part of the first id.
+            block = block.removeprefix(BOM_UTF8)
         lines = pl.select(text=pl.lit(block.decode(encoding, errors="replace")).str.split("\n")).explode("text")
         yield (
             lines.with_row_index("line", first)

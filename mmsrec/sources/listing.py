@@ -59,6 +59,8 @@ def read_listing(path: Path) -> Listing:
     raw = read_json(path)
     try:
         shards = tuple(Shard(**shard) for shard in raw["shards"])
+        if any(not isinstance(shard.path, str) or type(shard.bytes) is not int for shard in shards):
+            raise TypeError("a shard needs a path and its bytes")
         listing = Listing(Selection(**raw["selection"]), raw["commit"], shards)
     except (TypeError, KeyError) as error:
         raise ArtifactError(

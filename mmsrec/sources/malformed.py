@@ -11,6 +11,10 @@ logger = logging.getLogger(__name__)
 LARGEST_SHARE = 0.01
 _SHOWN = 5
 
+# A raw file comes from a download, or from the user. No advice may make a user delete the only copy.
+FIX = "If the file was downloaded, download it again. Else correct its rows, or set the source that has this format."
+OWN_FIX = "Correct these rows; docs/data.md describes the format. A Parquet table needs no quoting."
+
 
 class Malformed:
     """Counts the rows of a file and its malformed rows, which are dropped.
@@ -18,11 +22,13 @@ class Malformed:
     Args:
         where: the file, for messages.
         expected: the format of a row, for messages.
+        fix: an action, for the error message.
     """
 
-    def __init__(self, where: object, expected: str) -> None:
+    def __init__(self, where: object, expected: str, fix: str = FIX) -> None:
         self.where = where
         self.expected = expected
+        self.fix = fix
         self.rows = 0
         self.count = 0
         self.examples: list[str] = []
@@ -36,10 +42,17 @@ class Malformed:
         self.examples += wrong.head(_SHOWN - len(self.examples)).select(label).to_series().to_list()
         return frame.filter(is_good)
 
-    def add(self, example: str) -> None:
-        """Counts one malformed row."""
-        self.rows += 1
-        self.count += 1
+    def without(self, frame: pl.DataFrame, wrong: pl.Expr, example: str) -> pl.DataFrame:
+        """Returns the rows where `wrong` is false. The others are counted; the caller counts the rows that stay."""
+        is_wrong = frame.select(wrong.fill_null(False)).to_series()
+        for _ in range(is_wrong.sum()):
+            self.add(example)
+        return frame.filter(~is_wrong)
+
+    def add(self, example: str, rows: int = 1) -> None:
+        """Counts malformed rows, or the lines of a row that holds several."""
+        self.rows += rows
+        self.count += rows
         if len(self.examples) < _SHOWN:
             self.examples.append(example)
 
@@ -60,6 +73,6 @@ class Malformed:
                 where=self.where,
                 expected=self.expected,
                 found=examples,
-                fix="Delete the file and download it again, or set the source that has this format.",
+                fix=self.fix,
             )
         logger.warning("%s: malformed rows are dropped: %s", self.where, examples)

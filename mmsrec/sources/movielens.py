@@ -1,17 +1,23 @@
 """MovieLens-1M (Harper and Konstan, 2015): a zip of Latin-1 files whose fields are separated by `::`."""
 
+import logging
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 
+from mmsrec.errors import ParseError
 from mmsrec.sources.archive import open_member
 from mmsrec.sources.lines import read_interactions, read_rows
 from mmsrec.sources.malformed import Malformed
 from mmsrec.sources.text import NO_TEXTS, FurtherTexts, item_table, own_fields
 
+logger = logging.getLogger(__name__)
+
 TEXT_FIELDS = ("title", "genres")
 
+_LARGEST = 64 << 20  # bytes of movies.dat, which is read at once
 _FORMAT = {"separator": "::", "encoding": "latin-1"}
 _ARTICLES = (
     "The|A|An|Le|La|Les|L'|Un|Une|Der|Die|Das|Ein|Eine|Il|Lo|I|Gli|Uno|Una|El|Los|Las|O|Os|As|De|Het|Een|Den|Det|En|Et"
@@ -62,9 +68,28 @@ def _films(path: Path) -> Iterator[pl.DataFrame]:
     where = f"{path}: movies.dat"
     malformed = Malformed(where, "MOVIE::TITLE (YEAR)::GENRE|GENRE")
     with open_member(path, "ml-1m/movies.dat") as file:
-        for frame in read_rows(file, where, columns=("item_id", "title", "genres"), **_FORMAT):
+        content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ParseError("A table of films is too large.", where=where, expected=f"at most {_LARGEST:,} bytes")
+        encoding = _encoding(content, where)
+        format = _FORMAT | {"encoding": encoding}
+        for frame in read_rows(BytesIO(content), where, columns=("item_id", "title", "genres"), **format):
             yield malformed.keep(frame, pl.col("item_id") != "", pl.format("line {}", "line"))
     malformed.close()
+
+
+def _encoding(content: bytes, where: str) -> str:
+    """The encoding of movies.dat: Latin-1 as published, or UTF-8 if a user saved it again.
+
+    Letters beyond ASCII that are valid UTF-8 are no Latin-1: such pairs of signs as `Ã©` occur in no title.
+    """
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return _FORMAT["encoding"]
+    if not content.isascii():
+        logger.warning("%s: the file is in UTF-8, not in the Latin-1 of the release; it is read as UTF-8", where)
+    return "utf-8"
 
 
 def readable_title(column: str) -> pl.Expr:

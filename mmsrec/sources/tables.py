@@ -12,19 +12,19 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from mmsrec.errors import ParseError
-from mmsrec.sources.malformed import Malformed
+from mmsrec.sources import times
+from mmsrec.sources.delimited import contains, csv_batches, csv_columns, tsv_batches, tsv_columns
+from mmsrec.sources.ids import NUMERIC_SHARE, id_text, is_id, whole_numbers
+from mmsrec.sources.malformed import OWN_FIX, Malformed
 from mmsrec.sources.text import NO_TEXTS, FurtherTexts, item_table, own_fields
 
-_BLOCK_BYTES = 8 << 20
 _BATCH_ROWS = 1 << 17
-# Seconds after the year 5000; a larger number is a time in milliseconds.
-_LATEST = 10**11
+_SHOWN = 300
+_TEXTS = (pl.String, pl.Categorical, pl.Enum)
 _ATTRIBUTE = r"^[^=]*[^=\s][^=]*="
-_ISO = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?)? ?(Z|[+-]\d\d:?\d\d)?$"
 
 
 def interactions(path: Path) -> Iterator[pl.DataFrame]:
@@ -33,13 +33,16 @@ def interactions(path: Path) -> Iterator[pl.DataFrame]:
     Raises:
         ParseError: the file is no such table, or more than 1 % of its rows are malformed.
     """
-    malformed = Malformed(path, "user,item,timestamp (seconds since 1970, or an ISO 8601 date)")
-    good = (pl.col("user") != "") & (pl.col("item") != "") & pl.col("seconds").is_between(0, _LATEST, closed="left")
+    malformed = Malformed(path, "user,item,timestamp (seconds since 1970, or an ISO 8601 date)", OWN_FIX)
+    timed = pl.col("seconds").is_between(0, times.LATEST, closed="left")
     shown = pl.concat_str(pl.col("user", "item", "timestamp").cast(pl.String).fill_null(""), separator=",")
+    wrong = pl.when(is_id("user") & is_id("item")).then(times.reason()).otherwise(pl.lit("no user, or no item"))
     with _refusals(path):
-        for frame in _read(path, ("user", "item", "timestamp"), malformed):
-            timed = frame.with_columns(_text("user"), _text("item"), _seconds(path, frame.schema["timestamp"]))
-            yield malformed.keep(timed, good, pl.format("'{}'", shown)).select("user", "item", timestamp="seconds")
+        for frame in _read(path, ("user", "item", "timestamp"), malformed, ids=("user", "item")):
+            seconds = frame.with_columns(times.seconds(path, frame.schema["timestamp"]))
+            label = pl.format("'{}' ({})", shown, wrong.fill_null("no user, or no item"))
+            kept = malformed.keep(seconds, is_id("user") & is_id("item") & timed, label)
+            yield kept.select("user", "item", timestamp="seconds")
         malformed.close()
 
 
@@ -55,10 +58,10 @@ def items(path: Path, text_fields: Sequence[str], further: FurtherTexts = NO_TEX
         own = own_fields(text_fields, [name for name in known if name not in ("item_id", "media_url")], path, further)
         optional = ("media_url",) if "media_url" in known else ()
         columns = tuple(dict.fromkeys(("item_id", "title", *optional, *own)))
-        malformed = Malformed(path, ",".join(columns))
-        for frame in _read(path, columns, malformed):
+        malformed = Malformed(path, ",".join(columns), OWN_FIX)
+        for frame in _read(path, columns, malformed, ids=("item_id",)):
             strings = frame.select(_text(name, kind) for name, kind in frame.schema.items())
-            kept = malformed.keep(strings, pl.col("item_id") != "", pl.lit("an empty item_id"))
+            kept = malformed.keep(strings, is_id("item_id"), _no_id("item_id"))
             yield item_table(kept, text_fields, further)
         malformed.close()
 
@@ -71,12 +74,12 @@ def attributes(path: Path, drop_first: bool = False) -> Iterator[pl.DataFrame]:
     Raises:
         ParseError: the file is no such table, lacks the column, or more than 1 % of its rows are malformed.
     """
-    malformed = Malformed(path, "an item_id, and attributes such as brand=COKA|category=Makeup")
+    malformed = Malformed(path, "an item_id, and attributes such as brand=COKA|category=Makeup", OWN_FIX)
     parts = pl.col("attributes").fill_null([])
-    good = (pl.col("item_id") != "") & parts.list.eval(pl.element().str.contains(_ATTRIBUTE)).list.all()
+    good = is_id("item_id") & parts.list.eval(pl.element().str.contains(_ATTRIBUTE)).list.all()
     shown = pl.format("'{}'", pl.concat_str(pl.col("item_id").fill_null(""), parts.list.join("|"), separator=","))
     with _refusals(path):
-        for frame in _read(path, ("item_id", "attributes"), malformed):
+        for frame in _read(path, ("item_id", "attributes"), malformed, ids=("item_id",)):
             texts = frame.select(_text("item_id"), _parts("attributes", frame.schema["attributes"]))
             yield malformed.keep(texts, good, shown.str.head(80)).with_columns(parts)
         malformed.close()
@@ -109,11 +112,8 @@ def _further_table(path: Path) -> pl.DataFrame:
         )
     key = "item_id" if "item_id" in known else known[0]
     columns = (key, *(name for name in known if name != key))
-    malformed = Malformed(path, ",".join(columns))
-    kept = [
-        malformed.keep(frame, pl.col(key) != "", pl.lit("an empty item id"))
-        for frame in texts(path, columns, malformed)
-    ]
+    malformed = Malformed(path, ",".join(columns), OWN_FIX)
+    kept = [malformed.keep(frame, is_id(key), _no_id(key)) for frame in texts(path, columns, malformed, ids=(key,))]
     malformed.close()
     return pl.concat(kept)
 
@@ -124,19 +124,25 @@ def column_names(path: Path) -> list[str]:
         return _format(path).columns(path)
 
 
-def texts(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pl.DataFrame]:
-    """Reads some columns as strings; raises ParseError if the file is no such table."""
+def texts(
+    path: Path, columns: tuple[str, ...], malformed: Malformed, ids: tuple[str, ...] = ()
+) -> Iterator[pl.DataFrame]:
+    """Reads some columns as strings, `ids` as ids; raises ParseError if the file is no such table."""
     with _refusals(path):
-        for frame in _read(path, columns, malformed):
+        for frame in _read(path, columns, malformed, ids):
             yield frame.select(_text(name, kind) for name, kind in frame.schema.items())
 
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """The readers of a file format: the names of its columns, and batches of the requested columns."""
+    """The readers of a file format: the names of its columns, and batches of the requested columns.
+
+    `has_decimals` tells without a parser whether some text may end in `.0`.
+    """
 
     columns: Callable[[Path], list[str]]
     batches: Callable[[Path, tuple[str, ...], Malformed], Iterator[pa.RecordBatch]]
+    has_decimals: Callable[[Path], bool]
 
 
 @contextmanager
@@ -144,7 +150,13 @@ def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error) as error:
-        raise ParseError("A table cannot be read.", where=path, found=error) from error
+        raise ParseError(
+            "A table cannot be read.",
+            where=path,
+            expected="UTF-8 text with a header, or Parquet, as its suffix says",
+            found=str(error)[:_SHOWN],
+            fix="Save the table again as CSV in UTF-8, or as Parquet.",
+        ) from error
 
 
 def _format(path: Path) -> _Format:
@@ -153,49 +165,41 @@ def _format(path: Path) -> _Format:
     return _FORMATS[path.suffix]
 
 
-def _read(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pl.DataFrame]:
+def _read(path: Path, columns: tuple[str, ...], malformed: Malformed, ids: tuple[str, ...]) -> Iterator[pl.DataFrame]:
+    """Some columns of a table. The ids are text, and a further row of the header is malformed."""
     known = _format(path).columns(path)
     if missing := [name for name in columns if name not in known]:
         raise ParseError(
-            "A table lacks a column.", where=path, expected=", ".join(missing), found=f"only {', '.join(known)}"
+            "A table lacks a column.",
+            where=path,
+            expected=", ".join(missing),
+            found=f"only {', '.join(known)}"[:_SHOWN],
+            fix="Correct the header. A CSV file has commas between its columns.",
         )
+    if repeated := sorted({name for name in columns if known.count(name) > 1}):
+        raise ParseError(
+            "A column occurs twice in a table.", where=path, found=", ".join(repeated), fix="Rename or remove one."
+        )
+    whole = _whole(path, ids)
+    header = pl.all_horizontal(pl.col(name).cast(pl.String).eq_missing(pl.lit(name)) for name in columns)
     for batch in _format(path).batches(path, columns, malformed):
-        yield pl.from_arrow(batch).select(columns)
+        frame = pl.from_arrow(batch).select(columns)
+        if all(kind == pl.String for kind in frame.schema.values()):
+            frame = malformed.without(frame, header, "the header again")
+        yield frame.with_columns(id_text(name, frame.schema[name], name in whole) for name in ids)
 
 
-def _csv_columns(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file), [])
-
-
-def _tsv_columns(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig") as file:
-        return file.readline().rstrip("\n").split("\t")
-
-
-def _csv_batches(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pa.RecordBatch]:
-    return _delimited(path, columns, malformed, pa.csv.ParseOptions(newlines_in_values=True))
-
-
-def _tsv_batches(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pa.RecordBatch]:
-    # A quotation mark is an ordinary character in TSV, and a value holds no line break.
-    return _delimited(path, columns, malformed, pa.csv.ParseOptions(delimiter="\t", quote_char=False))
-
-
-def _delimited(
-    path: Path, columns: tuple[str, ...], malformed: Malformed, options: pa.csv.ParseOptions
-) -> Iterator[pa.RecordBatch]:
-    def leave_out(row: pa.csv.InvalidRow) -> str:
-        malformed.add(repr(row.text[:80]))
-        return "skip"
-
-    options.invalid_row_handler = leave_out
-    yield from pa.csv.open_csv(
-        path,
-        pa.csv.ReadOptions(block_size=_BLOCK_BYTES),
-        options,
-        pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=columns),
-    )
+def _whole(path: Path, ids: tuple[str, ...]) -> set[str]:
+    """The columns of text whose ids are whole numbers, some of them with decimals."""
+    if not _format(path).has_decimals(path):
+        return set()
+    counts = dict.fromkeys(ids, (0, 0))
+    for batch in _format(path).batches(path, ids, Malformed(path, "")):
+        frame = pl.from_arrow(batch)
+        for name in (name for name in ids if frame.schema[name].base_type() in _TEXTS):
+            found = whole_numbers(frame.get_column(name).cast(pl.String))
+            counts[name] = tuple(map(sum, zip(counts[name], found, strict=True)))
+    return {name for name, (whole, other) in counts.items() if whole and whole >= NUMERIC_SHARE * (whole + other)}
 
 
 def _parquet_columns(path: Path) -> list[str]:
@@ -208,10 +212,16 @@ def _parquet_batches(path: Path, columns: tuple[str, ...], _: Malformed) -> Iter
 
 
 _FORMATS = {
-    ".csv": _Format(_csv_columns, _csv_batches),
-    ".tsv": _Format(_tsv_columns, _tsv_batches),
-    ".parquet": _Format(_parquet_columns, _parquet_batches),
+    ".csv": _Format(csv_columns, csv_batches, lambda path: contains(path, b".0")),
+    ".tsv": _Format(tsv_columns, tsv_batches, lambda path: contains(path, b".0")),
+    ".parquet": _Format(_parquet_columns, _parquet_batches, lambda _: True),
 }
+
+
+def _no_id(name: str) -> pl.Expr:
+    """What is wrong with an id, in words."""
+    broken = pl.format("a line break in the id {}", pl.col(name).str.head(_SHOWN).str.replace_all(r"[\r\n]+", " "))
+    return pl.when(pl.col(name).str.contains(r"[\r\n]")).then(broken).otherwise(pl.lit(f"an empty {name}"))
 
 
 def _text(name: str, kind: pl.DataType | None = None) -> pl.Expr:
@@ -224,36 +234,3 @@ def _parts(name: str, kind: pl.DataType) -> pl.Expr:
     """A column of lists of texts; blank texts are left out."""
     parts = pl.col(name).cast(pl.List(pl.String)) if isinstance(kind, pl.List) else _text(name, kind).str.split("|")
     return parts.list.eval(pl.element().filter(pl.element().str.strip_chars() != ""))
-
-
-def _seconds(path: Path, kind: pl.DataType) -> pl.Expr:
-    """The column `seconds`: the timestamp in seconds since 1970, null if it cannot be read."""
-    time = pl.col("timestamp")
-    number = time.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
-    match kind:
-        case pl.Date() | pl.Datetime():
-            seconds = time.dt.epoch("s")
-        case pl.String():
-            seconds = pl.coalesce(number, _iso_seconds(time))
-        case _ if kind.is_numeric():
-            seconds = number
-        case _:
-            raise ParseError(
-                "A timestamp column holds no times.",
-                where=path,
-                expected="numbers, dates or ISO 8601 texts",
-                found=f"type {kind}",
-            )
-    return seconds.alias("seconds")
-
-
-def _iso_seconds(time: pl.Expr) -> pl.Expr:
-    date, minutes, seconds, zone = (time.str.strip_chars().str.extract(_ISO, group) for group in range(1, 5))
-    whole = pl.concat_str(
-        date,
-        pl.lit(" "),
-        minutes.fill_null("00:00"),
-        seconds.fill_null(":00"),
-        zone.replace("Z", "+00:00").fill_null("+00:00"),
-    )
-    return whole.str.to_datetime("%Y-%m-%d %H:%M:%S%z", strict=False).dt.epoch("s")

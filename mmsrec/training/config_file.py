@@ -70,5 +70,7 @@ def _described(detail: dict[str, Any], kind: type[Frozen]) -> tuple[str, str]:
             return "no such key", "an unknown key"
         case "missing":
             return "this key", "no such key"
+        case "value_error":
+            return detail["msg"].removeprefix("Value error, "), repr(detail["input"])[:SHOWN]
         case _:
             return detail["msg"], repr(detail["input"])[:SHOWN]

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mmsrec.nn.item_encoder import ItemEncoder
 from mmsrec.settings.pretraining import Pretraining
-from mmsrec.settings.row import Frozen, Positive
+from mmsrec.settings.row import Frozen, Positive, Seed, Width
 from mmsrec.training.config_file import read_config_file
 from mmsrec.training.runtime import seed_everything
 from mmsrec.training.weights import load_weights
@@ -32,13 +32,13 @@ class PretrainedConfig(Frozen):
     name: str
     corpus: str
     encoder: str
-    seed: int
+    seed: Seed
     settings: Pretraining
-    widths: dict[str, Positive]
+    widths: dict[str, Width]
     encoder_digest: str
-    pairs: int | None
+    pairs: Positive | None
     corpus_digest: str | None
-    processes: int | None
+    processes: Positive | None
     untrained: list[str] = Field([])
     imported: str | None = None
 

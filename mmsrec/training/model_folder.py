@@ -15,7 +15,7 @@ from mmsrec.models.recommender import ModelInputs, Recommender
 from mmsrec.models.registry import MODELS
 from mmsrec.models.taken import Taken
 from mmsrec.settings.params import ModelSettings
-from mmsrec.settings.row import Frozen
+from mmsrec.settings.row import Frozen, Positive
 from mmsrec.settings.trainer import Trainer
 from mmsrec.training.checkpoint import TrainingState
 from mmsrec.training.config_file import NAME, parse_config, read_config_file
@@ -59,7 +59,7 @@ class Config(Frozen):
     model: str
     settings: dict[str, Any]
     trainer: dict[str, Any]
-    items: int
+    items: Positive
     inputs: dict[str, str]
     pretrained: Transfer | None
     encoder_digests: dict[str, str] = Field({})

@@ -25,17 +25,28 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
     Raises:
         ArtifactError: the file is missing.
-        CheckpointError: it is damaged.
+        CheckpointError: it is damaged, or a number is not finite.
     """
     path = folder / NAME
     if not path.exists():
         raise ArtifactError("A model's weights are missing.", where=path, fix="Train the model.")
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        weights = load_file(path)
+    except (SafetensorError, ValueError, KeyError, OSError) as error:
         raise CheckpointError(
             "A model's weights cannot be read.", where=path, found=error, fix="Train the model again."
         ) from error
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            count = int((~tensor.isfinite()).sum())
+            raise CheckpointError(
+                "A model's weights are not finite.",
+                where=f"{path}: {name}",
+                expected="finite numbers",
+                found=f"{count:,} of {tensor.numel():,} numbers are NaN or infinite",
+                fix="Train the model again, with a smaller learning rate if its loss grew.",
+            )
+    return weights
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:

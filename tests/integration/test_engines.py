@@ -51,6 +51,7 @@ FILMS = {
     "vision": {"kind": "trailer", "trailer_ids": "ml-1m/ml-20m-youtube.zip"},
     "attributes": {},
     "k_core": 3,
+    "repeats": "first-of-row",
 }
 CLIPS = {
     "kind": "clips",
@@ -327,6 +328,11 @@ def test_the_plan_is_in_step():
         ("models.sasrec.settings.dim", 256, TRAINING),
         ("models.unisrec-pretraining.settings.item_drop", 0.5, TRAINING),
         ("domains.both.of", ["films", "shop"], {"unite", "prepare", "split", "extract_text_features"} | TRAINING),
+        (
+            "domains.films.repeats",
+            "first-of-pair",
+            {"prepare_repeats", "split", "attributes", "crawl_trailers", "extract_text_features"} | FRAMES | TRAINING,
+        ),
         ("variants.text.settings.dim", 256, TRAINING),
         ("evaluation.cutoffs", [5], {"evaluate", "collect", "report"}),
         ("encoders.lsa.dim", 8, {"extract_text_features"} | TRAINING),

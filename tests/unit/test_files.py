@@ -107,3 +107,17 @@ def test_a_lock_keeps_another_process_out_and_its_folder_clean(tmp_path):
         assert process.exitcode == 0
     assert path.read_text() == "10"
     assert os.listdir(tmp_path) == ["count"]
+
+
+def test_json_that_is_written_is_json(tmp_path):
+    with pytest.raises(ArtifactError, match="not finite") as caught:
+        write_json(tmp_path / "a.json", {"metrics": {"all": {"mrr": 0.5, "recall": float("nan")}}})
+    assert "metrics.all.recall: nan" in str(caught.value)
+    assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": NaN}', "[Infinity]", "9" * 10_000, "\ufeff{}", "{", ""])
+def test_json_that_is_read_is_json(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ArtifactError, match="not JSON"):
+        read_json(tmp_path / "a.json")

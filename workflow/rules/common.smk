@@ -29,6 +29,7 @@ from mmsrec.settings.plan import (
     paired_features,
     picture_collections,
     recommending,
+    repeat_domains,
     retrievals_of,
     sequences_of,
     shard_corpora,
@@ -253,6 +254,10 @@ def reading(domain):
 
 def union_settings(wildcards):
     return PARAMS.domains[wildcards.domain].of
+
+
+def repeats_settings(wildcards):
+    return PARAMS.domains[wildcards.domain].repeats
 
 
 def attributes_settings(wildcards):

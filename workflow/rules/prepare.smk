@@ -54,12 +54,22 @@ rule prepare:
         layout.log("prepare", "{domain}/k{k_core}"),
     benchmark:
         layout.cost("prepare", "{domain}/k{k_core}")
+    wildcard_constraints:
+        domain=any_of(sorted(PARAMS.domains.keys() - repeat_domains(PARAMS))),
     conda:
         "../../environment.yml"
     message:
         "Filtering {wildcards.domain} to its {wildcards.k_core}-core"
     shell:
         command("prepare.py --domain {wildcards.domain} --k-core {wildcards.k_core}" " > {log} 2>&1")
+
+
+# A rule of its own, so that the jobs of all other domains record no setting more than before.
+use rule prepare as prepare_repeats with:
+    wildcard_constraints:
+        domain=any_of(repeat_domains(PARAMS)),
+    params:
+        settings=repeats_settings,
 
 
 rule ingest_items:

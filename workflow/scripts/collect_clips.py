@@ -24,7 +24,9 @@ if __name__ == "__main__":
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind clips")
     arguments.path("--items", layout.CLIP_ITEMS, "items of the corpus")
     arguments.path("--raw", layout.RAW, "folder that the videos' paths start from")
-    arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
+    arguments.add_argument(
+        "--connections", type=stage.connections, default=CONNECTIONS, help="requests at a time, over all hosts"
+    )
     arguments.path(
         "--output", layout.MEDIA.replace("{collection}", "{corpus}"), "folder of ledger.parquet and the videos"
     )

@@ -36,7 +36,9 @@ if __name__ == "__main__":
     arguments.add_argument("--domain", required=True, help="row of `domains` or `catalogues` in the parameter file")
     arguments.add_argument("--items", type=Path, help="items to crawl (default: those of the collection)")
     arguments.path("--raw", layout.RAW, "folder that a poster's path starts from")
-    arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="requests at a time, over all hosts")
+    arguments.add_argument(
+        "--connections", type=stage.connections, default=CONNECTIONS, help="requests at a time, over all hosts"
+    )
     arguments.path(
         "--output", layout.MEDIA.replace("{collection}", "{domain}"), "folder of ledger.parquet and the pictures"
     )

@@ -28,6 +28,6 @@ def main(flags: Namespace) -> None:
 if __name__ == "__main__":
     arguments = stage.parser(__doc__)
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind shards")
-    arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="files at a time")
+    arguments.add_argument("--connections", type=stage.connections, default=CONNECTIONS, help="files at a time")
     arguments.path("--output", layout.SHARDS, "folder of the corpus, with its shards.json")
     stage.run(main, arguments)

@@ -26,6 +26,6 @@ if __name__ == "__main__":
     arguments.add_argument("--corpus", required=True, help="row of `corpora` in the parameter file, of kind shards")
     arguments.add_argument("--encoder", required=True, help="row of `encoders` in the parameter file")
     arguments.path("--raw", layout.SHARDS, "folder of the corpus, with its shards.json")
-    arguments.add_argument("--shard", type=int, help="number of one shard, from 0")
+    arguments.add_argument("--shard", type=stage.natural, help="number of one shard, from 0")
     arguments.path("--output", layout.PAIRS, "folder of the pairs")
     stage.run(main, arguments)

@@ -19,17 +19,10 @@ def main(flags: argparse.Namespace) -> None:
     logging.info("demo world in %s: made %d pictures and films", flags.output, write_media(flags.output, world))
 
 
-def seed(text: str) -> int:
-    """A seed of numpy's generators."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or larger: {text}")
-    return int(text)
-
-
 def world_flags(arguments: argparse.ArgumentParser) -> None:
     """Adds the flags that name a world and the folder of its mirror."""
     arguments.add_argument("--output", type=Path, required=True, help="folder of the mirror")
-    arguments.add_argument("--seed", type=seed, default=2023, help="seed of the world's random draws")
+    arguments.add_argument("--seed", type=stage.seed, default=2023, help="seed of the world's random draws")
     arguments.add_argument("--size", choices=sorted(SIZES), default="demo")
 
 

@@ -39,6 +39,7 @@ from mmsrec.settings.plan import (
     paired_features,
     pairs_of,
     picture_collections,
+    repeat_domains,
     reported_experiments,
     retrievals_of,
     sequences_of,
@@ -60,6 +61,7 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
     They name the files and the keys that a stage reads, and no value of params.yaml (`raw`). So an edit of a value
     needs no new plan.
     """
+    cores, repeats = all_cores(params), repeat_domains(params)
     features = all_features(params)
     pictures, trailers = picture_collections(params), trailer_collections(params)
     clips = clip_corpora(params)
@@ -75,7 +77,8 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         },
         "domains": {name: _domain(params, raw, name) for name in file_domains(params)},
         "unions": {name: _union(params, name) for name in union_domains(params)},
-        "cores": {row.name: vars(row) for row in all_cores(params)},
+        "cores": {row.name: vars(row) for row in cores if row.domain not in repeats},
+        "repeat_cores": {row.name: vars(row) for row in cores if row.domain in repeats},
         "catalogues": {name: _catalogue(params, raw, name) for name in params.catalogues},
         "cuts": {row.name: vars(row) for row in all_cuts(params)},
         "attributes": {row.name: _attributes(params, raw, row) for row in all_attributes(params)},

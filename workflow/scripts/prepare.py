@@ -6,13 +6,15 @@ import stage
 from stage import layout
 
 from mmsrec.sequences.prepare import prepare
+from mmsrec.settings.params import read_params, row_of
 
 
 def main(flags: Namespace) -> None:
-    statistics = prepare(flags.ingested, flags.output, domain=flags.domain, k=flags.k_core)
+    repeats = row_of(read_params(flags.params).domains, flags.domain, "domains").repeats
+    statistics = prepare(flags.ingested, flags.output, domain=flags.domain, k=flags.k_core, repeats=repeats)
     print(
         f"{statistics.domain}, k={statistics.k_core}: {statistics.users:,} users, {statistics.items:,} items, "
-        f"{statistics.actions:,} actions"
+        f"{statistics.actions:,} actions, {statistics.repeated_pairs:,} of them repeat a user's item"
     )
 
 

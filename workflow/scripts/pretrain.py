@@ -45,7 +45,7 @@ if __name__ == "__main__":
     arguments.path("--output", layout.PRETRAINED, "folder for the pre-trained item encoder")
     arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
     arguments.add_argument(
-        "--checkpoint-minutes", type=float, default=10, help="minutes between checkpoints within an epoch"
+        "--checkpoint-minutes", type=stage.minutes, default=10, help="minutes between checkpoints within an epoch"
     )
     arguments.add_argument(
         "--tensorboard", type=Path, help="folder for TensorBoard's event files (default: no event files)"

@@ -46,7 +46,7 @@ if __name__ == "__main__":
     arguments = ArgumentParser(description=__doc__)
     arguments.add_argument("--mirror", type=Path, required=True, help="folder that make_demo.py wrote")
     arguments.add_argument(
-        "--port", type=int, default=PORT, help="port of the server; the demo's links have the default port"
+        "--port", type=stage.port, default=PORT, help="port of the server; the demo's links have the default port"
     )
     arguments.add_argument("command", nargs="*", metavar="-- COMMAND", help="command to run while the server runs")
     stage.run(main, arguments)

@@ -30,6 +30,7 @@ from mmsrec.settings.data import Domain, UnionDomain
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.params import Params, read_params, row_of
 from mmsrec.settings.plan import Experiment, attributes_of, start_of
+from mmsrec.settings.row import LARGEST, LARGEST_SEED
 
 if TYPE_CHECKING:
     import torch
@@ -112,11 +113,32 @@ def items_file(params: Params, collection: str) -> Path:
     return Path(layout.path(layout.ITEMS, domain=collection, k_core=row.k_core))
 
 
-def positive(text: str) -> int:
-    """Reads a whole number above zero from a flag."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return number
+def number(low: float, high: float, kind: Callable[[str], float] = int) -> Callable[[str], float]:
+    """Makes the type of a flag: a number from `low` to `high`, both included.
+
+    Args:
+        kind: int for whole numbers, float for others.
+    """
+
+    def read(text: str) -> float:
+        try:
+            found = kind(text)
+        except ValueError:
+            found = None
+        if found is None or not low <= found <= high:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"must be {what} from {low:,} to {high:,}, not {text[:40]!r}")
+        return found
+
+    return read
+
+
+positive = number(1, LARGEST)
+natural = number(0, LARGEST)
+seed = number(0, LARGEST_SEED)
+port = number(0, 65_535)
+connections = number(1, 1_000)
+minutes = number(0, 10_000, float)
 
 
 def experiment_parser(description: str | None) -> Parser:
@@ -126,7 +148,7 @@ def experiment_parser(description: str | None) -> Parser:
     arguments.add_argument("--k-core", type=positive, required=True, help="least interactions of a user and of an item")
     arguments.add_argument("--split", required=True, help="row of `splits` in the parameter file")
     arguments.add_argument("--variant", required=True, help="row of `variants` in the parameter file")
-    arguments.add_argument("--seed", type=int, required=True, help="seed of weights, dropout, batches and masks")
+    arguments.add_argument("--seed", type=seed, required=True, help="seed of weights, dropout, batches and masks")
     arguments.path("--items", layout.ITEMS, "items of the k-core")
     arguments.path("--sequences", layout.SEQUENCES, "sequences of the split")
     arguments.path("--features", layout.COLLECTION_FEATURES, "folder of features", collection="{domain}")

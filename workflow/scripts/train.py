@@ -48,7 +48,7 @@ if __name__ == "__main__":
         "--start", type=Path, help="folder of the trained model to start from (default: that of the key starts_from)"
     )
     parser.add_argument(
-        "--checkpoint-minutes", type=float, default=10, help="minutes between checkpoints within an epoch"
+        "--checkpoint-minutes", type=stage.minutes, default=10, help="minutes between checkpoints within an epoch"
     )
     parser.add_argument(
         "--profile", type=stage.positive, metavar="STEPS", help="print a profile of this many steps, and write no model"

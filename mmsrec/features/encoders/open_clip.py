@@ -47,7 +47,7 @@ def _architecture(name: str, row: OpenClipEncoder) -> str:
         try:
             if not {"embed_dim", "vision_cfg", "text_cfg"} <= json.loads(path.read_text(encoding="utf-8")).keys():
                 raise ValueError("embed_dim, vision_cfg or text_cfg is missing")
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise FeatureError(
                 "An architecture cannot be read.",
                 where=f"encoders.{name}.model: {row.model}",

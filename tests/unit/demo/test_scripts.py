@@ -52,7 +52,7 @@ def test_another_process_writes_the_same_bytes_and_a_second_run_nothing(run, mir
 def test_an_invalid_seed_is_an_error_of_the_command_line(run, tmp_path, seed):
     done = run("make_demo.py", "--output", tmp_path / "mirror", f"--seed={seed}")
     assert done.returncode == 2
-    assert f"argument --seed: must be a whole number, 0 or larger: {seed}" in done.stderr
+    assert "argument --seed: must be a whole number from 0" in done.stderr
     assert not (tmp_path / "mirror").exists()
 
 

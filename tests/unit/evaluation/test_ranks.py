@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mmsrec.errors import CheckpointError
 from mmsrec.evaluation import tiles, user_vectors
 from mmsrec.evaluation.metrics import chance, metrics
 from mmsrec.evaluation.ranks import rank, rank_by_protocol, rank_vectors
@@ -189,3 +190,15 @@ def test_the_best_items_by_columns_equal_a_full_sort(items, top):
     expected = scores.sort(dim=1, descending=True)
     assert torch.equal(values, expected.values[:, :top])
     assert torch.equal(places, expected.indices[:, :top])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e30])
+@pytest.mark.parametrize("side", ["user", "item"])
+def test_scores_that_are_not_finite_are_refused(bad, side):
+    queries, items = torch.ones(3, 2), torch.ones(4, 2)
+    (queries if side == "user" else items)[2, 1] = bad
+    if bad == 1e30:
+        (items if side == "user" else queries)[0] = bad
+    with pytest.raises(CheckpointError, match="not finite") as caught:
+        rank_vectors(queries, items, torch.tensor([0, 1, 2]))
+    assert bad == 1e30 or f"the vector of {side} 2" in str(caught.value)

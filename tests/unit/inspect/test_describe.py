@@ -1,14 +1,19 @@
 """Descriptions of artifacts, for each kind that has its own details."""
 
+import gzip
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features.feature_file import Provenance, write_features
+from mmsrec.files import write_json
 from mmsrec.inspect.describe import describe
 from mmsrec.inspect.nearest import nearest
 from mmsrec.inspect.sheet import CELL, LABEL, write_sheet
@@ -128,8 +133,8 @@ def test_the_command_line(tmp_path, features):
     media = write_media(tmp_path / "media", {"a": picture(0)})
     shown = run(media, folder=tmp_path)
     assert shown.returncode == 0, shown.stderr
-    assert "1 pictures in contact-sheet.png" in shown.stdout
-    assert (tmp_path / "contact-sheet.png").exists()
+    assert "contact" not in shown.stdout
+    assert not list(tmp_path.glob("*.png"))
 
     near = run(features.parent, "nearest", "i0", "--count", "2", "--items", tmp_path / "items.parquet", folder=tmp_path)
     assert near.stdout.splitlines() == ["vision: nearest to i0 i0", "  0.878  i1  i1", "  0.541  i2  i2"]
@@ -137,3 +142,40 @@ def test_the_command_line(tmp_path, features):
     absent = run("none.parquet", folder=tmp_path)
     assert absent.returncode == 1
     assert absent.stderr.startswith("error: An artifact is missing.")
+
+
+def test_every_kind_of_file_says_what_it_is(tmp_path):
+    write_json(tmp_path / "metrics.json", {"metrics": {"all": {"mrr": 0.5}}, "users": 3})
+    save_file({"a.weight": torch.tensor([[1.0, float("nan")]])}, tmp_path / "weights.safetensors")
+    (tmp_path / "interactions.csv").write_text("user,item,timestamp\nu,i,1\n")
+    (tmp_path / "meta.json.gz").write_bytes(gzip.compress(b"{'asin': 'B1'}\n"))
+    with zipfile.ZipFile(tmp_path / "ml-1m.zip", "w") as archive:
+        archive.writestr("ml-1m/movies.dat", "1::A::B")
+    (tmp_path / "index.html").write_text("<html>")
+    (tmp_path / "odd.bin").write_bytes(b"\x00odd")
+    picture_file = tmp_path / "figure.png"
+    Image.new("RGB", (3, 2)).save(picture_file)
+    expected = {
+        "metrics.json": ("JSON", "users: 3"),
+        "weights.safetensors": ("weights of a model", "1 NaN or infinite"),
+        "interactions.csv": ("a CSV table", "user,item,timestamp"),
+        "meta.json.gz": ("a gzip file", "{'asin': 'B1'}"),
+        "ml-1m.zip": ("a zip archive", "movies.dat"),
+        "index.html": ("a page", "<html>"),
+        "odd.bin": ("does not write", "odd"),
+        "figure.png": ("a picture", "3 x 2 pixels"),
+    }
+    for name, parts in expected.items():
+        text = describe(tmp_path / name)
+        assert all(part in text for part in parts), text
+    folder = describe(tmp_path)
+    assert "metrics.json" in folder
+    assert "6 further files" in folder
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.safetensors", "a.zip", "a.tar", "a.gz", "a.png", "a.parquet"])
+def test_a_file_that_is_not_what_its_suffix_says_is_an_error(tmp_path, name):
+    (tmp_path / name).write_bytes(b"user,item\n1,2\n")
+    with pytest.raises(ArtifactError) as caught:
+        describe(tmp_path / name)
+    assert "download it again" not in str(caught.value)

@@ -92,3 +92,39 @@ def test_the_same_input_gives_the_same_bytes(ingested):
         return {path.name: path.read_bytes() for path in (ingested / "out").iterdir()}
 
     assert written() == written()
+
+
+def core_of(folder, actions, **settings):
+    table = pl.DataFrame(actions, schema=["user", "item", "timestamp"], orient="row")
+    write_table(folder / "interactions.parquet", table.to_arrow(), SCHEMAS["interactions"])
+    return prepare(folder, folder / "out", domain="shop", **settings)
+
+
+def test_repeated_rows_are_kept_and_counted_as_in_the_papers_data(ingested):
+    statistics = core_of(ingested, [("ann", "pen", 1)] * 5, k=5)
+    assert (statistics.users, statistics.items, statistics.actions) == (1, 1, 5)
+    assert (statistics.repeated_pairs, statistics.repeated_rows) == (4, 4)
+
+
+@pytest.mark.parametrize("repeats", ["first-of-pair", "first-of-row"])
+def test_repeated_rows_make_no_core_under_a_rule_against_them(ingested, repeats):
+    with pytest.raises(DataError, match="k-core is empty"):
+        core_of(ingested, [("ann", "pen", 1)] * 5, k=5, repeats=repeats)
+
+
+def test_the_rules_for_repeats_keep_the_first_row_of_a_pair_or_of_a_row(ingested):
+    actions = [("ann", "pen", 3), ("ann", "pen", 1), ("bob", "pen", 2), ("bob", "pen", 2)]
+    kept = {
+        "keep": actions,
+        "first-of-pair": [("ann", "pen", 1), ("bob", "pen", 2)],
+        "first-of-row": actions[:3],
+    }
+    for repeats, expected in kept.items():
+        statistics = core_of(ingested, actions, k=1, repeats=repeats)
+        assert rows(ingested / "out" / "interactions.parquet", "interactions") == expected
+        assert statistics.actions == len(expected)
+
+
+def test_a_core_without_any_description_is_an_error(ingested):
+    with pytest.raises(DataError, match="No item of the interactions has a description"):
+        core_of(ingested, [("ann", "Pen", 1), ("ann", "Pen", 1)], k=2)

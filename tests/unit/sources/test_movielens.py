@@ -105,3 +105,13 @@ def test_an_archive_without_the_member_or_with_an_unsafe_one_is_refused(tmp_path
         archive.writestr("../outside.txt", "")
     with pytest.raises(ArchiveError, match=r"'\.\./outside\.txt'"):
         pl.concat(movielens.interactions(path))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig"])
+def test_films_are_read_in_the_encoding_that_their_bytes_show(tmp_path, encoding, caplog):
+    path = tmp_path / "ml-1m.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("ml-1m/movies.dat", "73::Mis\u00e9rables, Les (1995)::Drama\n".encode(encoding))
+    frame = pl.concat(movielens.items(path, ["title"]))
+    assert frame.rows() == [("73", "Les Mis\u00e9rables (1995)", "Les Mis\u00e9rables (1995)", None)]
+    assert ("in UTF-8" in caplog.text) == (encoding != "latin-1")

@@ -19,6 +19,7 @@ from mmsrec.settings.plan import Experiment
 from mmsrec.settings.trainer import Trainer
 from mmsrec.training.model_folder import load, read_config
 from mmsrec.training.train import train
+from mmsrec.training.weights import read_weights, write_weights
 from tests.unit.models.examples import BLOCKS
 from tests.unit.training.examples import SETTINGS, TRAINER, chosen
 from tests.unit.training.wrong_configs import MISSING, change_config
@@ -233,3 +234,31 @@ def test_a_sequence_without_a_training_item_is_an_error(tmp_path):
     write_shop(tmp_path, actions=2)
     with pytest.raises(DataError, match="leave-one-out"):
         dataset(tmp_path, features=False)
+
+
+def test_weights_that_are_not_finite_are_refused_by_their_name(tmp_path):
+    write_weights(tmp_path, {"good": torch.ones(2), "items.weight": torch.tensor([1.0, float("nan"), 2.0])})
+    with pytest.raises(CheckpointError, match="not finite") as caught:
+        read_weights(tmp_path)
+    assert "items.weight" in str(caught.value)
+    assert "1 of 3" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("[" * 100_000, "a JSON object"), ('{"settings": ' + '{"a":' * 100_000, "a JSON object"), ("[]", "object")],
+)
+def test_a_config_that_is_nested_too_deep_is_refused(tmp_path, text, expected):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match="does not fit") as caught:
+        read_config(tmp_path)
+    assert expected in str(caught.value)
+
+
+def test_a_negative_width_in_a_config_says_where_and_what(shop):
+    train(EXPERIMENT, chosen(), dataset(shop), shop / "model")
+    change_config(shop / "model" / "config.json", "settings.dim", -64)
+    with pytest.raises(CheckpointError, match="does not fit") as caught:
+        load(shop / "model", dataset(shop))
+    for part in ("config.json: settings.dim", "greater than or equal to 1", "found: -64", "fix: Train the model again"):
+        assert part in str(caught.value)
