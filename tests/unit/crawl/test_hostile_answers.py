@@ -10,7 +10,7 @@ import pytest
 from mmsrec.crawl.images import crawl_images
 from mmsrec.crawl.ledger import STATES
 from tests.unit.crawl.examples import files, ledger, policy, urls
-from tests.unit.crawl.hostile_server import hostile_server
+from tests.hostile_server import hostile_server
 
 CASES = int(os.environ.get("MMSREC_FUZZ_CASES", "150"))
 SEED = int(os.environ.get("MMSREC_FUZZ_SEED", "0"))
