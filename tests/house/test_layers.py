@@ -18,7 +18,7 @@ STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
 LAYERS = (
     {"urls"},
     {"errors"},
-    {"files", "workers", "progress", "video_decoder", "settings.row", "report.exhibit_names"},
+    {"files", "workers", "progress", "spreadsheets", "video_decoder", "settings.row", "report.exhibit_names"},
     {"settings.trainer"},
     {"models.*_settings"},
     {"models.registry"},
