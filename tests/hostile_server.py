@@ -20,33 +20,121 @@ TWICE = gzip.compress(gzip.compress(bytes(20_000_000)))
 
 STATUS_LINES = [
     *[f"HTTP/1.1 {status} X" for status in (*(200,) * 20, 301, 302, 303, 307, 308, 300, 304, 404, 410, 429, 503)],
-    *["HTTP/1.0 200 OK", "HTTP/1.1 200", "HTTP/1.1 206 Partial", "HTTP/1.1 204 None", "HTTP/1.1 103 Early", "ICY 200 OK"],
-    *["HTTP/1.1 999 X", "HTTP/1.1 099 X", "HTTP/1.1 abc", "HTTP/9.9 200 OK", "HTTP/1.1 -200 OK", "HTTP/1.1  ", "", "\0"],
+    *[
+        "HTTP/1.0 200 OK",
+        "HTTP/1.1 200",
+        "HTTP/1.1 206 Partial",
+        "HTTP/1.1 204 None",
+        "HTTP/1.1 103 Early",
+        "ICY 200 OK",
+    ],
+    *[
+        "HTTP/1.1 999 X",
+        "HTTP/1.1 099 X",
+        "HTTP/1.1 abc",
+        "HTTP/9.9 200 OK",
+        "HTTP/1.1 -200 OK",
+        "HTTP/1.1  ",
+        "",
+        "\0",
+    ],
     "HTTP/1.1 200 " + "x" * 70_000,
     "HTTP/1.1 100 Continue\r\n\r\n" * 50 + "HTTP/1.1 200 OK",
 ]
 LOCATIONS = [
-    *["/ok", "/robots.txt", "?again", "", "#", "//", "///", "/\xff", "/\xc3\xa9", "/ok\0", "\t/ok ", "http://h.example/ok"],
-    *["http://[::1", "http://[::1]:0/", "http://[v1.x]/", "http://h.example:99999/", "http://h.example:x/", "http:///ok"],
-    *["https://h.example/ok", "ftp://h.example/ok", "file:///etc/passwd", "javascript:alert(1)", "http://u:p@h.example/"],
-    *["http://127.0.0.2/ok", "http://\xff\xfe/", "http://xn--/", "http://h..example/", "http://" + "a" * 300 + ".example/"],
-    *["http://h.example\\@x/", "http://%zz/", "/%zz%", "http://*/", "http://1.2.3.4.5/", "http://0x7f.1/", "//[", "a:b:c"],
+    *[
+        "/ok",
+        "/robots.txt",
+        "?again",
+        "",
+        "#",
+        "//",
+        "///",
+        "/\xff",
+        "/\xc3\xa9",
+        "/ok\0",
+        "\t/ok ",
+        "http://h.example/ok",
+    ],
+    *[
+        "http://[::1",
+        "http://[::1]:0/",
+        "http://[v1.x]/",
+        "http://h.example:99999/",
+        "http://h.example:x/",
+        "http:///ok",
+    ],
+    *[
+        "https://h.example/ok",
+        "ftp://h.example/ok",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "http://u:p@h.example/",
+    ],
+    *[
+        "http://127.0.0.2/ok",
+        "http://\xff\xfe/",
+        "http://xn--/",
+        "http://h..example/",
+        "http://" + "a" * 300 + ".example/",
+    ],
+    *[
+        "http://h.example\\@x/",
+        "http://%zz/",
+        "/%zz%",
+        "http://*/",
+        "http://1.2.3.4.5/",
+        "http://0x7f.1/",
+        "//[",
+        "a:b:c",
+    ],
     *["/" + "x" * 60_000, "/../" * 1000, "http://h.example:\u00b2/".encode().decode("latin-1")],
 ]
 HEADERS: dict[str, list[str]] = {
     "Location": LOCATIONS,
     "Content-Length": ["0", "5", "-1", "x", "5, 6", "5, 5", "9" * 5000, "1_0", "\xb2", "99999999999", "", " 7 ", "+3"],
-    "Content-Encoding": ["gzip", "gzip, gzip", "GZIP", "deflate", "br", "zstd", "identity", ",", "x-gzip", "\xff", "a" * 9999],
+    "Content-Encoding": [
+        "gzip",
+        "gzip, gzip",
+        "GZIP",
+        "deflate",
+        "br",
+        "zstd",
+        "identity",
+        ",",
+        "x-gzip",
+        "\xff",
+        "a" * 9999,
+    ],
     "Transfer-Encoding": ["chunked", "gzip, chunked", "Chunked ", "identity", "x", ""],
     "X-Robots-Tag": ["noai", "none, " * 1000, "mmsrec: noindex", ":", "\xff\xfe", "unavailable_after: x"],
-    "Retry-After": ["0", "1", "-1", "x", "9" * 5000, "Wed, 99 Foo 2020 25:61:61 GMT", "Mon, 01 Jan 9999 00:00:00 -9999", ","],
-    "Set-Cookie": ["a=b", "=", "a=b; expires=x; Max-Age=9e9", "a=b; domain=.; port=\"x", "\xff=\xfe", ";" * 5000],
-    "Content-Type": ["image/jpeg", "text/html; charset=\xff", "a/b; charset=\"", ";" * 1000, "text/html;charset=utf-7"],
+    "Retry-After": [
+        "0",
+        "1",
+        "-1",
+        "x",
+        "9" * 5000,
+        "Wed, 99 Foo 2020 25:61:61 GMT",
+        "Mon, 01 Jan 9999 00:00:00 -9999",
+        ",",
+    ],
+    "Set-Cookie": ["a=b", "=", "a=b; expires=x; Max-Age=9e9", 'a=b; domain=.; port="x', "\xff=\xfe", ";" * 5000],
+    "Content-Type": ["image/jpeg", "text/html; charset=\xff", 'a/b; charset="', ";" * 1000, "text/html;charset=utf-7"],
     "Connection": ["close", "keep-alive", "upgrade", "x"],
     "Content-Range": ["bytes 0-1/2", "x"],
     "Content-Location": ["http://[::1"],
 }
-STRANGE_LINES = ["no colon", ": empty", " folded", "\tfolded", "a b: c", "X: \0", "X\xff: y", "X: " + "y" * 70_000, "\rX: y"]
+STRANGE_LINES = [
+    "no colon",
+    ": empty",
+    " folded",
+    "\tfolded",
+    "a b: c",
+    "X: \0",
+    "X\xff: y",
+    "X: " + "y" * 70_000,
+    "\rX: y",
+]
 
 
 def answer(draw: random.Random) -> Iterator[bytes | float]:
@@ -68,7 +156,9 @@ def answer(draw: random.Random) -> Iterator[bytes | float]:
     if draw.random() < 0.08:
         content = content[: draw.randrange(len(content))]
     if draw.random() < 0.05:
-        content = bytes(byte if draw.random() > 0.02 else draw.randrange(256) for byte in content[:5000]) + content[5000:]
+        content = (
+            bytes(byte if draw.random() > 0.02 else draw.randrange(256) for byte in content[:5000]) + content[5000:]
+        )
     cut = sorted(draw.randrange(len(content) + 1) for _ in range(draw.choice((0, 0, 0, 1, 3))))
     for start, end in zip([0, *cut], [*cut, len(content)], strict=True):
         yield content[start:end]
@@ -76,7 +166,9 @@ def answer(draw: random.Random) -> Iterator[bytes | float]:
     if draw.random() < 0.05:
         yield STALL_SECONDS
     if draw.random() < 0.08:
-        filler = draw.choice((bytes(65536), b"a" * 65536, b"\r\n" * 32768, b"X: y\r\n" * 10_000, b"1\r\nx\r\n" * 10_000))
+        filler = draw.choice(
+            (bytes(65536), b"a" * 65536, b"\r\n" * 32768, b"X: y\r\n" * 10_000, b"1\r\nx\r\n" * 10_000)
+        )
         yield from (filler for _ in range(ENDLESS // len(filler)))
 
 
@@ -121,7 +213,9 @@ class _Handler(socketserver.BaseRequestHandler):
             if not part:
                 return ""
             received += part
-        return received.split(b" ", 2)[1].decode("latin-1") + "|" + received.lower().partition(b"host: ")[2][:40].decode()
+        return (
+            received.split(b" ", 2)[1].decode("latin-1") + "|" + received.lower().partition(b"host: ")[2][:40].decode()
+        )
 
     def _answer(self, path: str) -> None:
         if path.startswith("/robots.txt|h."):

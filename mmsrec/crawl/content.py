@@ -22,8 +22,8 @@ def chunks(answer: requests.Response, limit: int) -> Iterator[bytes]:
     """Yields the content as it arrives, up to `limit` bytes.
 
     Raises:
-        Rejected: `undecodable`, because the content has several encodings, an unknown one, or more bytes before the
-            expansion than after it; `failed`, because the encoding is damaged.
+        Rejected: `undecodable`, because the content has several encodings or an unknown one; `failed`, because the
+            encoding is damaged or expands to less than it has.
     """
     arriving = _encoded(answer, limit)
     left = limit
@@ -61,19 +61,21 @@ def _is_expanded(answer: requests.Response) -> bool:
 def _expanded(arriving: Iterator[bytes]) -> Iterator[bytes]:
     """Expands gzip or zlib data, in chunks of at most `CHUNK` bytes. Bytes after the end of gzip data are ignored."""
     decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
-    data = None
+    empty = True
     for data in arriving:
-        more = True
-        while (data or more) and not decoder.eof:
+        empty = False
+        # A full chunk of output may leave more output inside the decoder, also when no input is left.
+        full = True
+        while (data or full) and not decoder.eof:
             try:
                 expanded = decoder.decompress(data, CHUNK)
             except zlib.error as error:
                 raise Rejected("failed", DAMAGED) from error
             data = decoder.unconsumed_tail
-            more = len(expanded) == CHUNK
+            full = len(expanded) == CHUNK
             if expanded:
                 yield expanded
         if decoder.eof:
             return
-    if data is not None:
+    if not empty:
         raise Rejected("failed", DAMAGED)

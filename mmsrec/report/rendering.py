@@ -112,7 +112,11 @@ def figure_html(figure: Figure, name: str) -> str:
 
 def table_files(table: Table, name: str) -> dict[str, bytes]:
     """NAME.csv, NAME.md and NAME.tex."""
-    texts = {"csv": without_formulas(table.frame).write_csv(), "md": table_markdown(table), "tex": table_tex(table, name)}
+    texts = {
+        "csv": without_formulas(table.frame).write_csv(),
+        "md": table_markdown(table),
+        "tex": table_tex(table, name),
+    }
     return {f"{name}.{kind}": text.encode() for kind, text in texts.items()}
 
 

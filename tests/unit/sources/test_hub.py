@@ -158,7 +158,10 @@ def test_a_file_that_differs_from_the_listing_is_not_kept(served, tmp_path, repl
         ({tree(FOLDER): Reply(b'[{"type": "file"}]')}, "path"),
         ({tree(FOLDER): Reply(b"[" * 60_000)}, "recursion"),
         ({tree(FOLDER): Reply(bytes(2**16 + 1))}, "more than 65,536 bytes"),
-        ({tree(FOLDER): Reply(gzip.compress(random.Random(0).randbytes(2**12)), headers=GZIP)}, "more than 4,096 bytes"),
+        (
+            {tree(FOLDER): Reply(gzip.compress(random.Random(0).randbytes(2**12)), headers=GZIP)},
+            "more than 4,096 bytes",
+        ),
         ({tree(FOLDER): Reply(b"", headers={"Content-Encoding": "gzip, gzip"})}, "several encodings"),
         ({tree(FOLDER): Reply(bytes(2**16 + 1), status=307, headers={"Location": "/x"})}, "more than 65,536 bytes"),
         ({tree(FOLDER): Reply(status=307, headers={"Location": "http://[::1"})}, "Invalid"),
