@@ -124,7 +124,7 @@ def parse(text: str, agent: str) -> Rules:
 
 
 def _statements(text: str, agents: set[str]) -> Iterator[tuple]:
-    """Yields (agent,) for each line that names one of the agents, and (agent, (pattern, allows)) for each rule of it."""
+    """Yields (agent,) for each line that names one of the agents, and (agent, (pattern, allows)) for each rule."""
     named: set[str] = set()
     listing = False
     for line in text.splitlines():

@@ -9,8 +9,8 @@ import pytest
 
 from mmsrec.crawl.images import crawl_images
 from mmsrec.crawl.ledger import STATES
-from tests.unit.crawl.examples import files, ledger, policy, urls
 from tests.hostile_server import hostile_server
+from tests.unit.crawl.examples import files, ledger, policy, urls
 
 CASES = int(os.environ.get("MMSREC_FUZZ_CASES", "150"))
 SEED = int(os.environ.get("MMSREC_FUZZ_SEED", "0"))

@@ -7,11 +7,10 @@ from threading import Thread
 import pytest
 from protego import Protego
 
+from mmsrec.crawl import robots as robots_module
 from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.policy import Origin, target
-from mmsrec.crawl import robots as robots_module
 from mmsrec.crawl.robots import MAX_ALIKE, MAX_BYTES, Robots, parse
-
 
 X = target("http://a.example/x.jpg")
 OTHER = target("http://a.example:81/x.jpg")
@@ -113,7 +112,7 @@ def test_many_rules_cost_little_for_each_item(rule: str, rules: int) -> None:
 
 
 def test_too_many_rules_that_begin_alike_refuse_the_whole_host_for_now() -> None:
-    with pytest.raises(Rejected, match="robots.txt: more than 1000 rules begin alike") as caught:
+    with pytest.raises(Rejected, match=r"robots\.txt: more than 1000 rules begin alike") as caught:
         milliseconds_of_a_check("/*{:06}x$", MAX_ALIKE + 1)
 
     assert (caught.value.state, caught.value.of_host) == ("failed", True)
