@@ -178,7 +178,7 @@ def _reason(error: BaseException) -> str:
     for kinds, reason in REASONS:
         if isinstance(error, kinds):
             return reason
-    logger.warning("a request failed in an unknown way", exc_info=error)
+    logger.debug("a request failed in an unknown way", exc_info=error)
     return f"the request failed: {type(error).__name__}"
 
 

@@ -21,10 +21,14 @@ from mmsrec.sources.retry_pause import doubled_pause, requested_pause
 from mmsrec.urls import without_credentials, without_credentials_in
 
 logger = logging.getLogger(__name__)
+# urllib3 warns of malformed headers with their text. A stranger must not write into the user's terminal.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 _CHUNK = 1 << 20
 # Python refuses to read a number of more than 4,300 digits.
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})")
+# Characters of a header that a message shows. A stranger wrote it, so it is shown as Python's repr.
+LONGEST = 80
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TRY_AGAIN = (requests.codes.request_timeout, requests.codes.too_many_requests)
 _CONNECTION_LOST = (
@@ -184,7 +188,7 @@ class _Transfer:
         if status == requests.codes.requested_range_not_satisfiable and source:
             self.partial.discard()
             raise _TransientError(f"HTTP {status}: the file is shorter than its received part")
-        reason = f"HTTP {status} {response.reason}"
+        reason = f"HTTP {status} {http.client.responses.get(status, '')}".rstrip()
         if status in _TRY_AGAIN or status >= requests.codes.server_error:
             pause = requested_pause(response.headers.get("Retry-After"), self.limits.max_pause_seconds)
             raise _TransientError(reason, pause)
@@ -198,7 +202,7 @@ class _Transfer:
         found = _CONTENT_RANGE.fullmatch(header)
         if not (source and found and int(found[1]) == self.partial.size and int(found[2]) == source.total):
             self.partial.discard()
-            raise _TransientError(f"the answer has another range than the requested one: {header or 'none'}")
+            raise _TransientError(f"the answer has another range than the requested one: {header[:LONGEST]!r}")
         return self.partial.size
 
     def _stream(self, response: requests.Response, file: BinaryIO, offset: int, total: int | None) -> int:
@@ -234,11 +238,11 @@ def _check_content(response: requests.Response, name: str) -> None:
     kind = response.headers.get("Content-Type", "")
     # Some retired hosts answer 200 with a web page.
     if kind.startswith("text/html") and not name.endswith((".html", ".htm")):
-        raise UnavailableError(f"it answers with a web page ({kind}) in place of the file")
+        raise UnavailableError(f"it answers with a web page ({kind[:LONGEST]!r}) in place of the file")
     encoding = response.headers.get("Content-Encoding", "identity")
     # Some servers declare the compression of a .gz file as an encoding. The file is stored without decoding.
     if encoding != "identity" and not name.endswith(".gz"):
-        raise UnavailableError(f"it answers in the encoding {encoding}, which was not requested")
+        raise UnavailableError(f"it answers in the encoding {encoding[:LONGEST]!r}, which was not requested")
 
 
 def _validator(response: requests.Response) -> str | None:
