@@ -13,7 +13,7 @@ import requests
 import urllib3
 
 from mmsrec.crawl import robots
-from mmsrec.crawl.content import chunks, drain
+from mmsrec.crawl.answer_body import chunks, drain
 from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.http import limited, new_session
 from mmsrec.crawl.media_kinds import PICTURES, Kind
