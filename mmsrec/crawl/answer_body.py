@@ -1,7 +1,7 @@
 """The content of an answer, bounded in the bytes that arrive and in the bytes that they expand to.
 
-The code is our own because requests reads the whole body of a redirect, and older versions of urllib3 expand a whole
-chunk at once, encoding by encoding. A few kilobytes could then fill the memory.
+The code is our own for two reasons. requests reads the whole body of a redirect. Older versions of urllib3 expand a
+whole chunk at once, encoding by encoding, so a few kilobytes could fill the memory.
 """
 
 import zlib

@@ -42,7 +42,7 @@ def test_every_item_ends_with_one_state(tmp_path: Path) -> None:
     haste = {"read_timeout": PATIENCE, "total_timeout": 2 * PATIENCE, "backoff": 0.01, "max_pause": 0.02}
     rules = policy(**haste, attempts=2, max_bytes=500_000, host_failures=1000)
     with hostile_server(SEED) as port:
-        # A third of the items have a host, and so a robots.txt, of their own.
+        # Each third item has its own host, and so its own robots.txt.
         hosts = ["h" if number % 3 else f"h{number}" for number in range(CASES)]
         items = {f"{number}": f"http://{host}.example:{port}/{number}" for number, host in enumerate(hosts)}
         counts = crawl_images(urls(items), tmp_path, rules, connections=32)
