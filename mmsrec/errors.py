@@ -1,8 +1,10 @@
 """The errors of mmsrec. A message has the problem, its place, the expected and the found value, and the fix."""
 
+from mmsrec.urls import without_credentials_in
+
 
 class MmsrecError(Exception):
-    """Base class of every error that a user of mmsrec can cause.
+    """Base class of every error that a user of mmsrec can cause. Its text shows no credentials of a URL.
 
     Args:
         what: one sentence that names the problem.
@@ -27,7 +29,8 @@ class MmsrecError(Exception):
         super().__init__(what, *self.details.values())
 
     def __str__(self) -> str:
-        return "\n".join([self.what, *(f"  {name}: {value}" for name, value in self.details.items())])
+        lines = [self.what, *(f"  {name}: {value}" for name, value in self.details.items())]
+        return without_credentials_in("\n".join(lines))
 
 
 class ParamsError(MmsrecError):

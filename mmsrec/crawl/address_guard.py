@@ -4,11 +4,10 @@ The code is our own because no maintained library does this for requests and url
 """
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, ip_address
 
 from mmsrec.crawl.entry import Rejected
-
-NAT64 = IPv6Network("64:ff9b::/96")
+from mmsrec.crawl.special_addresses import EMBEDDING, GLOBAL_UNICAST, SPECIAL_V4, SPECIAL_V6
 
 
 def allowed_addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
@@ -31,14 +30,11 @@ def allowed_addresses(host: str, port: int, *, allow_private: bool) -> list[str]
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is globally reachable unicast. An IPv4 address inside an IPv6 address must be so, too."""
+    """Whether an IP address belongs to a public host. For an IPv6 address that stands for an IPv4 one, this decides."""
     ip = ip_address(address.partition("%")[0])
-    return ip.is_global and not ip.is_multicast and all(is_public(str(inner)) for inner in _embedded(ip))
-
-
-def _embedded(ip: IPv4Address | IPv6Address) -> list[IPv4Address]:
     if isinstance(ip, IPv4Address):
-        return []
-    translated = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None
-    tunnelled = ip.teredo or ()
-    return [inner for inner in (ip.ipv4_mapped, ip.sixtofour, translated, *tunnelled) if inner]
+        return not any(ip in network for network in SPECIAL_V4)
+    for network, shift in EMBEDDING:
+        if ip in network:
+            return is_public(str(IPv4Address(int(ip) >> shift & 0xFFFFFFFF)))
+    return ip in GLOBAL_UNICAST and not any(ip in network for network in SPECIAL_V6)

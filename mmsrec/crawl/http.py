@@ -5,6 +5,7 @@ address for the check and to another address for the connection.
 """
 
 import io
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from urllib3.util.connection import create_connection
 from mmsrec.crawl.address_guard import allowed_addresses
 from mmsrec.crawl.entry import Rejected
 from mmsrec.settings.crawling import Crawl
+
+# urllib3 warns of malformed headers with their text. A stranger must not write into the user's terminal.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)

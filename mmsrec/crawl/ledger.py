@@ -10,7 +10,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple, Self, get_args
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.crawl.entry import Entry, State
 from mmsrec.errors import ArtifactError
+from mmsrec.urls import without_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,10 @@ class _Terms(NamedTuple):
 
     asked: str | None
     rules: str
+
+
+def _shown(url: str | None) -> str | None:
+    return url and without_credentials(url)
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
@@ -75,13 +80,18 @@ class Ledger:
         if entry is None or entry.state == "failed":
             return False
         terms = self._terms[item_id]
+        request = _shown(request)
         if entry.state == "ok":
             return terms.asked == request and _size(self._path.parent / str(entry.path)) == entry.bytes
         return terms == _Terms(request, self._rules)
 
     def record(self, entry: Entry, request: str | None) -> None:
-        """Appends an item's entry and request. The entry replaces an earlier entry of the same item."""
-        terms = _Terms(request, self._rules)
+        """Appends an item's entry and request, without the credentials of their URLs.
+
+        The entry replaces an earlier entry of the same item.
+        """
+        entry = replace(entry, url=_shown(entry.url))
+        terms = _Terms(_shown(request), self._rules)
         line = {name: value for name in COLUMNS if (value := getattr(entry, name)) is not None}
         self._log.write(json.dumps(line | terms._asdict(), ensure_ascii=False).encode() + b"\n")
         self._log.flush()

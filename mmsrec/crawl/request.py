@@ -1,9 +1,11 @@
 """One request under a policy: check its status and read its body within the bounds."""
 
+import http.client
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from urllib.parse import urljoin
 
@@ -11,6 +13,7 @@ import requests
 import urllib3
 
 from mmsrec.crawl import robots
+from mmsrec.crawl.answer_body import chunks, drain
 from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.http import limited, new_session
 from mmsrec.crawl.media_kinds import PICTURES, Kind
@@ -19,13 +22,14 @@ from mmsrec.crawl.policy import Origin, Target, agent_name, opted_out, target
 from mmsrec.settings.crawling import Crawl
 from mmsrec.sources.retry_pause import requested_pause
 
+logger = logging.getLogger(__name__)
+
 OK = 200
 TOO_MANY_REQUESTS = 429
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Client errors that another try may resolve: request timeout, too early, too many requests.
 TRANSIENT = frozenset({408, 425, TOO_MANY_REQUESTS})
 OPEN_HOSTS = 256
-CHUNK = 65536
 ROBOTS_REDIRECTS = 5
 
 
@@ -45,7 +49,6 @@ class Fetcher:
         # All options are given, because requests otherwise computes the missing ones for each request.
         self._options = {
             "stream": True,
-            "allow_redirects": False,
             "timeout": (policy.connect_timeout, policy.read_timeout),
             "proxies": {},
             "verify": True,
@@ -81,36 +84,45 @@ class Fetcher:
 
     def _robots_text(self, origin: Origin) -> str:
         """Follows RFC 9309, section 2.3.1: a missing file allows everything, a failing server nothing for now."""
-        try:
-            return self._published_robots(target(origin.url(robots.PATH)))
-        except Rejected as rejected:
-            if rejected.state == "failed":
-                rejected.reason = f"robots.txt: {rejected.reason}"
-                rejected.of_host = True
-            raise
-
-    def _published_robots(self, requested: Target) -> str:
-        for _ in range(ROBOTS_REDIRECTS + 1):
-            with self._answer(requested) as answer:
-                if redirect := _redirect(answer, requested):
-                    requested = target(redirect.url)
-                    continue
-                if answer.status_code == OK:
-                    return b"".join(_chunks(answer, robots.MAX_BYTES)).decode("utf-8", errors="replace")
-                if answer.status_code == TOO_MANY_REQUESTS or answer.status_code >= 500:
-                    raise _status_rejection(answer, self._policy.max_pause)
-                return ""
+        url = origin.url(robots.PATH)
+        for hop in range(ROBOTS_REDIRECTS + 1):
+            try:
+                found = self._published_robots(target(url))
+            except Rejected as rejected:
+                # A host with a private address is refused for itself, not for its robots.txt.
+                if rejected.state == "refused" and not hop:
+                    raise
+                reason = f"robots.txt{', after a redirect' if hop else ''}: {rejected.reason}"
+                facts = {"status": rejected.status, "pause": rejected.pause}
+                raise Rejected("failed", reason, **facts, of_host=True) from rejected
+            if isinstance(found, str):
+                return found
+            url = found.url
         return ""
+
+    def _published_robots(self, requested: Target) -> str | Redirect:
+        with self._answer(requested) as answer:
+            if redirect := _redirect(answer, requested):
+                return redirect
+            if answer.status_code == OK:
+                return b"".join(chunks(answer, robots.MAX_BYTES)).decode("utf-8", errors="replace")
+            if answer.status_code == TOO_MANY_REQUESTS or answer.status_code >= 500:
+                raise _status_rejection(answer, self._policy.max_pause)
+            return ""
 
     @contextmanager
     def _answer(self, requested: Target) -> Iterator[requests.Response]:
+        """Sends the request through the adapter. The session's own `send` would read the body of a redirect."""
         with limited(self._policy):
             try:
                 session = self._session(requested.origin)
                 requested.request.headers = session.headers
-                with session.send(requested.request, **self._options) as answer:
+                with session.get_adapter(requested.url).send(requested.request, **self._options) as answer:
                     yield answer
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            except Rejected:
+                raise
+            # The libraries parse what a stranger sends. Whatever they raise concerns this item only.
+            except Exception as error:
                 raise Rejected("failed", _reason(error)) from error
 
     def _session(self, origin: Origin) -> requests.Session:
@@ -128,9 +140,12 @@ def _redirect(answer: requests.Response, requested: Target) -> Redirect | None:
     location = answer.headers.get("Location")
     if answer.status_code not in REDIRECTS or not location:
         return None
-    # http.client decodes headers as Latin-1, but many servers send the path in UTF-8.
-    location = location.encode("latin-1").decode("utf-8", errors="replace")
+    # The redirect counts even if its body does not arrive.
+    with suppress(Exception):
+        drain(answer)
     try:
+        # http.client decodes headers as Latin-1, but many servers send the path in UTF-8.
+        location = location.encode("latin-1").decode("utf-8", errors="replace")
         return Redirect(urljoin(requested.url, location), answer.status_code)
     except ValueError as error:
         raise Rejected("dead", "the redirect's target is no URL", status=answer.status_code) from error
@@ -148,7 +163,7 @@ def _body(answer: requests.Response, max_bytes: int, kind: Kind) -> bytes:
     if announced.isdecimal() and int(announced[:20]) > max_bytes:
         raise Rejected("oversize", f"more than {max_bytes} bytes announced", status=OK)
     body = bytearray()
-    for chunk in _chunks(answer, max_bytes + 1):
+    for chunk in chunks(answer, max_bytes + 1):
         checked = len(body) >= HEAD_BYTES
         body += chunk
         if not checked and len(body) >= HEAD_BYTES and kind.sniff(body[:HEAD_BYTES]) is None:
@@ -158,25 +173,21 @@ def _body(answer: requests.Response, max_bytes: int, kind: Kind) -> bytes:
     return bytes(body)
 
 
-def _chunks(answer: requests.Response, limit: int) -> Iterator[bytes]:
-    """Yields the body as it arrives, up to `limit` bytes."""
-    left = limit
-    while left and (chunk := answer.raw.read1(min(CHUNK, left), decode_content=True)):
-        left -= len(chunk)
-        yield chunk
-
-
 def _reason(error: BaseException) -> str:
     """A fixed sentence for a failed request. The libraries' own messages contain ports and object addresses."""
     for kinds, reason in REASONS:
         if isinstance(error, kinds):
             return reason
+    logger.debug("a request failed in an unknown way", exc_info=error)
     return f"the request failed: {type(error).__name__}"
 
 
 REASONS = (
     (requests.exceptions.SSLError, "the TLS certificate or handshake failed"),
     ((requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError), "the server did not send in time"),
-    ((urllib3.exceptions.DecodeError,), "the content encoding is damaged"),
-    ((requests.ConnectionError, urllib3.exceptions.ProtocolError, OSError), "the connection was lost"),
+    ((requests.exceptions.InvalidHeader, urllib3.exceptions.InvalidHeader), "the answer has contradictory headers"),
+    (
+        (requests.ConnectionError, urllib3.exceptions.ProtocolError, http.client.HTTPException, OSError),
+        "the connection was lost",
+    ),
 )

@@ -18,6 +18,7 @@ from mmsrec.crawl.media_store import Store
 from mmsrec.crawl.video_pages import Blocked, VideoSite
 from mmsrec.errors import CrawlError
 from mmsrec.settings.crawling import TRAILER_RULES, Trailers
+from mmsrec.urls import without_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class _TrailerCrawl:
         try:
             answer = request(argument)
         except Rejected as rejected:
-            logger.info("%s: %s", argument, rejected.reason)
+            logger.info("%s: %s", without_credentials(argument), rejected.reason)
             self._count_blocks(rejected)
             raise
         self._blocks = 0

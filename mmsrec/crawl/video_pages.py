@@ -5,7 +5,7 @@ import math
 import re
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import yt_dlp
 from yt_dlp.networking.exceptions import HTTPError, TransportError
@@ -31,6 +31,10 @@ class Rule(NamedTuple):
     blocked: bool = False
 
 
+LIVE = "it is a live stream"
+# yt-dlp's words for a stream that runs, and for one that has ended and is not a video yet.
+LIVE_STATUS = frozenset({"is_live", "post_live"})
+
 # The first pattern that is found counts. The texts come from yt-dlp 2026.10 and YouTube. A text that no pattern
 # matches means `failed`, so the next run tries again.
 RULES = (
@@ -51,7 +55,9 @@ RULES = (
         "there is no such video",
     ),
     Rule(r"in your country|geo.?restrict|blocked it", "dead", "the video is not available in this country"),
-    Rule(r"live event|Premieres in|is upcoming", "dead", "the video is not published yet"),
+    Rule(r"live event will|Premieres in|is upcoming", "dead", "the video is not published yet"),
+    # No trailer comes from a live stream, whether it runs, has ended or is being prepared as a recording.
+    Rule(r"live ?(event|stream|broadcast)", "dead", LIVE),
 )
 
 
@@ -75,6 +81,7 @@ class VideoSite:
         height = trailers.max_height
         self._trailers = trailers
         self._deadline = math.inf
+        self._rejected: Rejected | None = None
         # One object for all pages: loading its TLS certificates takes longer than a download of a short video.
         self._site = yt_dlp.YoutubeDL(
             {
@@ -109,7 +116,7 @@ class VideoSite:
         self._site.close()
 
     def search(self, query: str) -> list[str]:
-        """Returns the URLs of a search's first hits whose duration is unknown or within the bounds.
+        """Returns the URLs of a search's first hits that are not live and whose duration is unknown or within bounds.
 
         Raises:
             Rejected: the errors of `fetch`.
@@ -135,34 +142,48 @@ class VideoSite:
 
     def _ask(self, url: str, options: dict[str, Any], *, download: bool) -> dict[str, Any]:
         self._site.params |= options
+        self._rejected = None
         try:
             return self._site.extract_info(url, download=download) or {}
-        except DownloadCancelled as error:
-            if isinstance(error.__cause__, Rejected):
-                raise error.__cause__ from None
+        except DownloadCancelled:
+            # yt-dlp raises another cancellation than ours, without its cause.
+            if self._rejected:
+                raise self._rejected from None
             raise
         except YoutubeDLError as error:
             raise rejection_of(error) from error
+        # yt-dlp lets other errors pass that a malformed page causes. They concern this page only.
+        except Exception as error:
+            raise Rejected("failed", f"the page cannot be read: {type(error).__name__}") from error
 
     def _fits(self, hit: dict[str, Any]) -> bool:
         try:
-            check_seconds(hit.get("duration"), self._trailers)
+            self._check(hit)
         except Rejected:
             return False
         return True
 
     def _match(self, video: dict[str, Any], *, incomplete: bool) -> None:
         try:
-            check_seconds(video.get("duration"), self._trailers)
+            self._check(video)
         except Rejected as rejected:
-            raise DownloadCancelled from rejected
+            self._cancel(rejected)
+
+    def _cancel(self, rejected: Rejected) -> NoReturn:
+        self._rejected = rejected
+        raise DownloadCancelled from rejected
+
+    def _check(self, video: dict[str, Any]) -> None:
+        if video.get("live_status") in LIVE_STATUS:
+            raise Rejected("dead", LIVE)
+        check_seconds(video.get("duration"), self._trailers)
 
     def _check_progress(self, state: dict[str, Any]) -> None:
         most = self._trailers.max_bytes
         if max(state.get("downloaded_bytes") or 0, state.get("total_bytes") or 0) > most:
-            raise DownloadCancelled from Rejected("oversize", f"more than {most} bytes")
+            self._cancel(Rejected("oversize", f"more than {most} bytes"))
         if time.monotonic() > self._deadline:
-            raise DownloadCancelled from Rejected("failed", "the download took too long")
+            self._cancel(Rejected("failed", "the download took too long"))
 
 
 def rejection_of(error: YoutubeDLError) -> Rejected:

@@ -13,6 +13,7 @@ from mmsrec.errors import ArtifactError
 from mmsrec.files import atomic_path
 from mmsrec.progress import progress
 from mmsrec.recommend.loaded import Part, nobody
+from mmsrec.spreadsheets import without_formulas
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def table_writer(path: Path) -> Iterator[Write]:
 
 @contextmanager
 def _csv(file: BinaryIO) -> Iterator[Write]:
-    yield lambda table: table.write_csv(file, include_header=file.tell() == 0)
+    yield lambda table: without_formulas(table).write_csv(file, include_header=file.tell() == 0)
 
 
 @contextmanager

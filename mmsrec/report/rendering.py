@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mmsrec.report.charts import Figure
 from mmsrec.report.figures import draw, draw_charts
 from mmsrec.report.table import Table
+from mmsrec.spreadsheets import without_formulas
 
 _MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\|*_`[]"} | {"<": "&lt;", "&": "&amp;"})
 _BORDER = re.compile(r"(?<!\\)\|")
@@ -111,13 +112,17 @@ def figure_html(figure: Figure, name: str) -> str:
 
 def table_files(table: Table, name: str) -> dict[str, bytes]:
     """NAME.csv, NAME.md and NAME.tex."""
-    texts = {"csv": table.frame.write_csv(), "md": table_markdown(table), "tex": table_tex(table, name)}
+    texts = {
+        "csv": without_formulas(table.frame).write_csv(),
+        "md": table_markdown(table),
+        "tex": table_tex(table, name),
+    }
     return {f"{name}.{kind}": text.encode() for kind, text in texts.items()}
 
 
 def figure_files(figure: Figure, name: str) -> dict[str, bytes]:
     """NAME.csv, NAME.svg and NAME.png where there is a chart, and NAME.md and NAME.tex where there is a table."""
-    drawn = {"csv": figure.frame.write_csv().encode(), **draw(figure)}
+    drawn = {"csv": without_formulas(figure.frame).write_csv().encode(), **draw(figure)}
     if figure.table:
         drawn |= {"md": table_markdown(figure.table).encode(), "tex": table_tex(figure.table, name).encode()}
     return {f"{name}.{kind}": content for kind, content in drawn.items()}

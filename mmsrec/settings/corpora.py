@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mmsrec.settings.crawling import ITEM_ID, CrawlOverrides
+from mmsrec.settings.crawling import ITEM_ID, CrawlOverrides, Url
 from mmsrec.settings.row import Bytes, Few, Frozen, Name, RawPath
 
 ARCHIVE = ".zip"
@@ -60,7 +60,7 @@ class ClipCorpus(Frozen):
         description="MSR-VTT's JSON, or a CSV or Parquet table of item_id or video_id and caption or sentence"
     )
     split: CaptionSplit | None = None
-    videos: str = Field(description="an http(s) URL, or a path below data/raw, that contains {item_id}")
+    videos: Url = Field(description="an http(s) URL, or a path below data/raw, that contains {item_id}")
     crawl: CrawlOverrides = CrawlOverrides()
     max_bytes: Bytes = Field(50_000_000, description="size above which a video is oversize")
     published: str | None = Field(None, description="name of this corpus in the paper's tables")

@@ -2,11 +2,21 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mmsrec.settings.row import Bytes, Few, Frozen, Positive, Rate, RawPath, Seconds, Width, overrides
+from mmsrec.urls import without_credentials
 
 ITEM_ID = "{item_id}"
+
+
+def _check_credentials(url: str) -> str:
+    if url != without_credentials(url):
+        raise ValueError("a URL must not contain credentials, because the settings are kept and printed")
+    return url
+
+
+Url = Annotated[str, AfterValidator(_check_credentials)]
 
 # The settings that determine an item's state. The other settings affect only the speed of a crawl.
 PICTURE_RULES = {
@@ -28,7 +38,7 @@ class Vision(Frozen):
     kind: Literal["image", "poster", "trailer"] = Field(
         description="image: each item's own media_url; poster: a picture per item at `pattern`; trailer: a video"
     )
-    pattern: str | None = Field(
+    pattern: Url | None = Field(
         None, description="posters only: an http(s) URL or a path below the raw folder; it contains {item_id}"
     )
     trailer_ids: RawPath | None = Field(
@@ -51,8 +61,8 @@ class Vision(Frozen):
 class Trailers(Frozen):
     """Settings for the search and the download of trailers with yt-dlp."""
 
-    url: str = Field(description="page of a known trailer; {id} stands for its id")
-    search: str = Field(description="query for a film without a known trailer; contains {hits} and {title}")
+    url: Url = Field(description="page of a known trailer; {id} stands for its id")
+    search: Url = Field(description="query for a film without a known trailer; contains {hits} and {title}")
     hits: Few = Field(description="number of search results that are tried")
     extractors: Annotated[list[str], Field(min_length=1)] = Field(description="the allowed yt-dlp extractors")
     min_seconds: Seconds = Field(description="shorter videos are not trailers")
@@ -101,7 +111,7 @@ class Crawl(Frozen):
     respect_robots: bool = Field(description="obey robots.txt (RFC 9309)")
     respect_opt_out: bool = Field(description="obey X-Robots-Tag: noai, noimageai, noindex, noimageindex, none")
     allow_private: bool = Field(description="also fetch from private and loopback addresses")
-    host_rewrites: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+    host_rewrites: dict[Url, Annotated[list[Url], Field(min_length=1)]] = Field(
         description="moved origins: the same path is tried at each replacement, then at the original"
     )
     trailers: Trailers

@@ -15,6 +15,7 @@ from mmsrec.sources.file_registry import SourceFile
 from mmsrec.sources.partial import Partial
 from mmsrec.sources.pins import LockFile, Pin, accepting
 from mmsrec.sources.transfer import DEFAULT_LIMITS, Limits, UnavailableError, download
+from mmsrec.urls import without_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -142,9 +143,10 @@ def _fetch(file: SourceFile, part: Partial, mirrors: Sequence[str], limits: Limi
 def _places(file: SourceFile, mirrors: Sequence[str], pins: LockFile | None) -> Iterator[_Place]:
     for mirror in mirrors:
         address = f"{mirror.rstrip('/')}/{file.path}"
-        yield _Place(address, f"mirror:{file.path}", partial(_obtain, address))
+        yield _Place(without_credentials(address), f"mirror:{file.path}", partial(_obtain, address))
     for url in file.urls:
-        yield _Place(url, url, partial(_obtain, url))
+        shown = without_credentials(url)
+        yield _Place(shown, shown, partial(_obtain, url))
     if file.archive:
         address = f"{file.archive.path}/{file.member}"
         yield _Place(address, address, partial(_unpack, file, mirrors, pins))

@@ -23,8 +23,8 @@ _CHECKS = (
     ("file", re.compile(rf"{_NAME}(/{_NAME}){{0,7}}"), "names of letters, digits, '_', '-' and '.', joined by '/'"),
     (
         "url",
-        re.compile(rf"(https?://[^\s/]+/\S+|{_NAME}(/{_NAME}){{0,7}}\.zip(/{_NAME}){{1,8}})?"),
-        "http(s)://HOST/PATH, DATASET/ARCHIVE.zip/MEMBER, or nothing",
+        re.compile(rf"(https?://[^\s/@]+/\S+|{_NAME}(/{_NAME}){{0,7}}\.zip(/{_NAME}){{1,8}})?"),
+        "http(s)://HOST/PATH without credentials, DATASET/ARCHIVE.zip/MEMBER, or nothing",
     ),
     (
         "sha256",

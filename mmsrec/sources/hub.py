@@ -6,7 +6,7 @@ hub/OWNER/NAME with the files of the repository.
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -30,9 +30,14 @@ PARTIAL = ".partial"
 CONNECTIONS = 4
 MAX_BYTES = 8 * 2**40
 WAIT_SECONDS = 60.0
+# Largest body of an answer that is no file: a page of a listing, a redirect or an error. An encoded body may expand a
+# thousandfold, so it has a smaller bound.
+MAX_ANSWER_BYTES = 64 * 2**20
+MAX_ENCODED_BYTES = 2**20
 
-# The errors of huggingface_hub: OSErrors, ValueErrors, and the unchanged errors of its HTTP library.
-_REFUSALS = (OSError, ValueError, httpx2.HTTPError)
+# The errors of huggingface_hub: OSErrors, ValueErrors, and the unchanged errors of its HTTP library. A listing with
+# other keys or types than the hub's raises the others.
+_REFUSALS = (OSError, ValueError, httpx2.HTTPError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 def download_shards(
@@ -105,7 +110,7 @@ class _Hub:
     def __init__(self, selection: Selection, endpoint: str | None) -> None:
         self._selection = selection
         self._api = HfApi(endpoint=endpoint, library_name="mmsrec")
-        _bound_waits()
+        _bound_answers()
 
     def list(self) -> Listing:
         selection = self._selection
@@ -185,12 +190,15 @@ class _Meter(tqdm):
             )
 
 
-def _bound_waits() -> None:
-    """Sets a timeout for the requests for which huggingface_hub sets none, such as listings."""
+def _bound_answers() -> None:
+    """Bounds the requests for which huggingface_hub sets no timeout, and the bodies that its library reads whole."""
     session = get_session()
     hooks = session.event_hooks
     if _set_timeout not in hooks["request"]:
-        session.event_hooks = hooks | {"request": [*hooks["request"], _set_timeout]}
+        session.event_hooks = {
+            "request": [*hooks["request"], _set_timeout],
+            "response": [*hooks["response"], _bound_body],
+        }
 
 
 def _set_timeout(request: httpx2.Request) -> None:
@@ -199,6 +207,37 @@ def _set_timeout(request: httpx2.Request) -> None:
         phase: WAIT_SECONDS if given.get(phase) is None else given[phase]
         for phase in ("connect", "read", "write", "pool")
     }
+
+
+def _bound_body(answer: httpx2.Response) -> None:
+    """Bounds each body that is read whole. A file is read in chunks, and `_Meter` bounds it."""
+    encodings = answer.headers.get_list("Content-Encoding", split_commas=True)
+    encoded = [name for name in encodings if name.strip().lower() != "identity"]
+    if len(encoded) > 1:
+        raise httpx2.DecodingError("the answer has several encodings", request=answer.request)
+    if not answer.is_success or "/api/datasets/" in answer.request.url.path:
+        answer.stream = _BoundedStream(answer, MAX_ENCODED_BYTES if encoded else MAX_ANSWER_BYTES)
+
+
+class _BoundedStream(httpx2.SyncByteStream):
+    """The body of an answer, up to a number of bytes."""
+
+    def __init__(self, answer: httpx2.Response, limit: int) -> None:
+        self._answer = answer
+        self._stream = answer.stream
+        self._limit = limit
+
+    def __iter__(self) -> Iterator[bytes]:
+        received = 0
+        for chunk in self._stream:
+            received += len(chunk)
+            if received > self._limit:
+                message = f"the answer has more than {self._limit:,} bytes"
+                raise httpx2.DecodingError(message, request=self._answer.request)
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 def _source(selection: Selection, mirrors: Sequence[Path], endpoint: str | None) -> _Source:

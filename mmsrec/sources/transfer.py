@@ -1,24 +1,35 @@
 """Download of one URL to one partial file, with resumption by Range, bounded size and time, and retries."""
 
+import http.client
 import logging
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
+from urllib.parse import urljoin
 
 import requests
 import urllib3
+from requests.cookies import extract_cookies_to_jar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from mmsrec import __version__
 from mmsrec.progress import progress
 from mmsrec.sources.partial import Partial, RemoteFile
 from mmsrec.sources.retry_pause import doubled_pause, requested_pause
+from mmsrec.urls import without_credentials, without_credentials_in
 
 logger = logging.getLogger(__name__)
+# urllib3 warns of malformed headers with their text. A stranger must not write into the user's terminal.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 _CHUNK = 1 << 20
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+# Python refuses to read a number of more than 4,300 digits.
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})")
+# Characters of a header that a message shows. A stranger wrote it, so it is shown as Python's repr.
+LONGEST = 80
+_REDIRECTS = (301, 302, 303, 307, 308)
 _TRY_AGAIN = (requests.codes.request_timeout, requests.codes.too_many_requests)
 _CONNECTION_LOST = (
     requests.ConnectionError,
@@ -80,6 +91,7 @@ def download(url: str, partial: Partial, limits: Limits = DEFAULT_LIMITS) -> Non
 class _Transfer:
     def __init__(self, url: str, partial: Partial, limits: Limits) -> None:
         self.url = url
+        self.name = without_credentials(url)
         self.partial = partial
         self.limits = limits
         self.deadline = time.monotonic() + limits.total_seconds
@@ -95,7 +107,6 @@ class _Transfer:
             retry_error_callback=self._give_up,
         )
         with requests.Session() as session:
-            session.max_redirects = self.limits.redirects
             session.headers.update({"User-Agent": f"mmsrec/{__version__}", "Accept-Encoding": "identity"})
             retrying(self._attempt, session)
 
@@ -110,7 +121,7 @@ class _Transfer:
         return self.failures >= self.limits.attempts or time.monotonic() + state.upcoming_sleep > self.deadline
 
     def _announce(self, state: RetryCallState) -> None:
-        logger.info("%s: %s; next try in %.1f s", self.url, _error(state), state.upcoming_sleep)
+        logger.info("%s: %s; next try in %.1f s", self.name, _error(state), state.upcoming_sleep)
 
     def _give_up(self, state: RetryCallState) -> NoReturn:
         error = _error(state)
@@ -119,33 +130,52 @@ class _Transfer:
         raise UnavailableError(f"{error}; no time left of {self.limits.total_seconds:g} s") from error
 
     def _attempt(self, session: requests.Session) -> None:
-        source = self.partial.source(self.url)
+        source = self.partial.source(self.name)
         if source and source.total == self.partial.size:
             return
         try:
-            with session.get(
-                self.url,
-                headers=_range_headers(source, self.partial.size),
-                stream=True,
-                timeout=(self.limits.connect_seconds, self.limits.stall_seconds),
-            ) as response:
+            with self._answer(session, _range_headers(source, self.partial.size)) as response:
                 self._receive(response, source)
         except requests.exceptions.SSLError as error:
             raise UnavailableError(f"TLS: {error}") from error
         except _CONNECTION_LOST as error:
-            raise _TransientError(error) from error
-        except requests.RequestException as error:
-            raise UnavailableError(str(error)) from error
+            raise _TransientError(without_credentials_in(str(error))) from error
+        # A ValueError comes from a server's header, for example from a redirect to what is no URL.
+        except (requests.RequestException, http.client.HTTPException, ValueError) as error:
+            raise UnavailableError(without_credentials_in(str(error))) from error
+
+    def _answer(self, session: requests.Session, headers: Mapping[str, str]) -> requests.Response:
+        """Follows the redirects and returns the last answer, whose body is not read yet.
+
+        The adapters send the requests. The session's own `send` would read the whole body of each redirect.
+        """
+        url = self.url
+        for _ in range(self.limits.redirects + 1):
+            request = session.prepare_request(requests.Request("GET", url, headers))
+            options = session.merge_environment_settings(request.url, {}, True, None, None)
+            timeout = (self.limits.connect_seconds, self.limits.stall_seconds)
+            response = session.get_adapter(request.url).send(request, timeout=timeout, **options)
+            extract_cookies_to_jar(session.cookies, request, response.raw)
+            location = response.headers.get("Location")
+            if response.status_code not in _REDIRECTS or not location:
+                return response
+            response.close()
+            # http.client decodes headers as Latin-1, but many servers send the path in UTF-8.
+            url = urljoin(url, location.encode("latin-1").decode("utf-8", errors="replace"))
+            if self.url.startswith("https:") and not url.startswith("https:"):
+                scheme = url.partition(":")[0]
+                raise UnavailableError(f"https redirects to {scheme}: {without_credentials(url)}")
+        raise UnavailableError(f"more than {self.limits.redirects} redirects")
 
     def _receive(self, response: requests.Response, source: RemoteFile | None) -> None:
         self._check_status(response, source)
         _check_content(response, self.partial.destination.name)
         offset = self._check_range(response, source)
         length = response.headers.get("Content-Length", "")
-        total = offset + int(length) if length.isdecimal() else None
+        total = offset + int(length[:20]) if length.isdecimal() else None
         if total is not None and total > self.limits.max_bytes:
             raise UnavailableError(f"it announces {total:,} bytes, more than the {self.limits.max_bytes:,} allowed")
-        whole = RemoteFile(self.url, _validator(response), total)
+        whole = RemoteFile(self.name, _validator(response), total)
         with self.partial.resume() if offset else self.partial.begin(whole) as file:
             size = self._stream(response, file, offset, total)
         if total is not None and size != total:
@@ -158,7 +188,7 @@ class _Transfer:
         if status == requests.codes.requested_range_not_satisfiable and source:
             self.partial.discard()
             raise _TransientError(f"HTTP {status}: the file is shorter than its received part")
-        reason = f"HTTP {status} {response.reason}"
+        reason = f"HTTP {status} {http.client.responses.get(status, '')}".rstrip()
         if status in _TRY_AGAIN or status >= requests.codes.server_error:
             pause = requested_pause(response.headers.get("Retry-After"), self.limits.max_pause_seconds)
             raise _TransientError(reason, pause)
@@ -172,7 +202,7 @@ class _Transfer:
         found = _CONTENT_RANGE.fullmatch(header)
         if not (source and found and int(found[1]) == self.partial.size and int(found[2]) == source.total):
             self.partial.discard()
-            raise _TransientError(f"the answer has another range than the requested one: {header or 'none'}")
+            raise _TransientError(f"the answer has another range than the requested one: {header[:LONGEST]!r}")
         return self.partial.size
 
     def _stream(self, response: requests.Response, file: BinaryIO, offset: int, total: int | None) -> int:
@@ -205,17 +235,14 @@ def _range_headers(source: RemoteFile | None, size: int) -> dict[str, str]:
 
 
 def _check_content(response: requests.Response, name: str) -> None:
-    chain = [hop.url.partition(":")[0] for hop in (*response.history, response)]
-    if chain[0] == "https" and "http" in chain:
-        raise UnavailableError(f"https redirects to http: {response.url}")
     kind = response.headers.get("Content-Type", "")
     # Some retired hosts answer 200 with a web page.
     if kind.startswith("text/html") and not name.endswith((".html", ".htm")):
-        raise UnavailableError(f"it answers with a web page ({kind}) in place of the file")
+        raise UnavailableError(f"it answers with a web page ({kind[:LONGEST]!r}) in place of the file")
     encoding = response.headers.get("Content-Encoding", "identity")
     # Some servers declare the compression of a .gz file as an encoding. The file is stored without decoding.
     if encoding != "identity" and not name.endswith(".gz"):
-        raise UnavailableError(f"it answers in the encoding {encoding}, which was not requested")
+        raise UnavailableError(f"it answers in the encoding {encoding[:LONGEST]!r}, which was not requested")
 
 
 def _validator(response: requests.Response) -> str | None:

@@ -16,8 +16,18 @@ STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
 
 # A module imports from lower layers and from its own unit. A unit is named by the longest pattern that fits.
 LAYERS = (
+    {"urls"},
     {"errors"},
-    {"machine_errors", "files", "workers", "progress", "video_decoder", "settings.row", "report.exhibit_names"},
+    {
+        "machine_errors",
+        "files",
+        "workers",
+        "progress",
+        "spreadsheets",
+        "video_decoder",
+        "settings.row",
+        "report.exhibit_names",
+    },
     {"settings.trainer"},
     {"models.*_settings"},
     {"models.registry"},

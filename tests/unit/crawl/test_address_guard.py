@@ -1,8 +1,8 @@
 """Connections go to public addresses only, and to the address that was checked."""
 
-import ipaddress
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -11,6 +11,7 @@ from mmsrec.crawl.address_guard import is_public
 from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.policy import target
 from mmsrec.crawl.request import Fetcher
+from mmsrec.crawl.special_addresses import SPECIAL
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import picture, policy
 
@@ -24,10 +25,81 @@ def rejection(url: str) -> Rejected:
     return caught.value
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "1.0.0.0", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8", "2002:808:808::1", "2a00::1%eth0"],
+)
 def test_public_addresses(address: str) -> None:
-    # Python treats IPv4-mapped addresses as private. The guard may refuse more than necessary.
-    assert is_public(address) or ipaddress.ip_address(address).ipv4_mapped
+    assert is_public(address)
+
+
+# The address before each range and the address after it, and whether they are public. IANA assigns no public hosts
+# outside 2000::/3.
+NEIGHBOURS = {
+    "0.0.0.0/8": {"1.0.0.0": True},
+    "10.0.0.0/8": {"9.255.255.255": True, "11.0.0.0": True},
+    "100.64.0.0/10": {"100.63.255.255": True, "100.128.0.0": True},
+    "127.0.0.0/8": {"126.255.255.255": True, "128.0.0.0": True},
+    "169.254.0.0/16": {"169.253.255.255": True, "169.255.0.0": True},
+    "172.16.0.0/12": {"172.15.255.255": True, "172.32.0.0": True},
+    "192.0.0.0/24": {"191.255.255.255": True, "192.0.1.0": True},
+    "192.0.2.0/24": {"192.0.1.255": True, "192.0.3.0": True},
+    "192.31.196.0/24": {"192.31.195.255": True, "192.31.197.0": True},
+    "192.52.193.0/24": {"192.52.192.255": True, "192.52.194.0": True},
+    "192.88.99.0/24": {"192.88.98.255": True, "192.88.100.0": True},
+    "192.168.0.0/16": {"192.167.255.255": True, "192.169.0.0": True},
+    "192.175.48.0/24": {"192.175.47.255": True, "192.175.49.0": True},
+    "198.18.0.0/15": {"198.17.255.255": True, "198.20.0.0": True},
+    "198.51.100.0/24": {"198.51.99.255": True, "198.51.101.0": True},
+    "203.0.113.0/24": {"203.0.112.255": True, "203.0.114.0": True},
+    "224.0.0.0/4": {"223.255.255.255": True, "240.0.0.0": False},
+    "240.0.0.0/4": {"239.255.255.255": False},
+    "::/96": {"::1:0:0": False},
+    "::ffff:0:0:0/96": {"::fffe:ffff:ffff:ffff": False, "::ffff:1:0:0": False},
+    "64:ff9b:1::/48": {"64:ff9b:0:ffff:ffff:ffff:ffff:ffff": False, "64:ff9b:2::": False},
+    "100::/64": {"ff:ffff:ffff:ffff:ffff:ffff:ffff:ffff": False, "100:0:0:1::": False},
+    "100:0:0:1::/64": {"100::ffff:ffff:ffff:ffff": False, "100:0:0:2::": False},
+    "2001::/23": {"2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff": True, "2001:200::": True},
+    "2001:db8::/32": {"2001:db7:ffff:ffff:ffff:ffff:ffff:ffff": True, "2001:db9::": True},
+    "2620:4f:8000::/48": {"2620:4f:7fff:ffff:ffff:ffff:ffff:ffff": True, "2620:4f:8001::": True},
+    "3fff::/20": {"3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff": True, "3fff:1000::": True},
+    "5f00::/16": {"5eff:ffff:ffff:ffff:ffff:ffff:ffff:ffff": False, "5f01::": False},
+    "fc00::/7": {"fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff": False, "fe00::": False},
+    "fe80::/10": {"fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff": False, "fec0::": False},
+    "fec0::/10": {"febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff": False, "ff00::": False},
+    "ff00::/8": {"feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff": False},
+}
+
+
+@pytest.mark.parametrize("network", [network for network, _, _ in SPECIAL])
+def test_a_special_range_is_refused_to_its_ends_and_no_further(network: str) -> None:
+    block = ip_network(network)
+    numbers = {int(ip_address(address)) for address in NEIGHBOURS[network]}
+    assert numbers <= {int(block[0]) - 1, int(block[-1]) + 1}
+    for address, public in {str(block[0]): False, str(block[-1]): False, **NEIGHBOURS[network]}.items():
+        assert is_public(address) is public, address
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "below", "above"),
+    [
+        # The ranges that stand for IPv4 addresses. Their ends stand for 0.0.0.0 and 255.255.255.255.
+        ("::ffff:0.0.0.0", "::ffff:255.255.255.255", "::fffe:ffff:ffff", "::1:0:0:0"),
+        ("64:ff9b::", "64:ff9b::ffff:ffff", "64:ff9a:ffff:ffff:ffff:ffff:ffff:ffff", "64:ff9b::1:0:0"),
+        ("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", None, None),
+    ],
+)
+def test_the_ends_of_ranges_for_ipv4_are_refused(first: str, last: str, below: str | None, above: str | None) -> None:
+    assert not any(is_public(address) for address in (first, last, below, above) if address)
+
+
+@pytest.mark.parametrize("form", ["::ffff:{}", "64:ff9b::{}", "2002:{}::1"])
+@pytest.mark.parametrize("network", [network for network, _, _ in SPECIAL if ":" not in network])
+def test_an_ipv4_address_inside_an_ipv6_address_is_checked(form: str, network: str) -> None:
+    block = ip_network(network)
+    for inner, public in {block[0]: False, block[-1]: False, **NEIGHBOURS[network]}.items():
+        number = int(ip_address(inner))
+        assert is_public(form.format(f"{number >> 16:x}:{number & 0xFFFF:x}")) is public
 
 
 @pytest.mark.parametrize(
@@ -55,6 +127,14 @@ def test_public_addresses(address: str) -> None:
         "2002:7f00:1::",
         "2002:a00:1::",
         "2001:0:4136:e378:8000:63bf:80ff:fffe",
+        "::127.0.0.1",
+        "::8.8.8.8",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b:1::7f00:1",
+        "64:ff9b:1:7f00:0:100::",
+        "fec0::1",
+        "192.0.0.9",
+        "192.88.99.1",
     ],
 )
 def test_private_addresses(address: str) -> None:

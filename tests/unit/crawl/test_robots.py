@@ -5,14 +5,19 @@ import tracemalloc
 from threading import Thread
 
 import pytest
+from protego import Protego
 
+from mmsrec.crawl import robots as robots_module
 from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.policy import Origin, target
-from mmsrec.crawl.robots import MAX_BYTES, Robots, parse
+from mmsrec.crawl.robots import MAX_ALIKE, MAX_BYTES, Robots, parse
+
+X = target("http://a.example/x.jpg")
+OTHER = target("http://a.example:81/x.jpg")
 
 
 def allowed_by(text: str, path: str) -> bool:
-    return parse(text, "mmsrec").can_fetch(f"http://a.example{path}", "mmsrec")
+    return parse(text, "mmsrec").allow(target(f"http://a.example{path}").path)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +83,52 @@ def test_a_pattern_matches_like_a_regular_expression() -> None:
         assert allowed_by(f"User-agent: *\nDisallow: {pattern}", path) != expected, (pattern, path)
 
 
+def test_a_file_is_read_as_protego_reads_it() -> None:
+    draw = random.Random(0)
+    pieces = ["a", "b", "/", "*", "%7E", "~", "%2F", "%3D", "=", "?", "\u00e9", "%C3%A9", " ", "%zz"]
+    for _ in range(1500):
+        patterns = ["/" + "".join(draw.choices(pieces, k=draw.randrange(5))) for _ in range(6)]
+        rules = [f"{draw.choice(('Allow', 'Disallow'))}: {pattern}{draw.choice(('', '$'))}" for pattern in patterns]
+        text = "User-agent: *\n" + "\n".join(rules)
+        asked = target("http://a.example/" + "".join(draw.choices([*pieces[:3], *pieces[4:]], k=draw.randrange(6))))
+        expected = Protego.parse(text).can_fetch(asked.url, "mmsrec")
+        assert parse(text, "mmsrec").allow(asked.path) == expected, (text, asked.url)
+
+
+def milliseconds_of_a_check(rule: str, rules: int) -> float:
+    """The processor time of a check, after the first one."""
+    text = "User-agent: *\nAllow: /\n" + "".join(f"Disallow: {rule.format(n)}\n" for n in range(rules))
+    robots = Robots("mmsrec", lambda _: text[:MAX_BYTES])
+    robots.check(X)
+    start = time.process_time()
+    for number in range(100):
+        robots.check(target(f"http://a.example/images/{number}.jpg"))
+    return (time.process_time() - start) * 10
+
+
+@pytest.mark.parametrize(("rule", "rules"), [("/p{:06}/", 24_380), ("/p{:06}*x$", 24_380), ("/*{:06}x$", MAX_ALIKE)])
+def test_many_rules_cost_little_for_each_item(rule: str, rules: int) -> None:
+    assert milliseconds_of_a_check(rule, rules) < 5
+
+
+def test_too_many_rules_that_begin_alike_refuse_the_whole_host_for_now() -> None:
+    with pytest.raises(Rejected, match=r"robots\.txt: more than 1000 rules begin alike") as caught:
+        milliseconds_of_a_check("/*{:06}x$", MAX_ALIKE + 1)
+
+    assert (caught.value.state, caught.value.of_host) == ("failed", True)
+
+
+def test_the_rules_of_all_hosts_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robots_module, "MAX_KEPT", 25)
+    asked: list[str] = []
+    rules = "User-agent: *\n" + "".join(f"Disallow: /p{n}\n" for n in range(10))
+    robots = Robots("mmsrec", lambda origin: asked.append(origin.host) or rules)
+    for host in ("a", "b", "a", "c", "a", "b"):
+        robots.check(target(f"http://{host}.example/x"))
+
+    assert asked == ["a.example", "b.example", "c.example", "b.example"]
+
+
 HALF = MAX_BYTES // 2
 HOSTILE = {
     "long wildcard": "User-agent: *\nDisallow: /" + "a*" * HALF + "b",
@@ -103,10 +154,6 @@ def test_many_agents_with_many_rules_need_little_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50 * 2**20
-
-
-X = target("http://a.example/x.jpg")
-OTHER = target("http://a.example:81/x.jpg")
 
 
 def test_each_origin_s_file_is_fetched_once() -> None:

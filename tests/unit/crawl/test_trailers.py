@@ -11,7 +11,8 @@ import pytest
 from yt_dlp.utils import DownloadError
 
 from mmsrec.crawl.trailers import crawl_trailers
-from mmsrec.crawl.video_pages import Blocked, rejection_of
+from mmsrec.crawl.video_check import check_seconds
+from mmsrec.crawl.video_pages import Blocked, VideoSite, rejection_of
 from mmsrec.errors import CrawlError
 from mmsrec.settings.crawling import Trailers
 from mmsrec.settings.params import read_params
@@ -50,7 +51,7 @@ def hits(server: Server, *pages: str) -> Reply:
 
 
 def clip(body: bytes = TRAILER, **options: Any) -> Reply:
-    return Reply(body, headers=AVI, **options)
+    return Reply(body, **{"headers": AVI, **options})
 
 
 def states(folder: Path) -> dict[str, str]:
@@ -112,6 +113,56 @@ def test_each_fault_gives_its_state(
     assert (error is None and row["error"] is None) or error in row["error"]
     assert set(files(tmp_path)) == ({row["path"]} if state == "ok" else set())
     assert row["attempts"] == (2 if state == "failed" else 1)
+
+
+LIVE = (
+    b"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:4,\n/7.ts\n"
+    b"#EXTINF:4,\n/8.ts\n"
+)
+
+
+def test_a_live_stream_is_no_trailer_and_is_not_tried_again(serve: Serve, tmp_path: Path) -> None:
+    server = serve({"/x.avi": Reply(LIVE, headers={"Content-Type": "application/vnd.apple.mpegurl"})})
+    crawl_trailers(films({"1": None}), {"1": "x"}, tmp_path, trailers(server))
+    asked = len(server.requests)
+    crawl_trailers(films({"1": None}), {"1": "x"}, tmp_path, trailers(server))
+
+    row = ledger(tmp_path)["1"]
+    assert (row["state"], row["error"], row["attempts"]) == ("dead", "it is a live stream", 1)
+    assert len(server.requests) == asked
+
+
+def test_a_page_that_states_a_length_beyond_the_bounds_is_oversize(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve({"/x.avi": clip()})
+    monkeypatch.setattr(VideoSite, "_check", lambda *_: check_seconds(4000, trailers()))
+    crawl_trailers(films({"1": None}), {"1": "x"}, tmp_path, trailers(server))
+
+    assert states(tmp_path) == {"1": "oversize"}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=302, headers={"Location": "/\xff"}),
+        Reply(status=302, headers={"Location": "http://[::1"}),
+        clip(headers={**AVI, "Content-Length": "9" * 5000}),
+        Reply(b"HTTP/1.1 abc\r\n\r\n", raw=True),
+        Reply(b"abc", headers={"Content-Encoding": "gzip"}),
+        Reply(
+            b'<?xml version="1.0"?><rss version="2.0"><channel><item><link>http://[::1</link></item></channel></rss>',
+            headers={"Content-Type": "application/rss+xml"},
+        ),
+    ],
+)
+def test_a_malformed_answer_is_this_item_s_failure(serve: Serve, tmp_path: Path, reply: Reply) -> None:
+    server = serve({"/x.avi": reply, "/y.avi": clip()})
+    items = films({"1": None, "2": None})
+    crawl_trailers(items, {"1": "x", "2": "y"}, tmp_path, trailers(server, attempts=1))
+
+    assert states(tmp_path)["1"] in ("failed", "dead")
+    assert states(tmp_path)["2"] == "ok"
 
 
 def test_the_first_request_of_a_page_is_retried(serve: Serve, tmp_path: Path) -> None:
@@ -214,6 +265,8 @@ MESSAGES = [
     ("Video unavailable. It contains content from X, who has blocked it on copyright grounds", "dead", False),
     ("This live event will begin in 3 hours.", "dead", False),
     ("Premieres in 2 days", "dead", False),
+    ("This live event has ended.", "dead", False),
+    ("This live stream recording is not available.", "dead", False),
     ("Incomplete YouTube ID abc. URL looks truncated.", "dead", False),
     ("Requested format is not available. Use --list-formats for a list of available formats", "failed", False),
     ("Unable to download webpage: The read operation timed out", "failed", False),

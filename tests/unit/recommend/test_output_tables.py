@@ -22,6 +22,15 @@ def test_parts_become_one_table(tmp_path, suffix):
     assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 
+def test_only_csv_marks_a_title_that_a_spreadsheet_would_calculate(tmp_path):
+    best = BEST.with_columns(title=pl.lit("=1+1"))
+    titles = {}
+    for suffix, read in READERS.items():
+        write_recommendations([Part(best, NONE)], 2, tmp_path / f"out{suffix}")
+        titles[suffix] = read(tmp_path / f"out{suffix}")["title"].unique().item()
+    assert titles == {".csv": "'=1+1", ".parquet": "=1+1", ".jsonl": "=1+1"}
+
+
 def test_nobody_served_is_an_error_and_the_reasons_are_kept(tmp_path):
     with pytest.raises(DataError, match="1 users: the history is empty"):
         write_recommendations([Part(BEST.clear(), LEFT_OUT)], 1, tmp_path / "out.csv")

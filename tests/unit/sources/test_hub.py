@@ -1,4 +1,6 @@
+import gzip
 import json
+import random
 from dataclasses import replace
 from hashlib import sha256
 
@@ -16,6 +18,7 @@ SELECTION = Selection(REPOSITORY, "main", "data/train/*.tar")
 FOLDER = "data/train"
 FILES = {f"{FOLDER}/{number:05d}.tar": np.random.default_rng(number).bytes(3000 + number) for number in range(5)}
 OTHERS = {f"{FOLDER}/readme.txt": b"no shard", f"{FOLDER}/deeper/9.tar": b"deeper", "data/val/0.tar": b"elsewhere"}
+GZIP = {"Content-Encoding": "gzip"}
 
 
 @pytest.fixture(autouse=True)
@@ -152,9 +155,21 @@ def test_a_file_that_differs_from_the_listing_is_not_kept(served, tmp_path, repl
         ({tree(FOLDER): Reply(status=404)}, "404"),
         ({f"{tree(FOLDER)}&cursor=1": Reply(status=404)}, "404"),
         ({tree(FOLDER): Reply(b"<html>")}, "Expecting value"),
+        ({tree(FOLDER): Reply(b'[{"type": "file"}]')}, "path"),
+        ({tree(FOLDER): Reply(b"[" * 60_000)}, "recursion"),
+        ({tree(FOLDER): Reply(bytes(2**16 + 1))}, "more than 65,536 bytes"),
+        (
+            {tree(FOLDER): Reply(gzip.compress(random.Random(0).randbytes(2**12)), headers=GZIP)},
+            "more than 4,096 bytes",
+        ),
+        ({tree(FOLDER): Reply(b"", headers={"Content-Encoding": "gzip, gzip"})}, "several encodings"),
+        ({tree(FOLDER): Reply(bytes(2**16 + 1), status=307, headers={"Location": "/x"})}, "more than 65,536 bytes"),
+        ({tree(FOLDER): Reply(status=307, headers={"Location": "http://[::1"})}, "Invalid"),
     ],
 )
-def test_a_hub_that_cannot_list_the_files_is_named(served, tmp_path, answers, found):
+def test_a_hub_that_cannot_list_the_files_is_named(served, tmp_path, monkeypatch, answers, found):
+    monkeypatch.setattr(hub_module, "MAX_ANSWER_BYTES", 2**16)
+    monkeypatch.setattr(hub_module, "MAX_ENCODED_BYTES", 2**12)
     server = served(answers)
     with pytest.raises(DownloadError, match="cannot serve") as caught:
         download_shards(SELECTION, tmp_path, endpoint=server.base)
@@ -177,6 +192,14 @@ def test_no_match_and_too_many_bytes_are_errors(served, tmp_path):
         download_shards(replace(SELECTION, files=f"{FOLDER}/*.zip"), tmp_path, endpoint=server.base)
     with pytest.raises(DownloadError, match="too many or too large"):
         download_shards(SELECTION, tmp_path, endpoint=server.base, max_bytes=10_000)
+
+
+def test_an_endpoint_with_credentials_is_named_without_them(served, tmp_path):
+    server = served({tree(FOLDER): Reply(status=404)})
+    with pytest.raises(DownloadError) as caught:
+        download_shards(SELECTION, tmp_path, endpoint=server.base.replace("//", "//me:secret@"))
+    assert "secret" not in str(caught.value)
+    assert server.base in str(caught.value)
 
 
 def test_a_silent_hub_is_an_error(served, tmp_path, monkeypatch):

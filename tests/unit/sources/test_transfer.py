@@ -1,6 +1,7 @@
 import random
 import re
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -9,6 +10,7 @@ import pytest
 from mmsrec.sources.partial import Partial
 from mmsrec.sources.transfer import Limits, UnavailableError, download
 from tests.certificates import self_signed
+from tests.hostile_server import hostile_server
 from tests.servers import Reply, Server
 
 BODY = random.Random(7).randbytes(200_000)
@@ -192,6 +194,50 @@ def test_redirects_are_followed_and_bounded(serve, tmp_path):
     with pytest.raises(UnavailableError, match="redirects"):
         received(server, partial_of(tmp_path, "other"), path="/loop")
     assert len(server.asked("/loop")) == QUICK.redirects + 1
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "/\xff\xfe", "ftp://a.example/x", "http://a.example:99999/", "//"])
+def test_a_redirect_to_what_is_no_url_is_this_url_s_failure(serve, tmp_path, location):
+    server = serve({"/file": Reply(status=302, headers={"Location": location})})
+    with pytest.raises(UnavailableError):
+        received(server, partial_of(tmp_path), QUICK)
+
+
+def test_the_body_of_a_redirect_is_not_read(serve, tmp_path):
+    endless = Reply(bytes(2**20), status=302, headers={"Location": "/there"}, length=2**40, pause=0.2)
+    server = serve({"/file": endless, "/there": Reply(BODY)})
+    start = time.monotonic()
+    assert received(server, partial_of(tmp_path), QUICK) == BODY
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("headers", [{"Content-Length": "9" * 5000}, {"Content-Range": f"bytes 0-1/{'9' * 5000}"}])
+def test_a_number_of_5000_digits_is_an_answer_like_any_other(serve, tmp_path, headers):
+    status = 206 if "Content-Range" in headers else 200
+    server = serve({"/file": [Reply(BODY, drop_after=100, headers=ETAG), Reply(BODY, status=status, headers=headers)]})
+    with pytest.raises(UnavailableError):
+        received(server, partial_of(tmp_path), QUICK)
+
+
+def test_credentials_of_a_url_are_used_but_neither_kept_nor_printed(serve, tmp_path, caplog):
+    caplog.set_level("INFO")
+    server = serve({"/file": [Reply(status=503), Reply(BODY, drop_after=9, headers=ETAG), Reply(status=404)]})
+    partial = partial_of(tmp_path)
+    with pytest.raises(UnavailableError) as caught:
+        download(server.url("/file").replace("//", "//me:secret@"), partial, QUICK)
+    assert server.requests[0].headers["Authorization"].startswith("Basic ")
+    kept = [path.read_text(errors="replace") for path in tmp_path.iterdir()]
+    assert "part.json" in str(list(tmp_path.iterdir()))
+    assert "secret" not in caplog.text + str(caught.value) + "".join(kept)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_hostile_answer_is_this_url_s_failure(tmp_path, seed):
+    haste = Limits(2**20, 2, 0.1, 0.5, 2, 0.01, 0.01, 3)
+    with hostile_server(seed) as port:
+        for number in range(5):
+            with suppress(UnavailableError):
+                download(f"http://127.0.0.1:{port}/{number}", partial_of(tmp_path, f"{number}.gz"), haste)
 
 
 def test_a_web_page_is_refused(serve, tmp_path):
