@@ -43,9 +43,9 @@ from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experi
 from mmsrec.sources.file_registry import read_registry
 
 # The commands of rules call `python`, which is this one also where the virtual environment is not activated.
-INTERPRETER = str(Path(sys.executable).parent)
-if os.environ["PATH"].split(os.pathsep)[0] != INTERPRETER:
-    os.environ["PATH"] = os.pathsep.join([INTERPRETER, os.environ["PATH"]])
+INTERPRETER, SEARCHED = str(Path(sys.executable).parent), os.get_exec_path()
+if SEARCHED[0] != INTERPRETER:
+    os.environ.update(PATH=os.pathsep.join([INTERPRETER, *SEARCHED]))
 
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())
