@@ -25,8 +25,8 @@ class _Sequences(Frozen):
     repeats: Repeats = Field(
         "keep",
         exclude_if=lambda rule: rule == "keep",
-        description="keep: all rows, as in the paper's data; first-of-pair: the first row of a user and an item; "
-        "first-of-row: one of the rows with equal user, item and time",
+        description="keep: all rows, as in the paper; first-of-pair: the first of a user and an item; "
+        "first-of-row: the first of a user, an item and a time",
     )
 
 
