@@ -25,8 +25,8 @@ class _Sequences(Frozen):
     repeats: Repeats = Field(
         "keep",
         exclude_if=lambda rule: rule == "keep",
-        description="keep: all rows, as in the paper's data; first-of-pair: the first row of a user and an item; "
-        "first-of-row: one of the rows with equal user, item and time",
+        description="keep: all rows, as in the paper; first-of-pair: one of each user and item; "
+        "first-of-row: one of each user, item and time",
     )
 
 

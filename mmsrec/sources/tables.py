@@ -219,7 +219,7 @@ _FORMATS = {
 
 
 def _no_id(name: str) -> pl.Expr:
-    """What is wrong with an id, in words."""
+    """The fault of an id, in words."""
     broken = pl.format("a line break in the id {}", pl.col(name).str.head(_SHOWN).str.replace_all(r"[\r\n]+", " "))
     return pl.when(pl.col(name).str.contains(r"[\r\n]")).then(broken).otherwise(pl.lit(f"an empty {name}"))
 

@@ -56,7 +56,7 @@ def _iso_seconds(text: pl.Expr) -> pl.Expr:
 
 
 def reason(column: str = "timestamp") -> pl.Expr:
-    """What is wrong with a time that is not between 0 and `LATEST`, in words."""
+    """The fault of a time that is not between 0 and `LATEST`, in words."""
     text = pl.col(column).cast(pl.String).fill_null("").str.strip_chars()
     number = text.cast(pl.Float64, strict=False)
     return (

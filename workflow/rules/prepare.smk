@@ -64,7 +64,7 @@ rule prepare:
         command("prepare.py --domain {wildcards.domain} --k-core {wildcards.k_core}" " > {log} 2>&1")
 
 
-# A rule of its own, so that the jobs of all other domains record no setting more than before.
+# A separate rule, so that the jobs of all other domains record no setting more than before.
 use rule prepare as prepare_repeats with:
     wildcard_constraints:
         domain=any_of(repeat_domains(PARAMS)),
