@@ -114,4 +114,4 @@ def test_errors_end_with_a_message(recommend, flags, model, message):
 def test_a_number_of_items_is_above_zero(recommend, capsys):
     with pytest.raises(SystemExit):
         recommend("--top", "0")
-    assert "0 is not above zero" in capsys.readouterr().err
+    assert "must be a whole number from 1" in capsys.readouterr().err

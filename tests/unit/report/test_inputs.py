@@ -121,7 +121,6 @@ def test_a_report_without_experiments_has_no_ranks(params, tmp_path):
 @pytest.mark.parametrize(
     "values",
     [
-        {"metrics": {"all": {"recall@10": float("nan")}}},
         {"metrics": {"all": {"recall@10": 1.5}}},
         {"metrics": "high"},
         {"seed": "1"},

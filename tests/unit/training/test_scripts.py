@@ -247,4 +247,4 @@ def test_a_profile_of_a_model_that_counts_is_an_error(run, shop):
 def test_a_profile_of_no_steps_is_an_error(run, shop, capsys):
     with pytest.raises(SystemExit):
         run("train.py", *shop("text"), "--profile=0")
-    assert "0 is not above zero" in capsys.readouterr().err
+    assert "must be a whole number from 1" in capsys.readouterr().err
