@@ -98,16 +98,21 @@ def table_tex(table: Table, name: str) -> str:
     )
 
 
-def table_html(table: Table, name: str) -> str:
-    """The caption, and the table in a box that scrolls by itself; `name` is the section's anchor."""
-    return HTML.get_template("table.html.j2").render(table=table, name=name)
+def table_html(table: Table, name: str, captioned_by: str = "") -> str:
+    """The caption, and the table in a box that scrolls by itself.
+
+    Args:
+        name: the section's anchor.
+        captioned_by: the id of a caption above, which is then not repeated.
+    """
+    return HTML.get_template("table.html.j2").render(table=table, name=name, captioned_by=captioned_by)
 
 
 def figure_html(figure: Figure, name: str) -> str:
     """The caption, the charts as pictures inside the page, side by side where there is room, and the table."""
     charts = [(chart, f"data:image/svg+xml;base64,{b64encode(svg).decode()}") for chart, svg in draw_charts(figure)]
     drawn = HTML.get_template("figure.html.j2").render(figure=figure, name=name, charts=charts)
-    return drawn + (table_html(figure.table, f"{name}-numbers") if figure.table else "")
+    return drawn + (table_html(figure.table, f"{name}-numbers", f"{name}-caption") if figure.table else "")
 
 
 def table_files(table: Table, name: str) -> dict[str, bytes]:
