@@ -1,6 +1,6 @@
 """Recommendations to many users among many items: users a second and peak memory, against a plain loop of topk.
 
-    python benchmarks/recommend.py --sizes 10000x100000 100000x100000 2000x1000000
+    python benchmarks/recommend.py --sizes 10000x100000 100000x100000 10000x1000000
 
 The users have random histories, and the model is an untrained SASRec of width 64. Our way is that of recommend.py, from
 histories to a Parquet file. The plain loop scores 256 users against all items, hides the history, takes the best, and
@@ -89,7 +89,7 @@ def measure(way: str, users: int, items: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", default=["10000x100000", "100000x100000", "2000x1000000"])
+    parser.add_argument("--sizes", nargs="+", default=["10000x100000", "100000x100000", "10000x1000000"])
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.measure:
