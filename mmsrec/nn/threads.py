@@ -1,7 +1,7 @@
 """Threads on a CPU: each operation has one thread, and groups that do not depend on each other share the cores.
 
-An operation with several threads adds in an order that depends on their number. With one thread each, and with sums
-over groups in the order of the groups, the results are the same bytes on any number of cores.
+An operation with several threads adds in an order that depends on their number. Here each has one thread, and sums
+over groups are in the order of the groups. So the results are the same bytes on any number of cores.
 """
 
 from collections.abc import Callable, Iterator, Sequence
