@@ -5,6 +5,7 @@ from mmsrec.artifacts import SCHEMAS
 from mmsrec.errors import CheckpointError, TrainingError
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import ENCODED_TOGETHER
+from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
 from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item import finetune
@@ -52,6 +53,29 @@ def test_without_a_limit_gradients_are_not_clipped():
         gradients.append(torch.cat([part.grad.flatten() for part in network.parameters() if part.grad is not None]))
     assert torch.equal(gradients[0], gradients[1])
     assert gradients[2].norm() < 0.01 < gradients[0].norm()
+
+
+def test_validation_ranks_the_same_drawn_users_in_every_epoch(tmp_path, monkeypatch):
+    ranked = []
+    measured = next_item.validation_metric
+
+    def observed(model, sequences, *others):
+        ranked.append(sequences)
+        return measured(model, sequences, *others)
+
+    monkeypatch.setattr(next_item, "validation_metric", observed)
+    sequences = walks()
+    for users, seed in [(15, 3), (15, 4), (sequences.users, 3)]:
+        trainer = TRAINER.model_copy(update={"validation_users": users})
+        finetune(model(), sequences, trainer, seed, tmp_path / f"{users}-{seed}", {})
+    first, again, last, other, *_, all_users = ranked
+    assert torch.equal(first.items_A, again.items_A)
+    assert torch.equal(first.items_A, last.items_A)
+    assert first.users == other.users == 15
+    assert not torch.equal(first.items_A, other.items_A)
+    assert all_users is sequences
+    whole = {tuple(part.tolist()) for part in sequences.items_A.split(sequences.offsets_U1.diff().tolist())}
+    assert {tuple(part.tolist()) for part in first.items_A.split(first.offsets_U1.diff().tolist())} <= whole
 
 
 def test_another_seed_gives_another_history(tmp_path):
