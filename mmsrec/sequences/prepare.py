@@ -4,6 +4,7 @@ import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from mmsrec.artifacts import SCHEMAS, read_table, write_table
@@ -106,8 +107,12 @@ def _kept(interactions: pl.DataFrame, repeats: Repeats) -> pl.DataFrame:
 
 
 def _filtered(interactions: pl.DataFrame, k: int) -> pl.DataFrame:
-    codes = interactions.select(pl.col("user", "item").rank("dense") - 1)
-    return interactions.filter(k_core(codes["user"].to_numpy(), codes["item"].to_numpy(), k))
+    return interactions.filter(k_core(_codes(interactions["user"]), _codes(interactions["item"]), k))
+
+
+def _codes(ids: pl.Series) -> np.ndarray:
+    """A number for each id, in the order of first occurrence: ranks would need a sort of the ids."""
+    return ids.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode().indices.to_numpy()
 
 
 def _items(interactions: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
@@ -122,7 +127,9 @@ def _items(interactions: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
 
 
 def _statistics(domain: str, k: int, interactions: pl.DataFrame) -> Statistics:
-    users, items, actions = interactions["user"].n_unique(), interactions["item"].n_unique(), interactions.height
+    # Numbers are compared in a third of the time of texts.
+    coded = interactions.select(*(pl.Series(name, _codes(interactions[name])) for name in PAIR), "timestamp")
+    users, items, actions = coded["user"].n_unique(), coded["item"].n_unique(), coded.height
     return Statistics(
         domain=domain,
         k_core=k,
@@ -131,6 +138,6 @@ def _statistics(domain: str, k: int, interactions: pl.DataFrame) -> Statistics:
         actions=actions,
         sparsity=1 - actions / (users * items),
         mean_length=actions / users,
-        repeated_pairs=actions - interactions.n_unique(PAIR),
-        repeated_rows=actions - interactions.n_unique(ROW),
+        repeated_pairs=actions - coded.n_unique(PAIR),
+        repeated_rows=actions - coded.n_unique(ROW),
     )

@@ -110,12 +110,12 @@ def _described(
     frames: Iterable[pl.DataFrame], items: Path, interactions_path: Path, items_path: Path
 ) -> Iterator[pl.DataFrame]:
     """Yields interactions, then compares their items with the table of items; errors of `check_described`."""
-    acted = pl.Series("item", [], pl.String)
+    acted: set[str] = set()
     for frame in frames:
-        acted = pl.concat([acted, frame.get_column("item")]).unique()
+        acted.update(frame.get_column("item").unique())
         yield frame
     described = pl.read_parquet(items, columns=["item_id"]).get_column("item_id")
-    check_described(acted, described, interactions_path, items_path)
+    check_described(pl.Series("item", list(acted), pl.String), described, interactions_path, items_path)
 
 
 def first_descriptions(
@@ -128,14 +128,15 @@ def first_descriptions(
         where: the file of the items, for messages.
         further: tables of texts that should have the same items.
     """
-    seen = pl.Series("item_id", [], pl.String).to_frame()
+    # A set: a join with all items so far, for each frame, would take a time that grows with their square.
+    seen: set[str] = set()
     repeated = 0
     for frame in frames:
         first = frame.unique("item_id", keep="first", maintain_order=True)
-        first = first.join(seen, on="item_id", how="anti", maintain_order="left")
-        seen = pl.concat([seen, first.select("item_id")])
+        first = first.filter(pl.Series([item not in seen for item in first.get_column("item_id")], dtype=pl.Boolean))
+        seen.update(first.get_column("item_id"))
         repeated += frame.height - first.height
         yield first
     if repeated:
         logger.warning("%s: left out %s further descriptions of the same items", where, f"{repeated:,}")
-    further.report_unknown(seen.get_column("item_id"))
+    further.report_unknown(pl.Series("item_id", list(seen), pl.String))
