@@ -22,7 +22,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -233,17 +233,62 @@ def _conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
     return table
 
 
-def open_table(path: Path, schema: pa.Schema | None = None) -> pq.ParquetFile:
+class TableFile(pq.ParquetFile):
+    """An open Parquet file. A read of damaged rows raises ArtifactError; the footer may be sound all the same.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, memory_map=True, page_checksum_verification=True)
+        self._place = path
+
+    def read(self, *arguments: Any, **options: Any) -> pa.Table:
+        with damage_named(self._place):
+            return _validated(super().read(*arguments, **options))
+
+    def read_row_groups(self, *arguments: Any, **options: Any) -> pa.Table:
+        with damage_named(self._place):
+            return _validated(super().read_row_groups(*arguments, **options))
+
+    def read_row_group(self, *arguments: Any, **options: Any) -> pa.Table:
+        with damage_named(self._place):
+            return _validated(super().read_row_group(*arguments, **options))
+
+    def iter_batches(self, *arguments: Any, **options: Any) -> Iterator[pa.RecordBatch]:
+        batches = super().iter_batches(*arguments, **options)
+        while True:
+            with damage_named(self._place):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                _validated(batch)
+            yield batch
+
+
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
+
+
+def _validated(rows: Rows) -> Rows:
+    """The same rows, after a check of their texts, offsets and indices, which Parquet's reader does not check."""
+    rows.validate(full=True)
+    return rows
+
+
+def open_table(path: Path, schema: pa.Schema | None = None) -> TableFile:
     """Opens a Parquet file for reading in parts, after a check of its columns.
 
     Raises:
-        ArtifactError: the file is missing, is not Parquet, or its columns are not those of `schema`.
+        ArtifactError: the file is missing, is not Parquet, or its columns are not those of `schema`. A later read
+            raises it if the rows are damaged.
     """
     try:
-        file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+        file = TableFile(path)
     except FileNotFoundError as error:
         raise ArtifactError("An artifact is missing.", where=path, fix="Run the stage that writes it.") from error
-    except (pa.ArrowInvalid, OSError) as error:
+    # The names of columns may be no UTF-8, which is a ValueError.
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ArtifactError(
             "An artifact is not a readable Parquet file.",
             where=path,
@@ -272,7 +317,7 @@ def fits(found: pa.Schema, schema: pa.Schema) -> bool:
 
 def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
     """Reads a whole Parquet file after a check of its columns; errors as in `open_table`."""
-    with open_table(path, schema) as file, damage_named(path):
+    with open_table(path, schema) as file:
         return file.read()
 
 

@@ -6,6 +6,7 @@ holds count as malformed rows.
 """
 
 import csv
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -67,6 +68,7 @@ def _plain(
         malformed.add(f"{row.text[:_SHOWN]!r} ({row.actual_columns} fields, not {row.expected_columns})")
         return "skip"
 
+    _check_encoding(path)
     options.invalid_row_handler = leave_out
     yield from pa.csv.open_csv(
         path,
@@ -74,6 +76,15 @@ def _plain(
         options,
         pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=columns),
     )
+
+
+def _check_encoding(path: Path) -> None:
+    """Raises UnicodeDecodeError for a file that is not UTF-8. Arrow would decode only the requested columns."""
+    decoder = getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            decoder.decode(block)
+    decoder.decode(b"", final=True)
 
 
 def _quoted(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pa.RecordBatch]:

@@ -63,7 +63,7 @@ ROBOTS = (
 )
 PATHS = ("/", "/a/c", "/axxb", "/~x?y=1", "/p%2Fq", "/robots.txt", "/" + "a" * 2000)
 KEY = {"a": 1}
-WEIGHTS = {"a.weight": torch.ones(2, 3), "b": torch.zeros(4, dtype=torch.float16), "n": torch.ones(2, dtype=torch.long)}
+WEIGHTS = {"a.weight": torch.ones(2, 3), "b": torch.zeros(4, dtype=torch.float16), "c": torch.ones(2)}
 STATE = TrainingState(model=WEIGHTS, optimizer={"state": {0: {"step": torch.ones(1)}}}, history=[{"epoch": 1.0}])
 AUTHORS = {name: {"weight": torch.ones(2, 2)} for name in ("input", "embedding", "blocks", "output")}
 TYPES = (b"F8_E5M2", b"F8_E4M3", b"BF16", b"F16", b"F64", b"I64", b"U8", b"U64", b"BOOL", b"C64", b"[0,0]", b"[]")

@@ -181,7 +181,7 @@ PARSERS = {
     "inspect ledger": Parser("l.parquet", stored("ledger", CRAWLED), describe),
     "inspect frames": Parser("f.parquet", FRAMES, describe),
     "inspect features": Parser("e.parquet", features(), lambda path: describe(path, path)),
-    "inspect table": Parser("t.parquet", vectors(), describe),
+    "inspect table": Parser("t.parquet", INTERACTIONS, lambda path: describe(path, path)),
 }
 
 
