@@ -19,16 +19,16 @@
 | retrieval_ranks | model, direction (text_to_video, video_to_text), pair_id, rank (1 is best), ties |
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmsrec.errors import ArtifactError
 from mmsrec.files import atomic_path
+from mmsrec.table_file import TableFile
 
 COMPACT = {"compression": "zstd"}
 
@@ -233,49 +233,6 @@ def _conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
     return table
 
 
-class TableFile(pq.ParquetFile):
-    """An open Parquet file. A read of damaged rows raises ArtifactError; the footer may be sound all the same.
-
-    Args:
-        path: the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, memory_map=True, page_checksum_verification=True)
-        self._place = path
-
-    def read(self, *arguments: Any, **options: Any) -> pa.Table:
-        with damage_named(self._place):
-            return _validated(super().read(*arguments, **options))
-
-    def read_row_groups(self, *arguments: Any, **options: Any) -> pa.Table:
-        with damage_named(self._place):
-            return _validated(super().read_row_groups(*arguments, **options))
-
-    def read_row_group(self, *arguments: Any, **options: Any) -> pa.Table:
-        with damage_named(self._place):
-            return _validated(super().read_row_group(*arguments, **options))
-
-    def iter_batches(self, *arguments: Any, **options: Any) -> Iterator[pa.RecordBatch]:
-        batches = super().iter_batches(*arguments, **options)
-        while True:
-            with damage_named(self._place):
-                batch = next(batches, None)
-                if batch is None:
-                    return
-                _validated(batch)
-            yield batch
-
-
-Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
-
-
-def _validated(rows: Rows) -> Rows:
-    """The same rows, after a check of their texts, offsets and indices, which Parquet's reader does not check."""
-    rows.validate(full=True)
-    return rows
-
-
 def open_table(path: Path, schema: pa.Schema | None = None) -> TableFile:
     """Opens a Parquet file for reading in parts, after a check of its columns.
 
@@ -287,7 +244,7 @@ def open_table(path: Path, schema: pa.Schema | None = None) -> TableFile:
         file = TableFile(path)
     except FileNotFoundError as error:
         raise ArtifactError("An artifact is missing.", where=path, fix="Run the stage that writes it.") from error
-    # The names of columns may be no UTF-8, which is a ValueError.
+    # The names of columns and the metadata may be no UTF-8, which is a ValueError.
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ArtifactError(
             "An artifact is not a readable Parquet file.",
@@ -319,17 +276,3 @@ def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
     """Reads a whole Parquet file after a check of its columns; errors as in `open_table`."""
     with open_table(path, schema) as file:
         return file.read()
-
-
-@contextmanager
-def damage_named(path: Path) -> Iterator[None]:
-    """Turns the errors of a read of damaged rows into an ArtifactError. The footer may be sound all the same."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise ArtifactError(
-            "An artifact is damaged.",
-            where=path,
-            found=str(error)[:200],
-            fix="If a stage wrote it, delete it and run the stage again. Else save it again as Parquet.",
-        ) from error

@@ -6,6 +6,7 @@ holds count as malformed rows.
 """
 
 import csv
+import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ _BLOCK_BYTES = 8 << 20
 _BATCH_ROWS = 1 << 16
 _LONGEST = 4 << 20  # characters of a line, and of a value
 _SHOWN = 60
+_BREAK = re.compile(r"\r\n|\r|\n")
 _NEIGHBOURS = 100  # accepted rows whose ids show what an id looks like
 
 
@@ -140,7 +142,7 @@ def _holds_rows(row: Sequence[str], width: int, place: int, ids: Sequence[str]) 
     """Whether a value consists of the ends of two rows and whole rows between, whose ids look like the table's ids."""
     looks = {_look(known) for known in (*ids, row[place] if place < len(row) else "")}
     for column, value in enumerate(row):
-        _, *inner = value.splitlines() or [""]
+        _, *inner = _BREAK.split(value)
         if not inner:
             continue
         *whole, tail = inner

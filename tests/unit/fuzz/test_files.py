@@ -1,4 +1,4 @@
-"""Mutated files of other formats: settings, results, logs, weights, checkpoints, and what servers say of their pages."""
+"""Mutated files of other formats: settings, results, logs, weights, checkpoints, and rules of servers."""
 
 import gzip
 import io

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mmsrec.recommend.catalogue import Catalogue
@@ -46,6 +48,16 @@ def drained(read: Callable[..., object], *arguments: object) -> Callable[[Path],
 def parquet(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def dates() -> bytes:
+    """Interactions whose times, users and items have types of their own."""
+    times = pa.array([1404172800 + n for n in range(ROWS)], pa.timestamp("s", tz="Asia/Tokyo"))
+    users = pa.array([f"u{n % 7}" for n in range(ROWS)]).dictionary_encode()
+    buffer = io.BytesIO()
+    items = pa.array([float(n % 9) for n in range(ROWS)])
+    pq.write_table(pa.table({"user": users, "item": items, "timestamp": times}), buffer)
     return buffer.getvalue()
 
 
@@ -132,6 +144,7 @@ PARSERS = {
     "own tsv": Parser("a.tsv", INTERACTIONS.replace(",", "\t").encode(), drained(tables.interactions)),
     "further texts": Parser("a.csv", ITEMS.encode(), lambda path: tables.further_texts([path])),
     "own parquet": Parser("a.parquet", parquet(pl.read_csv(INTERACTIONS.encode())), drained(tables.interactions)),
+    "own parquet dates": Parser("a.parquet", dates(), drained(tables.interactions)),
     "own parquet items": Parser("a.parquet", parquet(pl.read_csv(ITEMS.encode())), drained(tables.items, ["title"])),
     "own histories": Parser("a.csv", INTERACTIONS.encode(), lambda path: read_histories(path, CATALOGUE)),
     "own candidates": Parser("a.csv", b"item\n1\n2\n3\n", read_item_ids),
