@@ -186,11 +186,13 @@ def test_only_line_breaks_end_a_line(tmp_path, character):
     assert pl.concat(tables.items(tmp_path / "a.csv", ["title"])).height == 8
 
 
-@pytest.mark.parametrize("number", ["1e-3", "1.0e-3", "1E-03", "0.001"])
-def test_every_spelling_of_a_number_is_a_number(tmp_path, number):
+def test_every_spelling_of_a_number_is_a_number(tmp_path):
     """treeverse/dvc#8466: `1e-5` in params.yaml is a text for readers of YAML 1.1."""
     text = PARAMS.read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(text.replace("learning_rate: 0.001\n", f"learning_rate: {number}\n"))
+    for spelling in ("1e-3", "1.0e-3", "1E-03", "0.1e-2"):
+        assert "learning_rate: 0.001" in text
+        text = text.replace("learning_rate: 0.001", f"learning_rate: {spelling}", 1)
+    (tmp_path / "params.yaml").write_text(text)
     assert read_params(tmp_path / "params.yaml") == read_params(PARAMS)
 
 
