@@ -21,7 +21,7 @@ from mmsrec.sources.file_registry import read_registry
 from mmsrec.sources.listing import read_listing
 from mmsrec.sources.pins import LockFile
 from mmsrec.training.checkpoint import Checkpoint, TrainingState, _digest_of, digest
-from mmsrec.training.encoder_folder import read_pretrained_config, untrained_encoder
+from mmsrec.training.encoder_folder import read_pretrained_config
 from mmsrec.training.import_authors import read_checkpoint
 from mmsrec.training.model_folder import _settings_of, read_config
 from mmsrec.training.weights import read_weights, write_weights
@@ -181,9 +181,7 @@ def dumped(value: object) -> bytes:
 
 PARSERS = {
     "config": Parser("config.json", dumped(CONFIG), lambda path: _settings_of(path.parent, read_config(path.parent))),
-    "pretrained config": Parser(
-        "config.json", dumped(PRETRAINED), lambda path: untrained_encoder(read_pretrained_config(path.parent))
-    ),
+    "pretrained config": Parser("config.json", dumped(PRETRAINED), lambda path: read_pretrained_config(path.parent)),
     "params": Parser("params.yaml", PARAMS, read_params, refused=True),
     "metrics": Parser("m.json", dumped(METRICS), lambda path: read_result(path, MetricsResult)),
     "retrieval": Parser("m.json", dumped(RETRIEVAL), lambda path: read_result(path, RetrievalResult)),
