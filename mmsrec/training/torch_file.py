@@ -11,7 +11,7 @@ class NotReadable(Exception):
 
 
 def read_torch_file(file: Path | BinaryIO) -> object:
-    """What torch.save wrote, with its tensors on the CPU.
+    """Reads the value that torch.save wrote, with its tensors on the CPU.
 
     Raises:
         FileNotFoundError: the file is missing.

@@ -52,7 +52,7 @@ def parquet(frame: pl.DataFrame) -> bytes:
 
 
 def dates() -> bytes:
-    """Interactions whose times, users and items have types of their own."""
+    """Interactions whose times, users and items have other types than in most tables."""
     times = pa.array([1404172800 + n for n in range(ROWS)], pa.timestamp("s", tz="Asia/Tokyo"))
     users = pa.array([f"u{n % 7}" for n in range(ROWS)]).dictionary_encode()
     buffer = io.BytesIO()

@@ -190,7 +190,7 @@ def test_a_zip_archive_of_a_later_version_is_an_error(tmp_path):
 
 
 def test_a_damaged_ledger_is_an_error(tmp_path):
-    """polars, which reads the rows, has errors of its own."""
+    """polars would raise its own kind of error."""
     write_media(tmp_path, {f"i{number}": picture(number) for number in range(20)})
     body = bytearray((tmp_path / "ledger.parquet").read_bytes())
     body[4:300] = bytes(296)
