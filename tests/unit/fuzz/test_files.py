@@ -68,6 +68,7 @@ STATE = TrainingState(model=WEIGHTS, optimizer={"state": {0: {"step": torch.ones
 AUTHORS = {name: {"weight": torch.ones(2, 2)} for name in ("input", "embedding", "blocks", "output")}
 TYPES = (b"F8_E5M2", b"F8_E4M3", b"BF16", b"F16", b"F64", b"I64", b"U8", b"U64", b"BOOL", b"C64", b"[0,0]", b"[]")
 TYPES += (b'"__metadata__":', b"[18446744073709551615]", b"[4294967296,4294967296]")
+LOGGED = (b'"status": "x"', b'"bytes":', b"true", b"{}", b"1.5", b"\\u0000", b"\\ud800", b'"path": 5, ', b"../", b"5")
 OPCODES = (
     b"(",
     b")",
@@ -190,9 +191,7 @@ PARSERS = {
     "index": Parser("index.json", b'{"shards": {"00000.parquet": 5}}', lambda path: read_index(path.parent)),
     "registry": Parser("sources.csv", REGISTRY, read_registry),
     "lock": Parser("sources.lock.csv", LOCK, lambda path: LockFile(path).read()),
-    "ledger": Parser(
-        "ledger.jsonl", ledger_log(), replayed, parts=(b'"status": "x"', b'"bytes":', b"true", b"{}", b"1.5")
-    ),
+    "ledger": Parser("ledger.jsonl", ledger_log(), replayed, parts=LOGGED),
     "robots": Parser("robots.txt", ROBOTS, allowed, parts=(b"*", b"$", b"%", b"*" * 3000, b"User-agent:", b"Allow: /")),
     "weights": Parser("weights.safetensors", safetensors(), lambda path: read_weights(path.parent), parts=TYPES),
     "checkpoint": Parser("c.pt", saved(vars(STATE)), checkpoint),
