@@ -41,6 +41,9 @@ def interactions(path: Path) -> Iterator[pl.DataFrame]:
     with _refusals(path):
         for frame in _read(path, ("user", "item", "timestamp"), malformed, ids=("user", "item")):
             seconds = frame.with_columns(times.seconds(path, frame.schema["timestamp"]))
+            if frame.schema["timestamp"].is_temporal():
+                # polars stops at the text of a date that no calendar has, so the message has the seconds.
+                seconds = seconds.with_columns(timestamp="seconds")
             label = pl.format("'{}' ({})", shown, wrong.fill_null("no user, or no item"))
             kept = malformed.keep(seconds, is_id("user") & is_id("item") & timed, label)
             yield kept.select("user", "item", timestamp="seconds")
@@ -225,7 +228,8 @@ def _parquet_batches(path: Path, columns: tuple[str, ...], _: Malformed) -> Iter
                 )
         for batch in file.iter_batches(_BATCH_ROWS, columns=list(columns)):
             batch.validate(full=True)  # Parquet's reader does not check texts
-            yield batch
+            # Without the metadata, whose bytes may be no UTF-8, at which polars stops.
+            yield pa.RecordBatch.from_arrays(batch.columns, names=batch.schema.names)
 
 
 def _is_known(kind: pa.DataType) -> bool:

@@ -162,6 +162,10 @@ def test_a_table_that_polars_stops_at_is_an_error_of_one_message(tmp_path):
     (tmp_path / "s.parquet").write_bytes((tmp_path / "s.parquet").read_bytes().replace(b"MMMM", b"MM\xffM"))
     with pytest.raises(ArtifactError, match="damaged"):
         read_table(tmp_path / "s.parquet", SCHEMAS["sequences"])
+    actions = {"user": ["u"], "item": ["i"], "timestamp": [START]}
+    pq.write_table(pa.table(actions).replace_schema_metadata({"a": "MMMM"}), tmp_path / "a.parquet")
+    (tmp_path / "a.parquet").write_bytes((tmp_path / "a.parquet").read_bytes().replace(b"MMMM", b"MM\xffM"))
+    assert pl.concat(tables.interactions(tmp_path / "a.parquet")).rows() == [("u", "i", START)]
     wide = pa.array([7]).cast(pa.decimal256(50))
     for column in (wide, wide.dictionary_encode(), pa.array([{"x": 1}])):
         with pytest.raises(ParseError, match="a type that a table cannot have"):
