@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mmsrec.errors import MmsrecError
 
-CASES = int(os.environ.get("MMSREC_FUZZ_CASES", "40"))
+CASES = int(os.environ.get("MMSREC_FUZZ_CASES", "30"))
 SEED = int(os.environ.get("MMSREC_FUZZ_SEED", "18"))
 MOST_SECONDS = 10  # of the processor, which do not depend on other work of the machine
 MOST_KIB = 1 << 20
