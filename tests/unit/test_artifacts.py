@@ -1,11 +1,15 @@
 """Tables whose columns allow more nulls than those of their artifact, or fewer."""
 
+from types import SimpleNamespace
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, fits, open_table, read_table, write_table
 from mmsrec.errors import ArtifactError
+from mmsrec.report.user_gains import user_ranks
+from mmsrec.settings.plan import Experiment
 
 HISTORY = SCHEMAS["history"]
 
@@ -69,3 +73,18 @@ def test_names_order_and_types_are_compared():
     assert not fits(pa.schema(list(HISTORY)[:-1]), HISTORY)
     assert not fits(pa.schema(list(HISTORY)[::-1]), HISTORY)
     assert not fits(HISTORY.set(1, pa.field("loss", pa.float32(), nullable=False)), HISTORY)
+
+
+@pytest.mark.parametrize(("rank", "ties"), [(1e18, 1), (float("nan"), 1), (0.0, 1), (1.0, 0), (1.0, 2**31)])
+def test_impossible_ranks_are_refused(tmp_path, rank, ties):
+    """A damaged rank of 1e18 would ask for as many gains."""
+    schema = SCHEMAS["ranks"]
+    row = {"user": "u", "target": "i", "rank": rank, "ties": ties, "unseen_rank": 1.0, "unseen_ties": 1, "top": [1]}
+    write_table(tmp_path / "ranks.parquet", pa.Table.from_pylist([row], schema), schema)
+    inputs = SimpleNamespace(
+        params=SimpleNamespace(splits={"s": SimpleNamespace(protocols=())}),
+        ranks_path=lambda _: tmp_path / "ranks.parquet",
+        ranks_schema=lambda _: schema,
+    )
+    with pytest.raises(ArtifactError, match="impossible numbers"):
+        user_ranks(inputs, Experiment("d", 5, "s", "v", 0))
