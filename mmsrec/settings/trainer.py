@@ -36,6 +36,9 @@ class Trainer(Frozen):
         description="0: the weights of the start as they are, without a step; only with starts_from"
     )
     patience: Epochs = Field(description="number of epochs without a better validation Recall@10 before training stops")
+    validation_users: Natural = Field(
+        0, description="users that validation ranks in each epoch, the same in all, drawn by the seed; 0: all users"
+    )
     precision: Precision = Field(description="precision of matrix products")
 
 

@@ -18,6 +18,7 @@ from mmsrec.training.checkpoint import Checkpoint, TrainingState
 from mmsrec.training.distributed import Processes
 from mmsrec.training.loop import Loop, Validation
 from mmsrec.training.next_item_step import adamw, train_step
+from mmsrec.training.runtime import generator_of
 
 VALIDATION = 2  # place of the validation item, counted from the end of a sequence
 METRIC = "recall@10"
@@ -65,7 +66,8 @@ def finetune(
     processes = processes or Processes(sequences.items_A.device)
     _check_processes(model, processes)
     batches, optimizer = Batches(sequences, model, trainer, known_K), adamw(model, trainer)
-    recall = Validation(METRIC, lambda: validation_metric(model, sequences, processes, known_K), trainer.patience)
+    ranked = _validation_users(sequences, trainer.validation_users, seed)
+    recall = Validation(METRIC, lambda: validation_metric(model, ranked, processes, known_K), trainer.patience)
 
     def step(batch: Step, epoch: int, number: int) -> dict[str, float]:
         loss = train_step(model, optimizer, batch, trainer, (seed, epoch, number), processes)
@@ -98,6 +100,14 @@ def _check_processes(model: TrainedRecommender, processes: Processes) -> None:
             found=f"{processes.size} processes",
             fix="Start this training without torchrun.",
         )
+
+
+def _validation_users(sequences: Sequences, count: int, seed: int) -> Sequences:
+    """The sequences that validation ranks: with many users, ranking all can take longer than training on them."""
+    if not count or count >= sequences.users:
+        return sequences
+    drawn_U = torch.randperm(sequences.users, generator=generator_of(seed))[:count]
+    return sequences.of_users(drawn_U.sort().values.to(sequences.items_A.device))
 
 
 def _row(sums: Mapping[str, float]) -> dict[str, float]:

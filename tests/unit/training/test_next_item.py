@@ -6,6 +6,8 @@ import torch
 from mmsrec.artifacts import SCHEMAS
 from mmsrec.errors import CheckpointError, TrainingError
 from mmsrec.models.mmsrec import MMSRec
+from mmsrec.models.recommender import ENCODED_TOGETHER
+from mmsrec.training import next_item
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
 from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item import finetune
@@ -37,13 +39,6 @@ def test_the_same_seed_gives_the_same_history_and_weights(tmp_path):
     assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
 
 
-def test_the_same_seed_gives_the_same_weights_with_several_threads(tmp_path, monkeypatch, threads):
-    monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 40))
-    runs = [finetune(model(), walks(), TRAINER, 3, tmp_path / str(number), {}) for number in range(2)]
-    assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
-    assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
-
-
 def test_several_processes_refuse_a_model_of_whole_steps(tmp_path, monkeypatch):
     monkeypatch.setattr(MMSRec, "whole_step", True)
     with pytest.raises(TrainingError, match="2 processes"):
@@ -60,6 +55,29 @@ def test_without_a_limit_gradients_are_not_clipped():
         gradients.append(torch.cat([part.grad.flatten() for part in network.parameters() if part.grad is not None]))
     assert torch.equal(gradients[0], gradients[1])
     assert gradients[2].norm() < 0.01 < gradients[0].norm()
+
+
+def test_validation_ranks_the_same_drawn_users_in_every_epoch(tmp_path, monkeypatch):
+    ranked = []
+    measured = next_item.validation_metric
+
+    def observed(model, sequences, *others):
+        ranked.append(sequences)
+        return measured(model, sequences, *others)
+
+    monkeypatch.setattr(next_item, "validation_metric", observed)
+    sequences = walks()
+    for users, seed in [(15, 3), (15, 4), (sequences.users, 3)]:
+        trainer = TRAINER.model_copy(update={"validation_users": users})
+        finetune(model(), sequences, trainer, seed, tmp_path / f"{users}-{seed}", {})
+    first, again, last, other, *_, all_users = ranked
+    assert torch.equal(first.items_A, again.items_A)
+    assert torch.equal(first.items_A, last.items_A)
+    assert first.users == other.users == 15
+    assert not torch.equal(first.items_A, other.items_A)
+    assert all_users is sequences
+    whole = {tuple(part.tolist()) for part in sequences.items_A.split(sequences.offsets_U1.diff().tolist())}
+    assert {tuple(part.tolist()) for part in first.items_A.split(first.offsets_U1.diff().tolist())} <= whole
 
 
 def test_another_seed_gives_another_history(tmp_path):
@@ -119,21 +137,6 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
         finetune(network, walks(), TRAINER, 3, tmp_path, {})
 
 
-def test_threads_change_only_the_order_of_summation(monkeypatch, threads):
-    monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 40))
-    settings = SETTINGS.model_copy(update={"hidden_dropout": 0.5})
-    gradients = []
-    for count in (threads, 1):
-        torch.set_num_threads(count)
-        network = model(settings).train()
-        step = next(Batches(walks(), network, TRAINER).steps(0, 2))
-        assert len(step.groups) > threads
-        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, TRAINER, (0,), Processes(CPU))
-        gradients.append([part.grad for part in network.parameters()])
-    for shared, alone in zip(*gradients, strict=True):
-        torch.testing.assert_close(shared, alone, rtol=1e-4, atol=1e-6)
-
-
 def test_a_history_has_the_columns_of_its_table(tmp_path):
     trainer = TRAINER.model_copy(update={"max_epochs": 1})
     (row,) = finetune(model(), walks(), trainer, 3, tmp_path, {}).history
@@ -142,18 +145,22 @@ def test_a_history_has_the_columns_of_its_table(tmp_path):
     assert 0 < row["efficiency"] <= 1
 
 
-def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
+@pytest.mark.parametrize("objective", ["masked", "causal"])
+@pytest.mark.parametrize("sampled", [0, 8])
+def test_a_step_in_groups_and_parts_has_the_gradient_of_the_whole_batch(monkeypatch, sampled, objective):
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 100))
-    settings = SETTINGS.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0})
-    trainer = TRAINER.model_copy(update={"batch_size": 1000, "clip_norm": 1e9})
+    monkeypatch.setitem(ENCODED_TOGETHER, "cpu", 3)
+    without = {"embedding_dropout": 0.0, "hidden_dropout": 0.0}
+    settings = SETTINGS.model_copy(update=without | {"item_embedding": True, "objective": objective})
+    trainer = TRAINER.model_copy(update={"batch_size": 1000, "clip_norm": 1e9, "sampled_items": sampled})
     sequences = walks()
     network = model(settings).train()
     step = next(Batches(sequences, network, trainer).steps(0, 2))
     assert len(step.groups) > 1
-    items = network.encode_items()
+    items = network.encode_items(step.items_K)
     plain = sum(network.loss(items, group) for group in step.groups) / step.positions
     expected = torch.autograd.grad(plain, list(network.parameters()), allow_unused=True)
     total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, trainer, (0,), Processes(CPU))
     assert total / step.positions == pytest.approx(plain.item(), rel=1e-5)
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-5)
