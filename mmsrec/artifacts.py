@@ -19,8 +19,7 @@
 | retrieval_ranks | model, direction (text_to_video, video_to_text), pair_id, rank (1 is best), ties |
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ import pyarrow.parquet as pq
 
 from mmsrec.errors import ArtifactError
 from mmsrec.files import atomic_path
+from mmsrec.table_file import TableFile
 
 COMPACT = {"compression": "zstd"}
 # float16 vectors hardly compress. Plain pages are read and written fastest, and their checksums show damage.
@@ -235,17 +235,19 @@ def _conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
     return table
 
 
-def open_table(path: Path, schema: pa.Schema | None = None) -> pq.ParquetFile:
+def open_table(path: Path, schema: pa.Schema | None = None) -> TableFile:
     """Opens a Parquet file for reading in parts, after a check of its columns.
 
     Raises:
-        ArtifactError: the file is missing, is not Parquet, or its columns are not those of `schema`.
+        ArtifactError: the file is missing, is not Parquet, or its columns are not those of `schema`. A later read
+            raises it if the rows are damaged.
     """
     try:
-        file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+        file = TableFile(path)
     except FileNotFoundError as error:
         raise ArtifactError("An artifact is missing.", where=path, fix="Run the stage that writes it.") from error
-    except (pa.ArrowInvalid, OSError) as error:
+    # The names of columns and the metadata may be no UTF-8, which is a ValueError.
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ArtifactError(
             "An artifact is not a readable Parquet file.",
             where=path,
@@ -274,19 +276,5 @@ def fits(found: pa.Schema, schema: pa.Schema) -> bool:
 
 def read_table(path: Path, schema: pa.Schema | None = None) -> pa.Table:
     """Reads a whole Parquet file after a check of its columns; errors as in `open_table`."""
-    with open_table(path, schema) as file, damage_named(path):
+    with open_table(path, schema) as file:
         return file.read()
-
-
-@contextmanager
-def damage_named(path: Path) -> Iterator[None]:
-    """Turns the errors of a read of damaged rows into an ArtifactError. The footer may be sound all the same."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise ArtifactError(
-            "An artifact is damaged.",
-            where=path,
-            found=str(error)[:200],
-            fix="If a stage wrote it, delete it and run the stage again. Else save it again as Parquet.",
-        ) from error

@@ -101,7 +101,7 @@ def read_json(path: Path) -> object:
         ArtifactError: the file is missing or is not JSON. NaN and infinities are not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"), parse_constant=_refuse)
     except FileNotFoundError as error:
         raise ArtifactError("A file is missing.", where=path, fix="Run the stage that writes it.") from error
     except (ValueError, RecursionError) as error:

@@ -11,14 +11,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields, replace
-from pathlib import Path
-from typing import NamedTuple, Self, get_args
+from pathlib import Path, PurePosixPath
+from typing import Annotated, NamedTuple, Self, get_args
 
 import pyarrow as pa
+from pydantic import AfterValidator, Field, ValidationError
 
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.crawl.entry import Entry, State
 from mmsrec.errors import ArtifactError
+from mmsrec.settings.row import Frozen, Natural
 from mmsrec.urls import without_credentials
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,35 @@ class _Terms(NamedTuple):
 
 
 def _shown(url: str | None) -> str | None:
-    return url and without_credentials(url)
+    return url and _text(without_credentials(url))
+
+
+def _text(text: str) -> str:
+    """The text without halves of surrogate pairs, which a stranger's JSON may hold, and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _below(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+        raise ValueError("must be a path below the ledger's folder")
+    return path
+
+
+class _Line(Frozen):
+    """A line of the log, with the fields of `Entry` and `_Terms`."""
+
+    item_id: str
+    state: State
+    url: str | None = None
+    status: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    bytes: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
+    sha256: str | None = None
+    attempts: Natural = 0
+    error: str | None = None
+    path: Annotated[str, Field(max_length=200), AfterValidator(_below)] | None = None
+    asked: str | None
+    rules: str
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
@@ -90,7 +120,7 @@ class Ledger:
 
         The entry replaces an earlier entry of the same item.
         """
-        entry = replace(entry, url=_shown(entry.url))
+        entry = replace(entry, url=_shown(entry.url), error=entry.error and _text(entry.error))
         terms = _Terms(_shown(request), self._rules)
         line = {name: value for name in COLUMNS if (value := getattr(entry, name)) is not None}
         self._log.write(json.dumps(line | terms._asdict(), ensure_ascii=False).encode() + b"\n")
@@ -143,20 +173,18 @@ class Ledger:
 
 def _parse(line: bytes, where: str) -> tuple[Entry, _Terms]:
     try:
-        fields_of_line = json.loads(line)
-        terms = _Terms(fields_of_line.pop("asked"), fields_of_line.pop("rules"))
-        entry = Entry(**fields_of_line)
-        if entry.state not in STATES:
-            raise ValueError(f"unknown state {entry.state!r}")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        found = dict(_Line.model_validate_json(line))
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_context=False)[0]
         raise ArtifactError(
             "The log of a crawl is damaged.",
             where=where,
             expected="a JSON object with the columns of the ledger",
-            found=error,
+            found=": ".join([*map(str, detail["loc"]), detail["msg"]]),
             fix="Delete the line. The next crawl fetches its item again.",
         ) from error
-    return entry, terms
+    terms = _Terms(found.pop("asked"), found.pop("rules"))
+    return Entry(**found), terms
 
 
 def _size(path: Path) -> int | None:

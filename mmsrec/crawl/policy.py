@@ -9,7 +9,7 @@ import requests
 
 from mmsrec.crawl.entry import Rejected
 
-OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
+OPT_OUTS = frozenset({"noai", "noimageai", "noml", "noindex", "noimageindex", "none"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # Matches `agent: directive`. In `unavailable_after: date` and in `max-...`, the colon belongs to the directive.
 AGENT = re.compile(r"\s*(?!unavailable_after|max-)([A-Za-z][\w-]*)\s*:(.*)", re.IGNORECASE | re.DOTALL)

@@ -28,6 +28,8 @@ _RULE = re.compile(
 )
 # Directives of the whole site stand in any group. Any other directive ends the group's list of agents.
 _OF_SITE = re.compile(r"\s*(?:site-?maps?|host)\s*[:\s]", re.IGNORECASE)
+# The line breaks of RFC 9309. Python's splitlines also breaks at characters that a path may hold.
+_BREAK = re.compile(r"\r\n|\r|\n")
 _PLAIN = re.compile(r"[A-Za-z0-9_.~/=-]*")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
@@ -127,7 +129,7 @@ def _statements(text: str, agents: set[str]) -> Iterator[tuple]:
     """Yields (agent,) for each line that names one of the agents, and (agent, (pattern, allows)) for each rule."""
     named: set[str] = set()
     listing = False
-    for line in text.splitlines():
+    for line in _BREAK.split(text):
         if match := _AGENT.match(line):
             named = named if listing else set()
             listing = True

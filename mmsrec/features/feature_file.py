@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mmsrec.artifacts import VECTORS, damage_named, features_schema, open_table, write_batches
+from mmsrec.artifacts import VECTORS, features_schema, open_table, write_batches
 from mmsrec.errors import FeatureError
+from mmsrec.table_file import damage_named
 
 FLOAT16_EXPONENT = np.uint16(0x7C00)
 CHECKED_TOGETHER = 1 << 10  # vectors; larger intermediate arrays would leave the caches

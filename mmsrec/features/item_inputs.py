@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmsrec.artifacts import SCHEMAS, open_table, read_table
-from mmsrec.errors import FeatureError
+from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features.frame_table import SAMPLING, video_starts
 from mmsrec.features.pictures_on_disk import decode_picture, ledger_files, read_picture
 
@@ -165,7 +165,16 @@ class _RowGroups:
         self._lock = threading.Lock()
         self._file: pq.ParquetFile = open_table(path, SCHEMAS["frames"])
         self.count = self._file.num_row_groups
-        self.sampling = self._file.schema_arrow.metadata[SAMPLING.encode()].decode()
+        metadata = self._file.schema_arrow.metadata or {}
+        if SAMPLING.encode() not in metadata:
+            raise ArtifactError(
+                "A table of frames does not tell how its frames were sampled.",
+                where=path,
+                expected=f"the metadata {SAMPLING}",
+                found=f"the metadata {', '.join(sorted(key.decode() for key in metadata)) or 'of no key'}",
+                fix="Run the stage sample_frames again.",
+            )
+        self.sampling = metadata[SAMPLING.encode()].decode()
 
     def videos(self, group: int) -> tuple[list[str], list[int]]:
         """The items of a row group, and how many frames each has."""

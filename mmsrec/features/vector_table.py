@@ -102,10 +102,11 @@ def _batches(table: Path) -> Iterator[tuple[pa.StringArray, np.ndarray]]:
                     table, f"the columns {', '.join(COLUMNS)}", f"no column {' and no column '.join(missing)}"
                 )
             for batch in file.iter_batches(BATCH_ROWS, columns=COLUMNS):
+                batch.validate(full=True)  # Parquet's reader does not check texts
                 with_vector = batch.filter(batch.column("embedding").is_valid())
                 if with_vector.num_rows:
                     yield _ids(with_vector.column("item_id"), table), _vectors(with_vector.column("embedding"), table)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise FeatureError(
             "A table of vectors cannot be read.",
             where=table,

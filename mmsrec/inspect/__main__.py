@@ -11,11 +11,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import polars as pl
-
 from mmsrec.artifacts import open_table
 from mmsrec.errors import MmsrecError
-from mmsrec.inspect.describe import TABLE, describe, kind_of
+from mmsrec.inspect.describe import TABLE, columns_of, describe, kind_of
 from mmsrec.inspect.nearest import nearest
 from mmsrec.inspect.sheet import write_sheet
 
@@ -35,7 +33,7 @@ def main(flags: argparse.Namespace) -> None:
 def _print_nearest(flags: argparse.Namespace) -> None:
     titles = {}
     if flags.items:
-        titles = dict(pl.read_parquet(flags.items, columns=["item_id", "title"]).iter_rows())
+        titles = dict(columns_of(flags.items, "item_id", "title").iter_rows())
     files = sorted(flags.artifact.glob("*.parquet")) if flags.artifact.is_dir() else [flags.artifact]
     for file in files:
         print(f"{file.stem}: nearest to {flags.item} {titles.get(flags.item) or ''}".rstrip())

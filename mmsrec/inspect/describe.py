@@ -1,5 +1,6 @@
 """Describes an artifact in words: schema, counts, the share of missing values, and details of its kind."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from mmsrec.artifacts import SCHEMAS, fits, open_table
+from mmsrec.artifacts import SCHEMAS, fits, open_table, read_table
 from mmsrec.errors import ArtifactError
 from mmsrec.features.feature_file import read_features, read_provenance
 from mmsrec.features.frame_table import read_undecodable
@@ -78,14 +79,16 @@ def _table(path: Path, items: Path | None) -> Iterator[str]:
 def _columns(path: Path, file: pq.ParquetFile) -> Iterator[str]:
     schema = file.schema_arrow
     nullable = [field.name for field in schema if field.nullable]
-    missing = pl.scan_parquet(path).select(pl.col(nullable).is_null().mean()).collect() if nullable else None
+    missing, rows = Counter(), file.metadata.num_rows
+    for batch in file.iter_batches(columns=nullable) if nullable else ():
+        missing.update({name: batch.column(name).null_count for name in nullable})
     for field in schema:
-        share = missing.get_column(field.name).item() if field.nullable else None
-        yield f"  {field.name:<16}{field.type!s:<40}{'' if share is None else f'{share:.1%} missing'}".rstrip()
+        share = f"{missing[field.name] / max(rows, 1):.1%} missing" if field.nullable else ""
+        yield f"  {field.name:<16}{field.type!s:<40}{share}".rstrip()
 
 
 def _ledger(path: Path, items: Path | None) -> Iterator[str]:
-    ledger = pl.read_parquet(path)
+    ledger = pl.from_arrow(read_table(path))
     states = ledger.group_by("state").agg(pl.len().alias("items")).sort("items", "state", descending=[True, False])
     for state, count in states.iter_rows():
         yield f"  {state:<16}{count:>10,} items{count / ledger.height:>8.1%}"
@@ -94,7 +97,7 @@ def _ledger(path: Path, items: Path | None) -> Iterator[str]:
 
 
 def _frames(path: Path, items: Path | None) -> Iterator[str]:
-    counts = pl.read_parquet(path, columns=["item_id"]).group_by("item_id").len().get_column("len")
+    counts = columns_of(path, "item_id").group_by("item_id").len().get_column("len")
     undecodable = read_undecodable(path)
     total = len(counts) + len(undecodable)
     if len(counts):
@@ -108,16 +111,34 @@ def _features(path: Path, items: Path | None) -> Iterator[str]:
     yield f"  {provenance.modality} by {provenance.encoder}"
     yield f"  digest {provenance.digest[:12]}, weights {provenance.weights[:12]}"
     yield f"  {provenance.preprocessing}"
-    own = pl.read_parquet(path, columns=["item_id", "frames"])
+    own = columns_of(path, "item_id", "frames")
     embeddings = read_features(path, own.get_column("item_id").to_arrow()).embeddings
     norms = np.linalg.norm(embeddings.astype(np.float32), axis=1)
     if len(norms):
         yield f"  length of a vector: {norms.min():.3f} to {norms.max():.3f}, {norms.mean():.3f} on average"
         yield f"  inputs averaged in a vector: {own.get_column('frames').mean():.2f} on average"
     if items is not None:
-        known = pl.read_parquet(items, columns=["item_id"]).get_column("item_id")
+        known = columns_of(items, "item_id").get_column("item_id")
         present = int(known.is_in(own.get_column("item_id").implode()).sum())
         yield f"  {len(known) - present:,} of {len(known):,} items missing, {1 - present / max(len(known), 1):.1%}"
+
+
+def columns_of(path: Path, *names: str) -> pl.DataFrame:
+    """Some columns of a table.
+
+    Raises:
+        ArtifactError: the table is missing or damaged, or lacks a column.
+    """
+    with open_table(path) as file:
+        if absent := [name for name in names if name not in file.schema_arrow.names]:
+            raise ArtifactError(
+                "A table lacks a column.",
+                where=path,
+                expected=", ".join(absent),
+                found=", ".join(file.schema_arrow.names),
+                fix="Name another table, such as items.parquet.",
+            )
+        return pl.from_arrow(file.read(list(names)))
 
 
 def _reasons(reasons: Iterable[str]) -> Iterator[str]:

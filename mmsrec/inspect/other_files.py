@@ -41,7 +41,9 @@ def describe_file(path: Path) -> list[str]:
     return [f"{path}: {kind}, {path.stat().st_size:,} bytes", *found]
 
 
-_DAMAGE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, tarfile.TarError, SafetensorError)
+# NotImplementedError means a version of zip that Python does not read.
+_DAMAGE = (OSError, EOFError, ValueError, NotImplementedError, zlib.error)
+_DAMAGE += (zipfile.BadZipFile, tarfile.TarError, SafetensorError)
 
 
 def _cut(text: str) -> str:
@@ -91,7 +93,8 @@ def _weights(path: Path) -> Iterator[str]:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     yield f"{len(tensors):,} tensors, {sum(tensor.numel() for tensor in tensors.values()):,} numbers"
     for name, tensor in tensors.items():
-        bad = int((~tensor.isfinite()).sum()) if tensor.is_floating_point() else 0
+        # torch tells whether a number is finite for its larger types alone.
+        bad = int((~tensor.float().isfinite()).sum()) if tensor.is_floating_point() else 0
         note = f", {bad:,} NaN or infinite" if bad else ""
         yield f"{name:<48}{str(tensor.dtype).removeprefix('torch.'):<10}{list(tensor.shape)}{note}"
 

@@ -14,17 +14,32 @@ from mmsrec.settings.evaluation import RANK_COLUMNS
 from mmsrec.settings.layouts import ScoreLayout
 from mmsrec.settings.plan import Cut, Experiment
 
+LARGEST = 2**26  # more items than a catalogue has; a damaged rank must not fill the memory
+
 
 def user_ranks(inputs: Inputs, experiment: Experiment) -> pl.DataFrame:
     """The users of an experiment in the order of their names, with the columns of `RANK_COLUMNS`.
 
     Raises:
-        ArtifactError: the file is missing or damaged.
+        ArtifactError: the file is missing or damaged, or a rank is none.
     """
     protocols = ("all", "unseen", *inputs.params.splits[experiment.split].protocols)
     columns = ["user", *(name for protocol in protocols for name in RANK_COLUMNS[protocol])]
-    with open_table(inputs.ranks_path(experiment), inputs.ranks_schema(experiment.split)) as file:
-        return pl.from_arrow(file.read(columns)).sort("user")
+    path = inputs.ranks_path(experiment)
+    with open_table(path, inputs.ranks_schema(experiment.split)) as file:
+        table = pl.from_arrow(file.read(columns)).sort("user")
+    for rank, ties in (RANK_COLUMNS[protocol] for protocol in protocols):
+        best = pl.col(rank) - (pl.col(ties).cast(pl.Float64) - 1) / 2
+        possible = (pl.col(ties) >= 1) & (best >= 1) & (pl.col(rank) <= LARGEST) & (pl.col(ties) <= LARGEST)
+        if wrong := table.filter(~possible).height:
+            raise ArtifactError(
+                "A table of ranks has impossible numbers.",
+                where=f"{path}: {rank}, {ties}",
+                expected=f"ranks and ties from 1 to {LARGEST:,}",
+                found=f"{wrong:,} of {table.height:,} rows with others",
+                fix=f"Run the stage evaluate for {experiment.name} again.",
+            )
+    return table
 
 
 class UserGains:

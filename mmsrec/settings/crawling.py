@@ -109,7 +109,7 @@ class Crawl(Frozen):
     )
     max_pause: Seconds = Field(description="longest pause; it also bounds a server's Retry-After")
     respect_robots: bool = Field(description="obey robots.txt (RFC 9309)")
-    respect_opt_out: bool = Field(description="obey X-Robots-Tag: noai, noimageai, noindex, noimageindex, none")
+    respect_opt_out: bool = Field(description="obey X-Robots-Tag: noai, noimageai, noml, noindex, noimageindex, none")
     allow_private: bool = Field(description="also fetch from private and loopback addresses")
     host_rewrites: dict[Url, Annotated[list[Url], Field(min_length=1)]] = Field(
         description="moved origins: the same path is tried at each replacement, then at the original"

@@ -221,7 +221,8 @@ def read_params(path: Path) -> Params:
         raise ParamsError(
             "The parameter file is missing.", where=path, fix="Name one with --params, or run from the repository root."
         ) from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    # Too many brackets are a RecursionError, a number of too many digits or a day that does not exist a ValueError.
+    except (YAMLError, ValueError, RecursionError) as error:
         raise ParamsError("The parameter file is not YAML.", where=path, found=error) from error
     return parse_params(raw, path)
 

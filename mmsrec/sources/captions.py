@@ -108,7 +108,7 @@ def _read(raw: Path, path: str, fields: tuple[tuple[str, ...], ...]) -> pl.DataF
 
 def _sentences(file: Path, where: Path, fields: tuple[tuple[str, ...], ...], _: Malformed) -> Iterator[pl.DataFrame]:
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
+        raw = json.loads(file.read_text(encoding="utf-8-sig"))
         columns = {names[0]: [_text(row, names) for row in raw["sentences"]] for names in fields}
         yield pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
     except (ValueError, TypeError, KeyError, RecursionError, pl.exceptions.PolarsError) as error:

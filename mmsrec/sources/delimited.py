@@ -6,6 +6,8 @@ holds count as malformed rows.
 """
 
 import csv
+import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -20,6 +22,7 @@ _BLOCK_BYTES = 8 << 20
 _BATCH_ROWS = 1 << 16
 _LONGEST = 4 << 20  # characters of a line, and of a value
 _SHOWN = 60
+_BREAK = re.compile(r"\r\n|\r|\n")
 _NEIGHBOURS = 100  # accepted rows whose ids show what an id looks like
 
 
@@ -67,6 +70,7 @@ def _plain(
         malformed.add(f"{row.text[:_SHOWN]!r} ({row.actual_columns} fields, not {row.expected_columns})")
         return "skip"
 
+    _check_encoding(path)
     options.invalid_row_handler = leave_out
     yield from pa.csv.open_csv(
         path,
@@ -74,6 +78,15 @@ def _plain(
         options,
         pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=columns),
     )
+
+
+def _check_encoding(path: Path) -> None:
+    """Raises UnicodeDecodeError for a file that is not UTF-8. Arrow would decode only the requested columns."""
+    decoder = getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            decoder.decode(block)
+    decoder.decode(b"", final=True)
 
 
 def _quoted(path: Path, columns: tuple[str, ...], malformed: Malformed) -> Iterator[pa.RecordBatch]:
@@ -129,7 +142,7 @@ def _holds_rows(row: Sequence[str], width: int, place: int, ids: Sequence[str]) 
     """Whether a value consists of the ends of two rows and whole rows between, whose ids look like the table's ids."""
     looks = {_look(known) for known in (*ids, row[place] if place < len(row) else "")}
     for column, value in enumerate(row):
-        _, *inner = value.splitlines() or [""]
+        _, *inner = _BREAK.split(value)
         if not inner:
             continue
         *whole, tail = inner

@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def batches(path: Path) -> Iterator[list[tuple[int, bytes]]]:
         with gzip.open(path, "rb") as file:
             while line := file.readline(LONGEST_LINE):
                 number += 1
+                line = line.removeprefix(BOM_UTF8) if number == 1 else line
                 if not line.isspace():
                     batch.append((number, line))
                     size += len(line)

@@ -19,7 +19,7 @@ SHOWN = 3
 NUMERIC_SHARE = 0.99
 _WHOLE = r"^[+-]?\d+(\.0+)?$"
 # The largest number below which a float is the only one for its whole number.
-_EXACT = {pl.Float32: 2**24, pl.Float64: 2**53}
+_EXACT = {pl.Float16: 2**11, pl.Float32: 2**24, pl.Float64: 2**53}
 
 # Ways in which two spellings of one id differ, each with the step that removes the difference.
 _DIFFERENCES: dict[str, Callable[[pl.Expr], pl.Expr]] = {

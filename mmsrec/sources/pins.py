@@ -69,7 +69,7 @@ class LockFile:
         if not self.path.exists():
             return {}
         try:
-            with self.path.open(encoding="utf-8", newline="") as file:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.reader(file, strict=True)
                 header = next(reader, None)
                 if header != list(COLUMNS):

@@ -8,6 +8,7 @@ the clips must not depend on processes and kills. Every size must be bounded.
 import io
 import re
 import tarfile
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ MAX_HEADER_BYTES = 2**14
 
 # The key is the path up to the first dot of the file name.
 _KEY = re.compile(r"(?:\./)?((?:[\w-][\w.+=@, -]*/)*[\w-][\w+=@, -]*)\.([\w.-]+)")
+# The errors of NumPy's reader of headers, which tokenises old headers as Python code.
+_NO_HEADER = (ValueError, TypeError, KeyError, EOFError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
 _VERSIONS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -194,7 +197,7 @@ def _header(body: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     try:
         read_header = _VERSIONS[np.lib.format.read_magic(body)]
         return read_header(body, max_header_size=MAX_HEADER_BYTES)
-    except (ValueError, TypeError, KeyError, EOFError, SyntaxError, RecursionError, MemoryError) as error:
+    except _NO_HEADER as error:
         raise _Problem("an array has no header of a .npy file") from error
 
 

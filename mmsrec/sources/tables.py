@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from polars.exceptions import PanicException
 
 from mmsrec.errors import ParseError
 from mmsrec.sources import times
@@ -40,6 +41,9 @@ def interactions(path: Path) -> Iterator[pl.DataFrame]:
     with _refusals(path):
         for frame in _read(path, ("user", "item", "timestamp"), malformed, ids=("user", "item")):
             seconds = frame.with_columns(times.seconds(path, frame.schema["timestamp"]))
+            if frame.schema["timestamp"].is_temporal():
+                # polars stops at the text of a date that no calendar has, so the message has the seconds.
+                seconds = seconds.with_columns(timestamp="seconds")
             label = pl.format("'{}' ({})", shown, wrong.fill_null("no user, or no item"))
             kept = malformed.keep(seconds, is_id("user") & is_id("item") & timed, label)
             yield kept.select("user", "item", timestamp="seconds")
@@ -145,11 +149,15 @@ class _Format:
     has_decimals: Callable[[Path], bool]
 
 
+# A panic of polars, such as at a date that is out of range, is no Exception.
+_REFUSALS = (pa.ArrowException, OSError, pl.exceptions.PolarsError, PanicException, UnicodeDecodeError, csv.Error)
+
+
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error) as error:
+    except _REFUSALS as error:
         raise ParseError(
             "A table cannot be read.",
             where=path,
@@ -208,7 +216,34 @@ def _parquet_columns(path: Path) -> list[str]:
 
 def _parquet_batches(path: Path, columns: tuple[str, ...], _: Malformed) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(_BATCH_ROWS, columns=list(columns))
+        for name in columns:
+            kind = file.schema_arrow.field(name).type
+            if not _is_known(kind):
+                raise ParseError(
+                    "A column has a type that a table cannot have.",
+                    where=f"{path}: {name}",
+                    expected="text, numbers, dates, or lists of text",
+                    found=f"type {kind}",
+                    fix="Save the column again as text.",
+                )
+        for batch in file.iter_batches(_BATCH_ROWS, columns=list(columns)):
+            batch.validate(full=True)  # Parquet's reader does not check texts
+            # Without the metadata, whose bytes may be no UTF-8, at which polars stops.
+            yield pa.RecordBatch.from_arrays(batch.columns, names=batch.schema.names)
+
+
+def _is_known(kind: pa.DataType) -> bool:
+    """Whether polars reads a type. It stops the process at some of the others, such as decimal256."""
+    if pa.types.is_dictionary(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _is_known(kind.value_type)
+    return any(is_kind(kind) for is_kind in _KINDS)
+
+
+_KINDS = (
+    *(pa.types.is_primitive, pa.types.is_null, pa.types.is_decimal32, pa.types.is_decimal64, pa.types.is_decimal128),
+    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary),
+    *(pa.types.is_large_binary, pa.types.is_binary_view),
+)
 
 
 _FORMATS = {

@@ -22,11 +22,19 @@ def seconds(where: object, kind: pl.DataType) -> pl.Expr:
     """The column `seconds`, made from `timestamp`: seconds since 1970, null for a time that cannot be read.
 
     Raises:
-        ParseError: the type of `timestamp` holds no times.
+        ParseError: the type of `timestamp` holds no times, or not to the second.
     """
     own = pl.col("timestamp")
     number = own.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
     match kind:
+        case pl.Float32() | pl.Float16():
+            raise ParseError(
+                "A timestamp column rounds its times.",
+                where=where,
+                expected="whole numbers, 64-bit floats, dates or ISO 8601 texts",
+                found=f"type {kind}, whose neighbouring numbers are minutes apart",
+                fix="Save the times again as whole numbers, from where they are exact.",
+            )
         case pl.Date() | pl.Datetime():
             found = own.dt.epoch("s")
         case pl.String():

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmsrec.errors import CheckpointError
 from mmsrec.files import atomic_path
+from mmsrec.training.torch_file import NotReadable, read_torch_file
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Checkpoint:
         """The newest undamaged state; None if this training has no checkpoint.
 
         Raises:
-            CheckpointError: every checkpoint is damaged, or another version of mmsrec wrote the newest one.
+            CheckpointError: every checkpoint is damaged, or another version of mmsrec or torch wrote the newest one.
         """
         paths = self._paths()
         for path in paths:
@@ -124,12 +125,11 @@ class Checkpoint:
 
 
 def _state(content: bytes, path: Path) -> TrainingState:
-    saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     try:
-        return TrainingState(**saved)
-    except TypeError as error:
+        return TrainingState(**read_torch_file(io.BytesIO(content)))
+    except (TypeError, NotReadable) as error:
         raise CheckpointError(
-            "Another version of mmsrec wrote this checkpoint.", where=path, found=error, fix=RESTART
+            "Another version of mmsrec or of torch wrote this checkpoint.", where=path, found=error, fix=RESTART
         ) from error
 
 

@@ -1,6 +1,5 @@
 """Imports the checkpoint of the authors' released code as a pre-trained item encoder."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mmsrec.files import sha256, write_json
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow
 from mmsrec.training.config_file import NAME
 from mmsrec.training.encoder_folder import PretrainedConfig, untrained_encoder
+from mmsrec.training.torch_file import NotReadable, read_torch_file
 from mmsrec.training.weights import write_weights
 
 # The modalities in the order of the rows of their `modal_type_embeddings`.
@@ -96,12 +96,11 @@ def import_authors(
 def read_checkpoint(file: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint, by DICTIONARY.NAME; errors as in `import_authors`."""
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = read_torch_file(file)
     except FileNotFoundError as error:
         raise ArtifactError("The released code's checkpoint is missing.", where=file, fix=FIX) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0]
-        raise _error("cannot be read", file, "a file of torch with tensors alone", reason) from error
+    except NotReadable as error:
+        raise _error("cannot be read", file, "a file of torch with tensors alone", error) from error
     if not isinstance(state, dict) or set(state) != set(PARTS):
         found = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
         raise _error("does not fit", file, f"the dictionaries {', '.join(PARTS)}", found)

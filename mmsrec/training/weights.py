@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from mmsrec.files import atomic_path
 
 NAME = "weights.safetensors"
 LAST = "last.safetensors"  # weights of the last epoch; NAME has those of the best epoch
+# The types of a model's tensors. Another one would be cast without a word, such as a complex to its real part.
+TYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 def write_weights(folder: Path, weights: Mapping[str, Tensor], name: str = NAME) -> None:
@@ -25,7 +28,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
     Raises:
         ArtifactError: the file is missing.
-        CheckpointError: it is damaged, or a number is not finite.
+        CheckpointError: it is damaged, a tensor has another type than `TYPES`, or a number is not finite.
     """
     path = folder / NAME
     if not path.exists():
@@ -37,7 +40,15 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
             "A model's weights cannot be read.", where=path, found=error, fix="Train the model again."
         ) from error
     for name, tensor in weights.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
+        if tensor.dtype not in TYPES:
+            raise CheckpointError(
+                "A model's weights have a type that no model stores.",
+                where=f"{path}: {name}",
+                expected=f"one of {', '.join(str(dtype).removeprefix('torch.') for dtype in TYPES)}",
+                found=str(tensor.dtype).removeprefix("torch."),
+                fix="Train the model again.",
+            )
+        if not tensor.isfinite().all():
             count = int((~tensor.isfinite()).sum())
             raise CheckpointError(
                 "A model's weights are not finite.",

@@ -21,6 +21,7 @@ LAYERS = (
     {
         "machine_errors",
         "files",
+        "table_file",
         "workers",
         "progress",
         "spreadsheets",

@@ -45,7 +45,7 @@ def _architecture(name: str, row: OpenClipEncoder) -> str:
     path = row.model_path
     if path.suffix == ".json":
         try:
-            if not {"embed_dim", "vision_cfg", "text_cfg"} <= json.loads(path.read_text(encoding="utf-8")).keys():
+            if not {"embed_dim", "vision_cfg", "text_cfg"} <= json.loads(path.read_text(encoding="utf-8-sig")).keys():
                 raise ValueError("embed_dim, vision_cfg or text_cfg is missing")
         except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise FeatureError(

@@ -111,6 +111,21 @@ def test_an_incomplete_last_line_is_dropped_at_every_length(path: Path) -> None:
         b"\xff\xfe",
         b"",
         b"[" * 100_000,
+        *(
+            json.dumps({"item_id": "x", "state": "ok", "asked": None, "rules": "r"} | change).encode()
+            for change in (
+                *(
+                    {"item_id": 5},
+                    {"status": "x"},
+                    {"status": -1},
+                    {"status": 99_999},
+                    {"bytes": 2**70},
+                    {"bytes": 1.5},
+                ),
+                *({"attempts": True}, {"url": ["x"]}, {"error": {}}, {"asked": 5}, {"rules": None}, {"path": 5}),
+                *({"path": "a\0"}, {"path": "\ud800"}, {"path": "../a"}, {"path": "/etc/passwd"}, {"path": "x" * 5000}),
+            )
+        ),
     ],
     ids=repr,
 )
@@ -135,3 +150,13 @@ def test_the_log_has_one_json_object_a_line(path: Path) -> None:
     }
     with Ledger(path, "r1") as ledger:
         assert ledger.is_final("\u00e9\n\u2028", None)
+
+
+def test_half_of_a_surrogate_pair_ends_no_crawl(path: Path) -> None:
+    """The reason may be a text from a stranger's JSON. Neither UTF-8 nor Parquet has such halves."""
+    fill(path, Entry("v", "dead", error="Private video \ud83d"))
+    with Ledger(path, "r1") as ledger:
+        ledger.finalise(path.with_name("ledger.parquet"), ["v"])
+    assert read_table(path.with_name("ledger.parquet"), SCHEMAS["ledger"]).column("error").to_pylist() == [
+        "Private video ?"
+    ]

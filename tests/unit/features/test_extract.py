@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mmsrec.artifacts import SCHEMAS, write_table
-from mmsrec.errors import FeatureError
+from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features import extract
 from mmsrec.features import frame_table as frame_tables
 from mmsrec.features.encoders import Encoder, Tower, encoder_digest
@@ -228,6 +228,15 @@ def frame_table(path, counts):
     metadata = {"sampling": '{"rule":"first"}', "undecodable": "{}"}
     frame_tables.write_batches(path, frame_tables._row_groups([part]), SCHEMAS["frames"], metadata)
     return {item: [row["jpeg"] for row in rows if row["item_id"] == item] for item in counts}
+
+
+def test_frames_that_do_not_tell_how_they_were_sampled_are_an_error(tmp_path, stub):
+    write_items(tmp_path / "items.parquet", [None])
+    path = tmp_path / "frames.parquet"
+    write_table(path, SCHEMAS["frames"].empty_table(), SCHEMAS["frames"], {"undecodable": "{}"})
+    with pytest.raises(ArtifactError, match="sampled") as error:
+        extract_frames(tmp_path / "items.parquet", path, "stub", STUB, tmp_path / "v.parquet", domain="films")
+    assert "undecodable" in str(error.value)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])

@@ -173,6 +173,32 @@ def test_every_kind_of_file_says_what_it_is(tmp_path):
     assert "6 further files" in folder
 
 
+def test_weights_of_a_small_type_are_described(tmp_path):
+    """torch tells whether a number is finite for its larger types alone."""
+    save_file({"a": torch.tensor([1.0, float("nan")]).to(torch.float8_e4m3fn)}, tmp_path / "w.safetensors")
+    assert "1 NaN or infinite" in describe(tmp_path / "w.safetensors")
+
+
+def test_a_zip_archive_of_a_later_version_is_an_error(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "a")
+    body = bytearray((tmp_path / "a.zip").read_bytes())
+    body[body.index(b"PK\x01\x02") + 6] = 181
+    (tmp_path / "a.zip").write_bytes(body)
+    with pytest.raises(ArtifactError, match="version 18"):
+        describe(tmp_path / "a.zip")
+
+
+def test_a_damaged_ledger_is_an_error(tmp_path):
+    """polars would raise its own kind of error."""
+    write_media(tmp_path, {f"i{number}": picture(number) for number in range(20)})
+    body = bytearray((tmp_path / "ledger.parquet").read_bytes())
+    body[4:300] = bytes(296)
+    (tmp_path / "ledger.parquet").write_bytes(body)
+    with pytest.raises(ArtifactError, match="damaged"):
+        describe(tmp_path / "ledger.parquet")
+
+
 @pytest.mark.parametrize("name", ["a.json", "a.safetensors", "a.zip", "a.tar", "a.gz", "a.png", "a.parquet"])
 def test_a_file_that_is_not_what_its_suffix_says_is_an_error(tmp_path, name):
     (tmp_path / name).write_bytes(b"user,item\n1,2\n")

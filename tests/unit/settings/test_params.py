@@ -369,6 +369,9 @@ def test_an_override_obeys_the_bounds_of_what_it_overrides():
     [
         ("trainer: {dim: 1, dim: 2}", 'duplicate key "dim"'),
         ("trainer: [", "not YAML"),
+        ("[" * 2000, "not YAML"),
+        ("trainer: " + "9" * 5000, "not YAML"),
+        ("trainer: 2023-02-31", "not YAML"),
         ("trainer: !!python/object/apply:os.system [echo]", "not YAML"),
         ("trainer: 2023-01-01", "neither text, a number"),
         ("trainer: &self [*self]", "neither text, a number"),

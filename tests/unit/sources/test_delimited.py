@@ -100,6 +100,18 @@ def test_milliseconds_in_ratings_are_refused(tmp_path):
         pl.concat(amazon.interactions(path))
 
 
+@pytest.mark.parametrize("row", [b"u,i,1,caf\xe9\n", b"u,\xff,1,a,b\n"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_bytes_that_are_no_utf_8_are_an_error_in_any_column_and_row(tmp_path, capfd, row, suffix):
+    """Arrow decodes the requested columns alone, and prints a traceback for a row of another width."""
+    path = tmp_path / f"a{suffix}"
+    rows = b"user,item,timestamp,note\n" + b"u,i,1,a\n" * 3000 + row
+    path.write_bytes(rows.replace(b",", b"\t") if suffix == ".tsv" else rows)
+    with pytest.raises(ParseError, match="codec can't decode"):
+        pl.concat(tables.interactions(path))
+    assert not capfd.readouterr().err
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_user(tmp_path):
     path = tmp_path / "ratings.csv"
     path.write_bytes(b"\xef\xbb\xbfu,i,5.0,1\n")

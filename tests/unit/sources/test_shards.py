@@ -79,6 +79,7 @@ def with_false_shape(shape):
         (with_false_shape((-1, WIDTH)), "not of the shape"),
         (HEADER + b"\x10\x00{'descr': ", "no header"),
         (HEADER + b"\xff\xff" + b"(" * 65535, "no header"),
+        (HEADER + b"\x01\x00(", "no header"),
         (b"\x93NUMPY\x09\x00" + bytes(64), "no header"),
         (b"not an array", "no header"),
         (b"", "no header"),

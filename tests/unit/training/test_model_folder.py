@@ -244,6 +244,14 @@ def test_weights_that_are_not_finite_are_refused_by_their_name(tmp_path):
     assert "1 of 3" in str(caught.value)
 
 
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64, torch.int64, torch.bool])
+def test_weights_of_a_type_that_no_model_stores_are_refused_by_their_name(tmp_path, dtype):
+    write_weights(tmp_path, {"items.weight": torch.zeros(2).to(dtype)})
+    with pytest.raises(CheckpointError, match="no model stores") as caught:
+        read_weights(tmp_path)
+    assert "items.weight" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("[" * 100_000, "a JSON object"), ('{"settings": ' + '{"a":' * 100_000, "a JSON object"), ("[]", "object")],

@@ -1,3 +1,5 @@
+from hashlib import sha256
+
 import pytest
 import torch
 
@@ -113,6 +115,17 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it(tmp_path):
     checkpoint = next(tmp_path.glob("checkpoint-*.pt"))
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
     with pytest.raises(CheckpointError, match=checkpoint.name):
+        finetune(model(), walks(), TRAINER, 3, tmp_path, {})
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x02\x87.", b"PK\x03\x04"])
+def test_a_checkpoint_that_torch_cannot_read_is_an_error_that_names_it(tmp_path, content):
+    finetune(model(), walks(), TRAINER, 3, tmp_path, {})
+    checkpoint = next(tmp_path.glob("checkpoint-*.pt"))
+    named = checkpoint.with_name(f"{checkpoint.stem.rpartition('-')[0]}-{sha256(content).hexdigest()[:16]}.pt")
+    checkpoint.unlink()
+    named.write_bytes(content)
+    with pytest.raises(CheckpointError, match=named.name):
         finetune(model(), walks(), TRAINER, 3, tmp_path, {})
 
 
