@@ -6,10 +6,10 @@ from PIL import Image
 
 from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.picture_check import FORMATS, sniff, verify
-from tests.unit.crawl.examples import picture
+from tests.unit.crawl.examples import picture, policy
 from tests.unit.crawl.faults import pixel_bomb
 
-PIXELS = 1_000_000
+RULES = policy(max_pixels=1_000_000)
 
 # Pillow warns about large pictures and refuses huge ones.
 pytestmark = pytest.mark.filterwarnings("ignore:Image size")
@@ -20,7 +20,7 @@ def test_every_format_is_recognised_by_its_first_bytes(kind: str, suffix: str) -
     body = picture(kind)
 
     assert sniff(body[:16]) == kind
-    assert verify(body, PIXELS) == suffix
+    assert verify(body, RULES) == suffix
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -28,7 +28,7 @@ def test_a_truncated_picture_is_rejected(kind: str) -> None:
     body = picture(kind)
     for length in {0, 1, 15, 16, 40, len(body) // 3, len(body) // 2, len(body) - 40}:
         with pytest.raises(Rejected) as caught:
-            verify(body[:length], PIXELS)
+            verify(body[:length], RULES)
         assert caught.value.state == "undecodable"
 
 
@@ -42,7 +42,7 @@ def test_a_damaged_picture_is_rejected_or_decoded() -> None:
             for _ in range(draw.choice([1, 3, 30])):
                 body[draw.randrange(len(body))] = draw.randrange(256)
             try:
-                verify(bytes(body), PIXELS)
+                verify(bytes(body), RULES)
                 verdicts.add("ok")
             except Rejected as rejected:
                 verdicts.add(rejected.state)
@@ -53,14 +53,16 @@ def test_a_damaged_picture_is_rejected_or_decoded() -> None:
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
 def test_pictures_of_every_colour_mode_are_accepted(mode: str) -> None:
     file = io.BytesIO()
-    Image.new(mode, (20, 20)).save(file, "JPEG" if mode == "CMYK" else "PNG")
+    half = Image.new(mode, (40, 40))
+    half.paste(Image.new("RGB", (20, 40), "white").convert(mode) if mode != "I;16" else 65535, (0, 0, 20, 40))
+    half.save(file, "JPEG" if mode == "CMYK" else "PNG")
 
-    assert verify(file.getvalue(), PIXELS) in (".jpg", ".png")
+    assert verify(file.getvalue(), RULES) in (".jpg", ".png")
 
 
 def test_pixels_are_counted_before_decoding() -> None:
     assert verify(picture(size=(100, 100)), 10_000) == ".jpg"
-    for body, most in ((picture(size=(100, 101)), 10_000), (pixel_bomb(), PIXELS), (pixel_bomb(11_000), PIXELS)):
+    for body, most in ((picture(size=(100, 101)), 10_000), (pixel_bomb(), RULES), (pixel_bomb(11_000), RULES)):
         with pytest.raises(Rejected, match="more pixels than allowed"):
             verify(body, most)
 
@@ -70,9 +72,9 @@ def test_pixels_are_counted_before_decoding() -> None:
 )
 def test_only_pictures_reach_a_decoder(body: bytes) -> None:
     with pytest.raises(Rejected, match="not a picture"):
-        verify(body, PIXELS)
+        verify(body, RULES)
 
 
 def test_a_picture_with_the_signature_of_another_format_is_rejected() -> None:
     with pytest.raises(Rejected):
-        verify(b"\xff\xd8\xff" + picture("PNG"), PIXELS)
+        verify(b"\xff\xd8\xff" + picture("PNG"), RULES)
