@@ -97,7 +97,8 @@ def upright(frame: av.VideoFrame, oblong: float = 1.0) -> Image.Image:
         frame: with the display matrix in its side data, if the file has one.
         oblong: width of a pixel divided by its height.
     """
-    image = Image.fromarray(frame.to_ndarray(format="rgb24"))
+    # The kernel is ffmpeg's default; it matters where the chroma of more than 8 bits is enlarged.
+    image = Image.fromarray(frame.to_ndarray(format="rgb24", interpolation="BICUBIC"))
     if not 1 / MOST_OBLONG <= oblong <= MOST_OBLONG:
         oblong = 1.0
     if oblong != 1.0:
@@ -130,6 +131,8 @@ class _Reader:
     def __init__(self, source: Source) -> None:
         try:
             self._container = _open(source)
+        except av.ArgumentError as error:
+            raise UnreadableVideo("the file has no known format of videos") from error
         except av.FFmpegError as error:
             raise UnreadableVideo(error.strerror) from error
         try:

@@ -15,8 +15,9 @@ from mmsrec.sources.captions import ingest_clips, media_url
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import files, ledger, picture, policy
 
-MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(range(200))
-WEBM = b"\x1a\x45\xdf\xa3" + bytes(200)
+CLIPS = Path(__file__).parents[1] / "features/clips"
+MP4 = (CLIPS / "constant.mp4").read_bytes()
+WEBM = (CLIPS / "vp9.webm").read_bytes()
 
 
 def corpus(videos: str, **settings: int) -> ClipCorpus:
