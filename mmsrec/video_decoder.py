@@ -16,6 +16,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from PIL import Image
 
+RULE = "frames as seen: upright, square pixels"
+
 # ffmpeg's formats of files. Formats that open other files or addresses, such as playlists, are left out.
 CONTAINERS = "mov,matroska,avi,flv,ogg,mpeg,mpegvideo,mpegts,asf"
 # The times of these formats may jump where a broadcast or a playlist joins two recordings.

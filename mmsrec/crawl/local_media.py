@@ -8,11 +8,10 @@ from pathlib import Path
 from threading import Lock
 
 from mmsrec.crawl.entry import Entry, Rejected
-from mmsrec.crawl.media_kinds import Kind, MediaSavers
+from mmsrec.crawl.media_kinds import Kind
 from mmsrec.crawl.media_store import Store
 from mmsrec.settings.crawling import Crawl
 from mmsrec.sources.archive import Members
-from mmsrec.workers import cores
 
 # Returns the content of a path, or raises Rejected.
 Reader = Callable[[str], bytes]
@@ -25,11 +24,11 @@ def collect(paths: Mapping[str, str | None], read: Reader, policy: Crawl, store:
         if path is None:
             return Entry(item_id, "missing")
         try:
-            return replace(save(item_id, read(path)), url=path, attempts=1)
+            return replace(kind.save(store, item_id, read(path), policy), url=path, attempts=1)
         except Rejected as rejected:
             return Entry(item_id, rejected.state, path, attempts=1, error=rejected.reason)
 
-    with MediaSavers(kind, store, policy) as save, ThreadPoolExecutor(2 * cores()) as workers:
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
         yield from workers.map(copy, paths, paths.values())
 
 

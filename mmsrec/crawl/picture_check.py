@@ -12,6 +12,7 @@ TOO_MANY_PIXELS = "the picture has more pixels than allowed"
 # Pillow's name of each format, and its file suffix.
 FORMATS = MappingProxyType({"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "WEBP": ".webp", "AVIF": ".avif"})
 
+
 def sniff(head: bytes) -> str | None:
     """Pillow's name of the picture format, from the first 16 bytes of a file; None if it is no known picture format."""
     if head.startswith(b"\xff\xd8\xff"):

@@ -1,4 +1,4 @@
-"""Short videos made with PyAV. The picture shows which way is up, and its last quarter shows the number of the frame."""
+"""Short videos made with PyAV. The picture shows which way is up, and its last quarter the number of the frame."""
 
 import io
 import struct

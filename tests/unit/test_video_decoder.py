@@ -140,7 +140,7 @@ def test_few_damaged_frames_are_passed_over_and_many_are_an_error():
 
     assert len(timeline(io.BytesIO(damaged(body, 2))).starts) == 10
     np.testing.assert_array_equal(stacked(damaged(body, 2), range(10)), decoded_by_ffmpeg(body)[[0, 1, *range(4, 12)]])
-    with pytest.raises(UnreadableVideo, match="3 of 1. packets cannot be decoded"):
+    with pytest.raises(UnreadableVideo, match=r"3 of 1\d packets cannot be decoded"):
         timeline(io.BytesIO(damaged(body, 3)))
 
 
@@ -170,7 +170,7 @@ def test_a_file_without_frames_is_an_error(name, function):
 
 
 def test_an_absent_file_is_an_error_without_its_path(tmp_path):
-    with pytest.raises(UnreadableVideo, match="^No such file or directory$"):
+    with pytest.raises(UnreadableVideo, match=r"^No such file or directory$"):
         timeline(tmp_path / "none.mp4")
 
 

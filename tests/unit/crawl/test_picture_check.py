@@ -1,5 +1,6 @@
 import io
 import random
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -78,3 +79,65 @@ def test_only_pictures_reach_a_decoder(body: bytes) -> None:
 def test_a_picture_with_the_signature_of_another_format_is_rejected() -> None:
     with pytest.raises(Rejected):
         verify(b"\xff\xd8\xff" + picture("PNG"), RULES)
+
+
+def drawn(mode: str, size: tuple[int, int], *, level: int = 255, seed: int | None = None) -> Image.Image:
+    """A picture of one level, or with a rectangle."""
+    image = Image.new("L", size, level)
+    if seed is not None:
+        image.paste(level - seed, (0, 0, size[0] // 2, size[1] // 2))
+    return image.convert(mode)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (15, 300), (300, 15)])
+def test_a_tiny_picture_is_a_placeholder(kind: str, size: tuple[int, int]) -> None:
+    with pytest.raises(Rejected, match=f"a placeholder of {size[0]} x {size[1]} pixels") as caught:
+        verify(picture(kind, size), RULES)
+    assert caught.value.state == "missing"
+
+
+def test_the_smallest_side_is_a_setting() -> None:
+    assert verify(picture(size=(16, 16)), RULES) == ".jpg"
+    assert verify(picture(size=(15, 15)), policy(min_side=15)) == ".jpg"
+    with pytest.raises(Rejected, match="placeholder of 16 x 16"):
+        verify(picture(size=(16, 16)), policy(min_side=17))
+
+
+def one_colours() -> dict[str, bytes]:
+    clear = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
+    clear.paste((200, 0, 0, 0), (0, 0, 30, 60))
+    faint = Image.effect_noise((64, 64), 0.3)
+    return {
+        **{f"white {kind}": saved(drawn("RGB", (60, 90)), kind) for kind in FORMATS},
+        **{f"grey {mode}": saved(drawn(mode, (60, 90), level=90), "PNG") for mode in ("1", "L", "LA", "RGBA", "P")},
+        "black CMYK": saved(drawn("CMYK", (60, 90), level=0), "JPEG"),
+        "all clear, over two colours": saved(clear, "PNG"),
+        "white on clear": saved(Image.new("RGBA", (60, 60), (255, 255, 255, 90)), "WEBP", lossless=True),
+        "noise of a few levels": saved(faint, "JPEG", quality=90),
+    }
+
+
+@pytest.mark.parametrize("name", one_colours())
+def test_a_picture_of_one_colour_is_a_placeholder(name: str) -> None:
+    with pytest.raises(Rejected, match="a placeholder of one colour") as caught:
+        verify(one_colours()[name], RULES)
+    assert caught.value.state == "missing"
+    assert verify(one_colours()[name], policy(min_contrast=0))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_picture_of_two_near_colours_is_a_picture(kind: str) -> None:
+    assert verify(saved(drawn("RGB", (64, 64), level=240, seed=12), kind), RULES)
+
+
+def test_the_real_pictures_are_no_placeholders(real_data: Path) -> None:
+    for folder in ("amazon/toys/pictures", "ml-1m/posters"):
+        for path in sorted((real_data / folder).iterdir())[::20]:
+            assert verify(path.read_bytes(), policy()), path
