@@ -1,6 +1,8 @@
 """Frames and times of videos against ffmpeg's own decoding and filters."""
 
 import io
+import os
+import random
 from fractions import Fraction
 
 import numpy as np
@@ -178,6 +180,32 @@ def test_huge_frames_are_not_decoded(monkeypatch):
     monkeypatch.setattr(video_decoder, "MAX_PIXELS", 64 * 47)
     with pytest.raises(UnreadableVideo, match="no frame can be decoded"):
         timeline(io.BytesIO(made_video()))
+
+
+CASES = int(os.environ.get("MMSREC_FUZZ_CASES", "120"))
+
+
+def test_a_damaged_video_has_frames_or_is_an_error():
+    draw = random.Random(0)
+    whole = [made_video(), made_video("mpegts"), made_video("matroska"), made_video("avi", "mpeg4")]
+    verdicts = set()
+    for case in range(CASES):
+        body = bytearray(whole[case % len(whole)])
+        for _ in range(draw.choice([1, 5, 50])):
+            body[draw.randrange(len(body))] = draw.randrange(256)
+        body = body[: draw.choice([len(body), draw.randrange(len(body))])]
+        try:
+            assert probe(io.BytesIO(body)) >= 0
+            starts, end = timeline(io.BytesIO(body))
+            assert (np.diff(starts) > 0).all()
+            assert end > starts[-1]
+            assert len(stacked(body, [len(starts) - 1])) == 1
+            verdicts.add("frames")
+        except UnreadableVideo as error:
+            verdicts.add(str(error))
+
+    assert "frames" in verdicts
+    assert len(verdicts) > 1
 
 
 def test_a_missing_frame_is_an_error():

@@ -54,18 +54,19 @@ def test_a_damaged_picture_is_rejected_or_decoded() -> None:
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
 def test_pictures_of_every_colour_mode_are_accepted(mode: str) -> None:
     file = io.BytesIO()
-    half = Image.new(mode, (40, 40))
-    half.paste(Image.new("RGB", (20, 40), "white").convert(mode) if mode != "I;16" else 65535, (0, 0, 20, 40))
-    half.save(file, "JPEG" if mode == "CMYK" else "PNG")
+    gradient = Image.linear_gradient("L").resize((40, 40))
+    wide = gradient.convert("I;16").point(lambda level: level * 257) if mode == "I;16" else gradient.convert(mode)
+    wide.save(file, "JPEG" if mode == "CMYK" else "PNG")
 
     assert verify(file.getvalue(), RULES) in (".jpg", ".png")
 
 
 def test_pixels_are_counted_before_decoding() -> None:
-    assert verify(picture(size=(100, 100)), 10_000) == ".jpg"
-    for body, most in ((picture(size=(100, 101)), 10_000), (pixel_bomb(), RULES), (pixel_bomb(11_000), RULES)):
+    few = policy(max_pixels=10_000)
+    assert verify(picture(size=(100, 100)), few) == ".jpg"
+    for body, rules in ((picture(size=(100, 101)), few), (pixel_bomb(), RULES), (pixel_bomb(11_000), RULES)):
         with pytest.raises(Rejected, match="more pixels than allowed"):
-            verify(body, most)
+            verify(body, rules)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def one_colours() -> dict[str, bytes]:
     faint = Image.effect_noise((64, 64), 0.3)
     return {
         **{f"white {kind}": saved(drawn("RGB", (60, 90)), kind) for kind in FORMATS},
-        **{f"grey {mode}": saved(drawn(mode, (60, 90), level=90), "PNG") for mode in ("1", "L", "LA", "RGBA", "P")},
+        **{f"grey {mode}": saved(drawn(mode, (60, 90), level=90), "PNG") for mode in ("L", "LA", "RGBA", "P")},
         "black CMYK": saved(drawn("CMYK", (60, 90), level=0), "JPEG"),
         "all clear, over two colours": saved(clear, "PNG"),
         "white on clear": saved(Image.new("RGBA", (60, 60), (255, 255, 255, 90)), "WEBP", lossless=True),
@@ -139,5 +140,5 @@ def test_a_picture_of_two_near_colours_is_a_picture(kind: str) -> None:
 
 def test_the_real_pictures_are_no_placeholders(real_data: Path) -> None:
     for folder in ("amazon/toys/pictures", "ml-1m/posters"):
-        for path in sorted((real_data / folder).iterdir())[::20]:
+        for path in sorted((real_data / folder).iterdir())[::100]:
             assert verify(path.read_bytes(), policy()), path
