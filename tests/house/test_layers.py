@@ -17,7 +17,7 @@ STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
 # A module imports from lower layers and from its own unit. A unit is named by the longest pattern that fits.
 LAYERS = (
     {"errors"},
-    {"files", "workers", "progress", "video_decoder", "settings.row", "report.exhibit_names"},
+    {"files", "workers", "progress", "picture_decoder", "video_decoder", "settings.row", "report.exhibit_names"},
     {"settings.trainer"},
     {"models.*_settings"},
     {"models.registry"},
