@@ -208,7 +208,7 @@ def _samples(mode: str) -> Image.Image:
 
 
 def _without_gamma(image: Image.Image, gamma: object) -> Image.Image:
-    """Converts a PNG with a gamma of its own, such as linear light, to sRGB's curve."""
+    """Converts a PNG with another gamma, such as linear light, to sRGB's curve."""
     if not isinstance(gamma, float) or not GAMMAS[0] < gamma < GAMMAS[1] or abs(gamma / SRGB_GAMMA - 1) < SAME_GAMMA:
         return image
     light = (np.arange(256) / 255) ** (1 / gamma)

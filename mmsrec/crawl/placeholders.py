@@ -19,8 +19,8 @@ TIMES_AS_MANY = 10
 def without_placeholders(entries: Sequence[Entry], most_alike: float) -> list[Entry]:
     """The entries, where those with a placeholder are `missing` and name no file.
 
-    Equal bytes are a placeholder if `FEWEST_ITEMS` items of a host have them, which are more than the share
-    `most_alike` of its pictures, and `TIMES_AS_MANY` times as many as have another of its pictures on average.
+    Equal bytes are a placeholder if at least `FEWEST_ITEMS` items of a host have them. These must be more than the
+    share `most_alike`. They must also be `TIMES_AS_MANY` times the average number of items of its other pictures.
 
     Args:
         entries: one for each item, in any order; the result has the same order.
