@@ -24,6 +24,7 @@ LAYERS = (
         "workers",
         "progress",
         "spreadsheets",
+        "picture_decoder",
         "video_decoder",
         "settings.row",
         "report.exhibit_names",
