@@ -30,14 +30,20 @@ def sample_video(path: Path, settings: Frames) -> list[Frame]:
         FeatureError: the file holds no decodable video.
     """
     try:
-        starts, end = video_decoder.timeline(path)
-        sampled = RULES[settings.rule](starts, end, settings.count)
-        return [
-            Frame(int(index), round(float(starts[index]), 3), _jpeg(picture, settings))
-            for index, picture in zip(sampled, video_decoder.pictures(path, sampled), strict=True)
-        ]
+        try:
+            return _sampled(video_decoder.Video(path), settings)
+        except video_decoder.UndecodableFrame:
+            return _sampled(video_decoder.Video(path, careful=True), settings)
     except video_decoder.UnreadableVideo as error:
         raise FeatureError("A video cannot be decoded.", where=path, found=str(error)) from error
+
+
+def _sampled(video: video_decoder.Video, settings: Frames) -> list[Frame]:
+    sampled = RULES[settings.rule](video.starts, video.end, settings.count)
+    return [
+        Frame(int(index), round(float(video.starts[index]), 3), _jpeg(picture, settings))
+        for index, picture in zip(sampled, video.pictures(sampled), strict=True)
+    ]
 
 
 def uniform(starts: np.ndarray, end: float, count: int) -> np.ndarray:

@@ -8,8 +8,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mmsrec import video_decoder
-from mmsrec.video_decoder import UnreadableVideo, pictures, probe, timeline
+from mmsrec import video_packets
+from mmsrec.features.frame_sampler import sample_video
+from mmsrec.settings.encoding import Frames
+from mmsrec.video_decoder import UndecodableFrame, Video, _frames, probe
+from mmsrec.video_packets import UnreadableVideo, pack
 from tests.unit.crawl.examples import picture
 from tests.unit.made_videos import damaged, decoded_by_ffmpeg, made_sound, made_video, remuxed, turned
 
@@ -37,8 +40,14 @@ MADE = {
 }
 
 
-def stacked(body, numbers):
-    return np.stack([np.asarray(image) for image in pictures(io.BytesIO(body), np.array(numbers))])
+def stacked(body, numbers, **options):
+    pictures = Video(io.BytesIO(body), **options).pictures(np.array(numbers))
+    return np.stack([np.asarray(image) for image in pictures])
+
+
+def timeline(source, **options):
+    video = Video(source, **options)
+    return video.starts, video.end
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -87,7 +96,7 @@ def test_turned_and_mirrored_videos_come_upright(matrix, container):
 @pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts"])
 def test_pixels_that_are_not_square_are_stretched(pixel, size, container):
     body = made_video(container, times=range(2), pixel=Fraction(pixel))
-    (image,) = pictures(io.BytesIO(body), np.array([1]))
+    (image,) = Video(io.BytesIO(body)).pictures(np.array([1]))
 
     assert image.size == size
     left, right = (image.getpixel((size[0] * part // 4, size[1] // 4)) for part in (1, 3))
@@ -98,7 +107,7 @@ def test_pixels_that_are_not_square_are_stretched(pixel, size, container):
 def test_a_turned_video_is_stretched_before_it_is_turned():
     body = turned(made_video(times=range(1), pixel=Fraction(2)), 0, 1, -1, 0)
 
-    assert [image.size for image in pictures(io.BytesIO(body), np.array([0]))] == [(48, 128)]
+    assert [image.size for image in Video(io.BytesIO(body)).pictures(np.array([0]))] == [(48, 128)]
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "mov"])
@@ -133,17 +142,24 @@ def test_a_recording_may_begin_within_a_group_of_pictures():
     body = made_video(times=range(12), encoder={"g": "6", "bf": "0", "keyint_min": "6", "sc_threshold": "0"})
     cut = remuxed(body, "mpegts", first=1)
 
-    assert len(timeline(io.BytesIO(remuxed(body, "mpegts"))).starts) == 12
+    assert len(timeline(io.BytesIO(remuxed(body, "mpegts")))[0]) == 12
     np.testing.assert_array_equal(stacked(cut, range(6)), decoded_by_ffmpeg(body)[6:])
 
 
-def test_few_damaged_frames_are_passed_over_and_many_are_an_error():
+def test_few_damaged_frames_are_passed_over_and_many_are_an_error(tmp_path):
     body = made_video(times=range(12), encoder={"g": "1"})
+    path = tmp_path / "video.mp4"
+    path.write_bytes(damaged(body, 2))
 
-    assert len(timeline(io.BytesIO(damaged(body, 2))).starts) == 10
-    np.testing.assert_array_equal(stacked(damaged(body, 2), range(10)), decoded_by_ffmpeg(body)[[0, 1, *range(4, 12)]])
+    assert len(timeline(path, careful=True)[0]) == 10
+    expected = decoded_by_ffmpeg(body)[[0, 1, *range(4, 12)]]
+    np.testing.assert_array_equal(stacked(path.read_bytes(), range(10), careful=True), expected)
+    with pytest.raises(UndecodableFrame):
+        stacked(path.read_bytes(), range(10))
+    sampled = sample_video(path, Frames(rule="uniform", count=40, size=224, quality=95))
+    assert [frame.seconds for frame in sampled] == pytest.approx([0, 0.1, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1])
     with pytest.raises(UnreadableVideo, match=r"3 of 1\d packets cannot be decoded"):
-        timeline(io.BytesIO(damaged(body, 3)))
+        timeline(io.BytesIO(damaged(body, 3)), careful=True)
 
 
 NO_VIDEO = {
@@ -177,8 +193,8 @@ def test_an_absent_file_is_an_error_without_its_path(tmp_path):
 
 
 def test_huge_frames_are_not_decoded(monkeypatch):
-    monkeypatch.setattr(video_decoder, "MAX_PIXELS", 64 * 47)
-    with pytest.raises(UnreadableVideo, match="no frame can be decoded"):
+    monkeypatch.setattr(video_packets, "MAX_PIXELS", 64 * 47)
+    with pytest.raises(UnreadableVideo, match="64 x 48 pixels"):
         timeline(io.BytesIO(made_video()))
 
 
@@ -208,6 +224,8 @@ def test_a_damaged_video_has_frames_or_is_an_error():
     assert len(verdicts) > 1
 
 
-def test_a_missing_frame_is_an_error():
-    with pytest.raises(UnreadableVideo, match="frame 6 is missing"):
-        stacked(made_video(), [5, 6])
+def test_a_stream_that_ends_early_is_an_error():
+    body = made_video()
+    packed = pack(io.BytesIO(body))
+    with pytest.raises(UndecodableFrame, match="frame"):
+        list(_frames(packed.body, 7))

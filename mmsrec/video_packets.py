@@ -1,0 +1,286 @@
+"""Reads the packets of a video with PyAV, and packs them again for decord.
+
+decord decodes the frames, but it cannot read every container. MPEG-TS and streams without an index fail. It also knows
+no mirrored video, and its times are wrong where packets lack them. So it gets a plain file with the packets alone, and
+PyAV reads the rest: how the file says that frames are shown, and when.
+"""
+
+import io
+from collections.abc import Collection, Sequence
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import av
+import numpy as np
+from av.container import InputContainer, OutputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from mmsrec.video_times import Timeline, timeline
+
+# ffmpeg's formats of files. Formats that open other files or addresses, such as playlists, are left out.
+CONTAINERS = "mov,matroska,avi,flv,ogg,mpeg,mpegvideo,mpegts,asf"
+# The times of these formats may jump where a broadcast or a playlist joins two recordings.
+JOINED = ("mpegts", "mpeg")
+# Files for decord: the first that can hold the codec. decord needs one that states the number of frames.
+PLAIN = ("mp4", "mov", "avi", "matroska")
+# Where each packet is one frame, and the times give the order. Elsewhere a packet may have none or two.
+INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+ONE_FRAME_A_PACKET = ("h264", "hevc", "vp9", "av1", "prores", "mjpeg")
+STEP = Fraction(1)  # seconds between the packets of a packed file
+IDENTITY = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+MAX_PIXELS = 2**26
+# Packets that cannot be decoded: so many, or this share of all, are passed over.
+DAMAGED_PACKETS = 2
+DAMAGED_SHARE = 0.01
+
+Source = Path | BinaryIO
+
+
+class UnreadableVideo(Exception):
+    """The file holds no video that can be decoded. The text is the same in every run, without paths."""
+
+
+class Packet(NamedTuple):
+    """What the container says of a packet. Times are in units of the stream's time base.
+
+    Attributes:
+        number: its place in the stream of the file.
+        pts: when its frame is shown.
+        dts: when it is decoded.
+        duration: 0 if it is unknown.
+        is_shown: an edit list may hide frames that others need.
+    """
+
+    number: int
+    pts: int | None
+    dts: int | None
+    duration: int
+    is_shown: bool
+
+
+class Packed(NamedTuple):
+    """The packets of a video, packed again.
+
+    Attributes:
+        body: a file with the packets alone. Its packet n has the time n.
+        packets: the packets of the stream; those that the body lacks are the last.
+        matrix: the display matrix, 9 numbers, or None.
+        oblong: width of a pixel divided by its height.
+        unit_s: seconds of the stream's time base.
+        start_s: the time of the file's start, in seconds.
+        rate: frames a second, or None.
+        is_joined: times may jump.
+        is_regular: each packet is one frame, and the times give their order.
+    """
+
+    body: memoryview
+    packets: list[Packet]
+    matrix: np.ndarray | None
+    oblong: float
+    unit_s: float
+    start_s: float
+    rate: float | None
+    is_joined: bool
+    is_regular: bool
+
+    def in_order(self) -> list[int]:
+        """The numbers of the packets by their times; in the order of the file if times are missing or may jump."""
+        numbers = range(len(self.packets))
+        if self.is_joined or any(packet.pts is None for packet in self.packets):
+            return list(numbers)
+        return sorted(numbers, key=lambda number: self.packets[number].pts)
+
+    def timeline(self, numbers: Sequence[int], *, decoded: bool = True) -> Timeline:
+        """The timeline of the frames of these packets.
+
+        Args:
+            numbers: places in `packets`, in display order.
+            decoded: False if the order is that of the file, where only the times of decoding ascend.
+
+        Raises:
+            UnreadableVideo: no frame is shown, or the frames have neither times nor a rate.
+        """
+        if not numbers:
+            raise UnreadableVideo("no frame is shown")
+        packets = [self.packets[number] for number in numbers]
+        times = [packet.pts if decoded else packet.dts for packet in packets]
+        starts = [None if time is None else time * self.unit_s - self.start_s for time in times]
+        found = timeline(starts, packets[-1].duration * self.unit_s, self.rate, is_joined=self.is_joined)
+        if found is None:
+            raise UnreadableVideo("the frames have neither times nor a rate")
+        return found
+
+    def seconds(self) -> float:
+        """The duration from the first frame to the end of the last, from the packets alone; errors of `timeline`."""
+        shown = [number for number in self.in_order() if self.packets[number].is_shown]
+        is_sorted = not self.is_joined and all(packet.pts is not None for packet in self.packets)
+        starts, end = self.timeline(shown, decoded=is_sorted)
+        return float(end - starts[0])
+
+
+def pack(source: Source, without: Collection[int] = (), *, whole: bool = True) -> Packed:
+    """Reads all packets of a video, decodes the first frame, and packs the packets again.
+
+    Args:
+        source: a file.
+        without: the numbers of packets to leave out.
+        whole: pack all packets, or only those up to the first frame.
+
+    Raises:
+        UnreadableVideo: the file has no video, ends too early, or has no frame that can be decoded.
+    """
+    with closing(_opened(source)) as container:
+        stream = _video_of(container)
+        body, packets, first, is_complete = io.BytesIO(), [], None, True
+        try:
+            with _plain_file(body, stream) as output:
+                for number, packet in enumerate(container.demux(stream)):
+                    if number in without:
+                        continue
+                    is_needed = whole or first is None
+                    first = first or _decoded(packet)
+                    if packet.size:
+                        is_complete &= not packet.is_corrupt and (packet.is_keyframe or bool(packets))
+                        packets.append(_described(packet, number))
+                        if is_needed:
+                            _write(packet, output, len(packets) - 1)
+        except av.FFmpegError as error:
+            raise UnreadableVideo(error.strerror) from error
+        if first is None:
+            raise UnreadableVideo("no frame can be decoded")
+        matrix = first.side_data.get("DISPLAYMATRIX")
+        return Packed(
+            body=body.getbuffer(),
+            packets=packets,
+            matrix=None if matrix is None else np.frombuffer(bytes(matrix), np.int32),
+            oblong=float(stream.sample_aspect_ratio or 1),
+            unit_s=float(stream.time_base),
+            start_s=(container.start_time or 0) / av.time_base,
+            rate=float(stream.average_rate or stream.guessed_rate or 0) or None,
+            is_joined=container.format.name in JOINED,
+            is_regular=is_complete and _has_regular_packets(container, stream, packets),
+        )
+
+
+def pack_decodable(source: Source) -> tuple[Packed, list[int]]:
+    """Decodes all frames of a video, and packs the packets that can be decoded.
+
+    A recording may begin within a group of pictures. Packets before its first frame are no damage.
+
+    Returns:
+        The packets, and the places in `Packed.packets` of the frames in display order.
+
+    Raises:
+        UnreadableVideo: no frame can be decoded, or too many packets are damaged.
+    """
+    packed = pack(source)
+    total = len(packed.packets)
+    without: set[int] = set()
+    damaged = 0
+    while True:
+        places, early, late = _frames_of(packed)
+        if not early and not late:
+            return packed, places
+        damaged += len(late)
+        if damaged > max(DAMAGED_PACKETS, DAMAGED_SHARE * total):
+            raise UnreadableVideo(f"{damaged} of {total} packets cannot be decoded")
+        without |= early | late
+        packed = pack(source, without)
+
+
+def _frames_of(packed: Packed) -> tuple[list[int], set[int], set[int]]:
+    """The places of the packets of all frames, and the numbers of packets that cannot be decoded.
+
+    The first set of numbers is of packets before the first frame, and the second of those after it.
+    """
+    places: list[int | None] = []
+    early, late = set(), set()
+    with closing(_opened(io.BytesIO(packed.body))) as container:
+        for place, packet in enumerate(container.demux(_video_of(container))):
+            try:
+                places += [None if frame.pts is None else round(frame.pts * frame.time_base) for frame in packet.decode()]
+            except av.FFmpegError:
+                (late if places else early).add(packed.packets[place].number)
+    if not places:
+        raise UnreadableVideo("no frame can be decoded")
+    # AVI has no times. Its frames come in the order of the packets, except those that are not shown.
+    return packed.in_order()[: len(places)] if None in places else places, early, late
+
+
+def _decoded(packet: av.Packet) -> av.VideoFrame | None:
+    """The first frame that this packet completes."""
+    try:
+        return next(iter(packet.decode()), None)
+    except av.FFmpegError:
+        return None
+
+
+def _described(packet: av.Packet, number: int) -> Packet:
+    return Packet(number, packet.pts, packet.dts, packet.duration or 0, not packet.is_discard)
+
+
+def _write(packet: av.Packet, output: OutputContainer, place: int) -> None:
+    packet.stream = output.streams.video[0]
+    packet.time_base = STEP
+    packet.pts = packet.dts = place
+    packet.duration = 1
+    packet.is_keyframe |= place == 0  # decord looks for one at the start
+    output.mux(packet)
+
+
+def _has_regular_packets(container: InputContainer, stream: VideoStream, packets: Sequence[Packet]) -> bool:
+    if container.format.name not in INDEXED or stream.codec_context.codec.canonical_name not in ONE_FRAME_A_PACKET:
+        return False
+    times = {packet.pts for packet in packets}
+    return None not in times and len(times) == len(packets)
+
+
+def _plain_file(body: BinaryIO, stream: VideoStream) -> OutputContainer:
+    for container in PLAIN:
+        output = av.open(body, "w", format=container)
+        try:
+            # decord would turn the frames by the angle alone, without the mirror.
+            output.add_stream_from_template(stream, opaque=True).set_display_matrix(IDENTITY)
+            output.start_encoding()
+        except (ValueError, av.FFmpegError):  # the container cannot hold the codec
+            body.seek(0)
+            body.truncate()
+            continue
+        return output
+    raise UnreadableVideo(f"no file of decord can hold the codec {stream.codec_context.name}")
+
+
+def _opened(source: Source) -> InputContainer:
+    if not isinstance(source, Path):
+        source.seek(0)
+    try:
+        return av.open(
+            str(source) if isinstance(source, Path) else source,
+            options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+    except av.ArgumentError as error:
+        raise UnreadableVideo("the file has no known format of videos") from error
+    except av.FFmpegError as error:
+        raise UnreadableVideo(error.strerror) from error
+
+
+def _video_of(container: InputContainer) -> VideoStream:
+    """The stream that a player shows: the default one, else the largest. A picture of an album's cover is none."""
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    streams = [stream for stream in container.streams.video if not stream.disposition & still]
+    if not streams:
+        raise UnreadableVideo("the file has no video stream")
+    streams = [stream for stream in streams if stream.codec_context is not None]
+    if not streams:
+        raise UnreadableVideo("the codec of the video is unknown")
+    stream = max(streams, key=lambda each: (bool(each.disposition & Disposition.default), each.width * each.height))
+    if stream.width * stream.height > MAX_PIXELS:
+        raise UnreadableVideo(f"frames of {stream.width} x {stream.height} pixels")
+    # One thread: other threads decode other videos.
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    return stream
