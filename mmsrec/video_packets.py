@@ -26,11 +26,12 @@ CONTAINERS = "mov,matroska,avi,flv,ogg,mpeg,mpegvideo,mpegts,asf"
 JOINED = ("mpegts", "mpeg")
 # Files for decord: the first that can hold the codec. decord needs one that states the number of frames.
 PLAIN = ("mp4", "mov", "avi", "matroska")
+TURNED = PLAIN[:2]  # these state the display matrix in the same place
 # Where each packet is one frame, and the times give the order. Elsewhere a packet may have none or two.
 INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 ONE_FRAME_A_PACKET = ("h264", "hevc", "vp9", "av1", "prores", "mjpeg")
 STEP = Fraction(1)  # seconds between the packets of a packed file
-IDENTITY = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+IDENTITY = np.array([1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30], ">i4")  # a display matrix
 MAX_PIXELS = 2**26
 # Packets that cannot be decoded: so many, or this share of all, are passed over.
 DAMAGED_PACKETS = 2
@@ -122,26 +123,28 @@ class Packed(NamedTuple):
 
 
 def pack(source: Source, without: Collection[int] = (), *, whole: bool = True) -> Packed:
-    """Reads all packets of a video, decodes the first frame, and packs the packets again.
+    """Reads all packets of a video, and packs them again.
 
     Args:
         source: a file.
         without: the numbers of packets to leave out.
-        whole: pack all packets, or only those up to the first frame.
+        whole: pack all packets. False packs those up to the first frame, which PyAV decodes as a test.
 
     Raises:
-        UnreadableVideo: the file has no video, ends too early, or has no frame that can be decoded.
+        UnreadableVideo: the file has no video, ends too early, or has no first frame that can be decoded.
     """
     with closing(_opened(source)) as container:
         stream = _video_of(container)
         body, packets, first, is_complete = io.BytesIO(), [], None, True
         try:
             with _plain_file(body, stream) as output:
+                is_tested = not whole or output.format.name not in TURNED
                 for number, packet in enumerate(container.demux(stream)):
                     if number in without:
                         continue
                     is_needed = whole or first is None
-                    first = first or _decoded(packet)
+                    if is_tested:
+                        first = first or _decoded(packet)
                     if packet.size:
                         is_complete &= not packet.is_corrupt and (packet.is_keyframe or bool(packets))
                         packets.append(_described(packet, number))
@@ -149,13 +152,12 @@ def pack(source: Source, without: Collection[int] = (), *, whole: bool = True) -
                             _write(packet, output, len(packets) - 1)
         except av.FFmpegError as error:
             raise UnreadableVideo(error.strerror) from error
-        if first is None:
+        if not packets or (is_tested and first is None):
             raise UnreadableVideo("no frame can be decoded")
-        matrix = first.side_data.get("DISPLAYMATRIX")
         return Packed(
             body=body.getbuffer(),
             packets=packets,
-            matrix=None if matrix is None else np.frombuffer(bytes(matrix), np.int32),
+            matrix=_matrix_of(first) if first else _taken_matrix(body.getbuffer()),
             oblong=float(stream.sample_aspect_ratio or 1),
             unit_s=float(stream.time_base),
             start_s=(container.start_time or 0) / av.time_base,
@@ -210,6 +212,24 @@ def _frames_of(packed: Packed) -> tuple[list[int], set[int], set[int]]:
     return packed.in_order()[: len(places)] if None in places else places, early, late
 
 
+def _matrix_of(frame: av.VideoFrame) -> np.ndarray | None:
+    found = frame.side_data.get("DISPLAYMATRIX")
+    return None if found is None else np.frombuffer(bytes(found), np.int32)
+
+
+def _taken_matrix(mp4: memoryview) -> np.ndarray | None:
+    """Takes the display matrix out of a packed MP4, in place. decord turns frames by its angle, and forgets the mirror."""
+    start = 0
+    while bytes(mp4[start + 4 : start + 8]) != b"moov":
+        size = int.from_bytes(mp4[start : start + 4])
+        start += int.from_bytes(mp4[start + 8 : start + 16]) if size == 1 else size
+    header = start + bytes(mp4[start:]).index(b"tkhd") + 4
+    place = header + (52 if mp4[header] else 40)  # the first byte is the version, which sets the width of times
+    matrix = np.frombuffer(mp4[place : place + 36], ">i4").astype(np.int32)
+    mp4[place : place + 36] = IDENTITY.tobytes()
+    return None if (matrix == IDENTITY).all() else matrix
+
+
 def _decoded(packet: av.Packet) -> av.VideoFrame | None:
     """The first frame that this packet completes."""
     try:
@@ -235,15 +255,15 @@ def _has_regular_packets(container: InputContainer, stream: VideoStream, packets
     if container.format.name not in INDEXED or stream.codec_context.codec.canonical_name not in ONE_FRAME_A_PACKET:
         return False
     times = {packet.pts for packet in packets}
-    return None not in times and len(times) == len(packets)
+    # Frames before the first are those of a group of pictures that was cut off. A decoder may leave them out.
+    return None not in times and len(times) == len(packets) and min(times) == packets[0].pts
 
 
 def _plain_file(body: BinaryIO, stream: VideoStream) -> OutputContainer:
     for container in PLAIN:
         output = av.open(body, "w", format=container)
         try:
-            # decord would turn the frames by the angle alone, without the mirror.
-            output.add_stream_from_template(stream, opaque=True).set_display_matrix(IDENTITY)
+            output.add_stream_from_template(stream, opaque=True)
             output.start_encoding()
         except (ValueError, av.FFmpegError):  # the container cannot hold the codec
             body.seek(0)
