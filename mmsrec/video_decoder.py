@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from mmsrec.video_packets import Source, UnreadableVideo, pack, pack_decodable
+from mmsrec.video_packets import pack, pack_decodable
+from mmsrec.video_streams import Source, UnreadableVideo
 
 _hidden = sys.modules.get("nvidia")
 sys.modules["nvidia"] = None
@@ -143,10 +144,10 @@ def _frames(body: memoryview, count: int) -> Iterator[np.ndarray]:
     """The first frames of a packed file, uint8 [height, width, 3]."""
     try:
         reader = decord.VideoReader(_File(body), num_threads=1, fault_tol=REPEATED_SHARE)
-        for index in range(count):
+        for _ in range(count):
             yield _whole_pixels(reader.next().asnumpy())
     except StopIteration as error:
-        raise UndecodableFrame(f"the video ends at frame {index}") from error
+        raise UndecodableFrame("decord finds fewer frames than packets") from error
     except ERRORS as error:
         raise UndecodableFrame("decord cannot decode the video") from error
 

@@ -9,19 +9,16 @@ import io
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from fractions import Fraction
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from mmsrec.video_streams import Source, UnreadableVideo, opened, video_of
 from mmsrec.video_times import Timeline, timeline
 
-# ffmpeg's formats of files. Formats that open other files or addresses, such as playlists, are left out.
-CONTAINERS = "mov,matroska,avi,flv,ogg,mpeg,mpegvideo,mpegts,asf"
 # The times of these formats may jump where a broadcast or a playlist joins two recordings.
 JOINED = ("mpegts", "mpeg")
 # Files for decord: the first that can hold the codec. decord needs one that states the number of frames.
@@ -32,20 +29,13 @@ INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 ONE_FRAME_A_PACKET = ("h264", "hevc", "vp9", "av1", "prores", "mjpeg")
 STEP = Fraction(1)  # seconds between the packets of a packed file
 IDENTITY = np.array([1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30], ">i4")  # a display matrix
-MAX_PIXELS = 2**26
 # Packets that cannot be decoded: so many, or this share of all, are passed over.
 DAMAGED_PACKETS = 2
 DAMAGED_SHARE = 0.01
 
-Source = Path | BinaryIO
-
-
-class UnreadableVideo(Exception):
-    """The file holds no video that can be decoded. The text is the same in every run, without paths."""
-
 
 class Packet(NamedTuple):
-    """What the container says of a packet. Times are in units of the stream's time base.
+    """A packet as the container describes it. Times are in units of the stream's time base.
 
     Attributes:
         number: its place in the stream of the file.
@@ -133,8 +123,8 @@ def pack(source: Source, without: Collection[int] = (), *, whole: bool = True) -
     Raises:
         UnreadableVideo: the file has no video, ends too early, or has no first frame that can be decoded.
     """
-    with closing(_opened(source)) as container:
-        stream = _video_of(container)
+    with closing(opened(source)) as container:
+        stream = video_of(container)
         body, packets, first, is_complete = io.BytesIO(), [], None, True
         try:
             with _plain_file(body, stream) as output:
@@ -200,10 +190,12 @@ def _frames_of(packed: Packed) -> tuple[list[int], set[int], set[int]]:
     """
     places: list[int | None] = []
     early, late = set(), set()
-    with closing(_opened(io.BytesIO(packed.body))) as container:
-        for place, packet in enumerate(container.demux(_video_of(container))):
+    with closing(opened(io.BytesIO(packed.body))) as container:
+        for place, packet in enumerate(container.demux(video_of(container))):
             try:
-                places += [None if frame.pts is None else round(frame.pts * frame.time_base) for frame in packet.decode()]
+                places += [
+                    None if frame.pts is None else round(frame.pts * frame.time_base) for frame in packet.decode()
+                ]
             except av.FFmpegError:
                 (late if places else early).add(packed.packets[place].number)
     if not places:
@@ -212,13 +204,20 @@ def _frames_of(packed: Packed) -> tuple[list[int], set[int], set[int]]:
     return packed.in_order()[: len(places)] if None in places else places, early, late
 
 
+def _place_of(frame: av.VideoFrame) -> int | None:
+    return None if frame.pts is None else round(frame.pts * frame.time_base / STEP)
+
+
 def _matrix_of(frame: av.VideoFrame) -> np.ndarray | None:
     found = frame.side_data.get("DISPLAYMATRIX")
     return None if found is None else np.frombuffer(bytes(found), np.int32)
 
 
 def _taken_matrix(mp4: memoryview) -> np.ndarray | None:
-    """Takes the display matrix out of a packed MP4, in place. decord turns frames by its angle, and forgets the mirror."""
+    """Takes the display matrix out of a packed MP4, in place.
+
+    decord would turn the frames by the angle of the matrix, without its mirror.
+    """
     start = 0
     while bytes(mp4[start + 4 : start + 8]) != b"moov":
         size = int.from_bytes(mp4[start : start + 4])
@@ -271,36 +270,3 @@ def _plain_file(body: BinaryIO, stream: VideoStream) -> OutputContainer:
             continue
         return output
     raise UnreadableVideo(f"no file of decord can hold the codec {stream.codec_context.name}")
-
-
-def _opened(source: Source) -> InputContainer:
-    if not isinstance(source, Path):
-        source.seek(0)
-    try:
-        return av.open(
-            str(source) if isinstance(source, Path) else source,
-            options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
-            metadata_errors="replace",
-        )
-    except av.ArgumentError as error:
-        raise UnreadableVideo("the file has no known format of videos") from error
-    except av.FFmpegError as error:
-        raise UnreadableVideo(error.strerror) from error
-
-
-def _video_of(container: InputContainer) -> VideoStream:
-    """The stream that a player shows: the default one, else the largest. A picture of an album's cover is none."""
-    still = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = [stream for stream in container.streams.video if not stream.disposition & still]
-    if not streams:
-        raise UnreadableVideo("the file has no video stream")
-    streams = [stream for stream in streams if stream.codec_context is not None]
-    if not streams:
-        raise UnreadableVideo("the codec of the video is unknown")
-    stream = max(streams, key=lambda each: (bool(each.disposition & Disposition.default), each.width * each.height))
-    if stream.width * stream.height > MAX_PIXELS:
-        raise UnreadableVideo(f"frames of {stream.width} x {stream.height} pixels")
-    # One thread: other threads decode other videos.
-    stream.codec_context.thread_count = 1
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-    return stream

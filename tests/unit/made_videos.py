@@ -32,17 +32,18 @@ def made_video(
     pix_fmt: str = "yuv420p",
     options: Mapping[str, str] | None = None,
     encoder: Mapping[str, str] | None = None,
+    width: int = WIDTH,
 ) -> bytes:
     """A video with a frame at each of these tenths of a second; `pixel` is the width of a pixel by its height."""
     body = io.BytesIO()
     with av.open(body, "w", format=container, options=dict(options or {})) as film:
         stream = film.add_stream(codec, rate=RATE, options=dict(encoder or {}))
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt
+        stream.width, stream.height, stream.pix_fmt = width, HEIGHT, pix_fmt
         if pixel:
             stream.codec_context.sample_aspect_ratio = pixel
         stream.codec_context.time_base = Fraction(1, RATE)
         for number, time in enumerate(times):
-            frame = av.VideoFrame.from_ndarray(drawing(number), "rgb24").reformat(format=pix_fmt)
+            frame = av.VideoFrame.from_ndarray(drawing(number), "rgb24").reformat(width, HEIGHT, pix_fmt)
             frame.pts, frame.time_base = time, Fraction(1, RATE)
             film.mux(stream.encode(frame))
         film.mux(stream.encode())

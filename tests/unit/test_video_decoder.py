@@ -3,17 +3,21 @@
 import io
 import os
 import random
+import subprocess
+import sys
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
-from mmsrec import video_packets
+from mmsrec import video_streams
 from mmsrec.errors import FeatureError
 from mmsrec.features.frame_sampler import sample_video
 from mmsrec.settings.encoding import Frames
 from mmsrec.video_decoder import UndecodableFrame, Video, _frames, probe
-from mmsrec.video_packets import UnreadableVideo, pack
+from mmsrec.video_packets import pack
+from mmsrec.video_streams import UnreadableVideo
 from tests.unit.crawl.examples import picture
 from tests.unit.made_videos import damaged, decoded_by_ffmpeg, made_sound, made_video, remuxed, turned
 
@@ -34,6 +38,10 @@ MADE = {
     "flv": {"container": "flv", "codec": "flv"},
     "wmv": {"container": "asf", "codec": "wmv2"},
     "mpg": {"container": "mpeg", "codec": "mpeg2video"},
+    "mp4, AV1": {"codec": "libsvtav1", "encoder": {"preset": "12"}},
+    "avi, H.263": {"container": "avi", "codec": "h263p"},
+    "avi, Cinepak": {"container": "avi", "codec": "cinepak", "pix_fmt": "rgb24"},
+    "mov, QuickTime": {"container": "mov", "codec": "qtrle", "pix_fmt": "rgb24"},
     "mp4, HEVC": {"codec": "libx265", "encoder": {"x265-params": "log-level=none"}},
     "10 bits": {"pix_fmt": "yuv420p10le"},
     "4:4:4": {"pix_fmt": "yuv444p"},
@@ -80,10 +88,28 @@ MATRICES = {
 }
 
 
+PROGRAM = """
+from mmsrec import video_decoder
+import torch
+with open("/proc/self/maps") as maps:
+    loaded = maps.read()
+assert "libdecord" in loaded
+assert "libnvblas" not in loaded
+torch.nn.Linear(64, 64)(torch.randn(8, 64))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what is loaded from /proc")
+def test_decord_loads_no_other_blas():
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=120)
+
+
 @pytest.mark.parametrize("matrix", MATRICES, ids=str)
 @pytest.mark.parametrize("container", ["mp4", "matroska"])
-def test_turned_and_mirrored_videos_come_upright(matrix, container):
-    body = turned(made_video(times=range(2), encoder=LOSSLESS), *matrix)
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg"])
+def test_turned_and_mirrored_videos_come_upright(matrix, container, codec):
+    options = {"encoder": LOSSLESS} if codec == "libx264" else {"pix_fmt": "yuvj420p"}
+    body = turned(made_video(codec=codec, times=range(2), **options), *matrix)
     if container != "mp4":
         body = remuxed(body, container)
 
@@ -147,6 +173,38 @@ def test_a_recording_may_begin_within_a_group_of_pictures():
     np.testing.assert_array_equal(stacked(cut, range(6)), decoded_by_ffmpeg(body)[6:])
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_recording_may_begin_with_an_open_group_of_pictures(codec):
+    parameters = "keyint=6:min-keyint=6:open-gop=1:bframes=2:scenecut=0"
+    if codec == "libx265":
+        parameters += ":log-level=none"
+    encoder = {"x264-params" if codec == "libx264" else "x265-params": parameters}
+    body = made_video(codec=codec, times=range(12), encoder=encoder)
+    with av.open(io.BytesIO(body)) as film:
+        second = [number for number, packet in enumerate(film.demux(video=0)) if packet.size and packet.is_keyframe][1]
+    cut = remuxed(body, "matroska", first=second)
+    expected = decoded_by_ffmpeg(cut)
+
+    assert len(timeline(io.BytesIO(cut))[0]) == len(expected)
+    np.testing.assert_array_equal(stacked(cut, range(len(expected))), expected)
+
+
+@pytest.mark.parametrize("width", [2, 8, 16, 24, 32, 48, 50, 66])
+def test_narrow_frames(width):
+    body = made_video(times=range(2), width=width)
+
+    np.testing.assert_array_equal(stacked(body, [0, 1]), decoded_by_ffmpeg(body))
+
+
+def test_frames_of_another_size_are_scaled_to_the_size_that_the_stream_states():
+    frames = stacked(made_video("mpegts") + made_video("mpegts", times=range(6, 12), width=128), range(12))
+
+    assert frames.shape in [(12, 48, 64, 3), (12, 48, 128, 3)]
+    for left, right in ((frames[number, 12, 16], frames[number, 12, -16]) for number in range(12)):
+        assert left[0] > 180 > 60 > left[1]
+        assert right[1] > 180 > 60 > right[0]
+
+
 def test_few_damaged_frames_are_passed_over_and_many_are_an_error(tmp_path):
     body = made_video(times=range(12), encoder={"g": "1"})
     path = tmp_path / "video.mp4"
@@ -194,7 +252,7 @@ def test_an_absent_file_is_an_error_without_its_path(tmp_path):
 
 
 def test_huge_frames_are_not_decoded(monkeypatch):
-    monkeypatch.setattr(video_packets, "MAX_PIXELS", 64 * 47)
+    monkeypatch.setattr(video_streams, "MAX_PIXELS", 64 * 47)
     with pytest.raises(UnreadableVideo, match="64 x 48 pixels"):
         timeline(io.BytesIO(made_video()))
 
