@@ -6,7 +6,7 @@ PyAV reads the rest: how the file says that frames are shown, and when.
 """
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from fractions import Fraction
 from typing import BinaryIO, NamedTuple
@@ -32,6 +32,7 @@ IDENTITY = np.array([1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30], ">i4")  # a d
 # Packets that cannot be decoded: so many, or this share of all, are passed over.
 DAMAGED_PACKETS = 2
 DAMAGED_SHARE = 0.01
+MOST_PASSES = 5
 
 
 class Packet(NamedTuple):
@@ -125,21 +126,12 @@ def pack(source: Source, without: Collection[int] = (), *, whole: bool = True) -
     """
     with closing(opened(source)) as container:
         stream = video_of(container)
-        body, packets, first, is_complete = io.BytesIO(), [], None, True
+        body = io.BytesIO()
         try:
             with _plain_file(body, stream) as output:
                 is_tested = not whole or output.format.name not in TURNED
-                for number, packet in enumerate(container.demux(stream)):
-                    if number in without:
-                        continue
-                    is_needed = whole or first is None
-                    if is_tested:
-                        first = first or _decoded(packet)
-                    if packet.size:
-                        is_complete &= not packet.is_corrupt and (packet.is_keyframe or bool(packets))
-                        packets.append(_described(packet, number))
-                        if is_needed:
-                            _write(packet, output, len(packets) - 1)
+                kept = (each for each in enumerate(container.demux(stream)) if each[0] not in without)
+                packets, first, is_whole = _copy(kept, output, is_tested=is_tested, whole=whole)
         except av.FFmpegError as error:
             raise UnreadableVideo(error.strerror) from error
         if not packets or (is_tested and first is None):
@@ -153,8 +145,31 @@ def pack(source: Source, without: Collection[int] = (), *, whole: bool = True) -
             start_s=(container.start_time or 0) / av.time_base,
             rate=float(stream.average_rate or stream.guessed_rate or 0) or None,
             is_joined=container.format.name in JOINED,
-            is_regular=is_complete and _has_regular_packets(container, stream, packets),
+            is_regular=is_whole and _has_regular_packets(container, stream, packets),
         )
+
+
+def _copy(
+    source: Iterable[tuple[int, av.Packet]], output: OutputContainer, *, is_tested: bool, whole: bool
+) -> tuple[list[Packet], av.VideoFrame | None, bool]:
+    """Writes packets to a file, and describes them.
+
+    Returns:
+        The packets, the first frame if it is tested, and whether the stream is undamaged and begins with a key frame.
+    """
+    packets: list[Packet] = []
+    first, is_whole = None, True
+    for number, packet in source:
+        is_needed = whole or first is None
+        if is_tested:
+            first = first or _decoded(packet)
+        if not packet.size:  # the end of the stream, which makes the decoder give the frames that it holds
+            continue
+        is_whole &= not packet.is_corrupt and (packet.is_keyframe or bool(packets))
+        packets.append(Packet(number, packet.pts, packet.dts, packet.duration or 0, not packet.is_discard))
+        if is_needed:
+            _write(packet, output, len(packets) - 1)
+    return packets, first, is_whole
 
 
 def pack_decodable(source: Source) -> tuple[Packed, list[int]]:
@@ -172,7 +187,7 @@ def pack_decodable(source: Source) -> tuple[Packed, list[int]]:
     total = len(packed.packets)
     without: set[int] = set()
     damaged = 0
-    while True:
+    for _ in range(MOST_PASSES):
         places, early, late = _frames_of(packed)
         if not early and not late:
             return packed, places
@@ -181,6 +196,7 @@ def pack_decodable(source: Source) -> tuple[Packed, list[int]]:
             raise UnreadableVideo(f"{damaged} of {total} packets cannot be decoded")
         without |= early | late
         packed = pack(source, without)
+    raise UnreadableVideo("each decoding finds other damaged packets")
 
 
 def _frames_of(packed: Packed) -> tuple[list[int], set[int], set[int]]:
@@ -193,9 +209,7 @@ def _frames_of(packed: Packed) -> tuple[list[int], set[int], set[int]]:
     with closing(opened(io.BytesIO(packed.body))) as container:
         for place, packet in enumerate(container.demux(video_of(container))):
             try:
-                places += [
-                    None if frame.pts is None else round(frame.pts * frame.time_base) for frame in packet.decode()
-                ]
+                places += [_place_of(frame) for frame in packet.decode()]
             except av.FFmpegError:
                 (late if places else early).add(packed.packets[place].number)
     if not places:
@@ -235,10 +249,6 @@ def _decoded(packet: av.Packet) -> av.VideoFrame | None:
         return next(iter(packet.decode()), None)
     except av.FFmpegError:
         return None
-
-
-def _described(packet: av.Packet, number: int) -> Packet:
-    return Packet(number, packet.pts, packet.dts, packet.duration or 0, not packet.is_discard)
 
 
 def _write(packet: av.Packet, output: OutputContainer, place: int) -> None:
