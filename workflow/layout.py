@@ -6,6 +6,9 @@ the repository instead, so that `snakemake --directory X` needs no copy of them.
 
 from pathlib import Path
 
+from mmsrec.settings.params import Params
+from mmsrec.settings.plan import cores_of, experiments_of, retrievals_of, sequences_of
+
 ROOT = Path(__file__).parents[1]
 
 RAW = "data/raw"
@@ -101,11 +104,11 @@ def path(pattern: str, *rows: object, **fields: object) -> str:
     return pattern.format(**known | fields)
 
 
-def collected_files(cores: list, experiments: list, retrievals: list, cuts: list) -> list[str]:
+def collected_files(params: Params, report: str) -> list[str]:
     """The files that a report shows, as each stage wrote them."""
     return [
-        *(path(RETRIEVAL_METRICS, row) for row in retrievals),
-        *(path(STATISTICS, row) for row in cores),
-        *(path(SEQUENCES, row) for row in cuts),
-        *(path(pattern, row) for row in experiments for pattern in (HISTORY, METRICS, RANKS)),
+        *(path(RETRIEVAL_METRICS, row) for row in retrievals_of(params, report)),
+        *(path(STATISTICS, row) for row in cores_of(params, report)),
+        *(path(SEQUENCES, row) for row in sequences_of(params, report)),
+        *(path(pattern, row) for row in experiments_of(params, report) for pattern in (HISTORY, METRICS, RANKS)),
     ]

@@ -98,15 +98,25 @@ def snakemake_graph(targets: Iterable[str]) -> Graph:
         with redirect_stdout(StringIO()):
             workflow.dag(DAGSettings(targets=set(targets), forceall=True)).summary()
         jobs = [job for job in workflow._workflow.dag.jobs if job.output]
-    return {output: _of_snakemake(job) for job in jobs for output in job.output}
+    return {output: _of_snakemake(job, output) for job in jobs for output in job.output}
 
 
-def _of_snakemake(job: SnakemakeJob) -> Job:
+def _of_snakemake(job: SnakemakeJob, output: str) -> Job:
     """A job without its log, which DVC does not write."""
     command, redirected, log = job.shellcmd.partition(" > ")
     assert redirected
     assert log == f"{job.log} 2>&1", "the log is where the rule says"
+    if job.rule.name.startswith("collect_report_"):
+        return _copied(job, output)
     return Job(job.rule.name, command, frozenset(job.input), dict(job.params.items()))
+
+
+def _copied(job: SnakemakeJob, copy: str) -> Job:
+    """The stage of DVC that copies one file: a job of Snakemake copies all files of a report."""
+    folder, file = copy.split("/", 3)[:3], copy.split("/", 3)[3]
+    assert folder == ["results", "collected", job.rule.name.removeprefix("collect_report_")]
+    assert file in job.input
+    return Job("collect", f"mkdir -p $(dirname {copy}) && cp {file} {copy}", frozenset([file]), {})
 
 
 def dvc_graph(targets: Iterable[str]) -> Graph:

@@ -30,8 +30,6 @@ from mmsrec.settings.plan import (
     picture_collections,
     recommending,
     repeat_domains,
-    retrievals_of,
-    sequences_of,
     shard_corpora,
     start_of,
     table_encoders,
@@ -231,7 +229,9 @@ def attributes(wildcards):
 
 
 def collected(wildcards):
-    name = wildcards.report
-    rows = (cores_of, experiments_of, retrievals_of, sequences_of)
-    files = layout.collected_files(*(rows_of(PARAMS, name) for rows_of in rows))
-    return [f"{layout.path(layout.COLLECTED, report=name)}/{file}" for file in files]
+    return copies(wildcards.report)
+
+
+def copies(report):
+    folder = layout.path(layout.COLLECTED, report=report)
+    return [f"{folder}/{file}" for file in layout.collected_files(PARAMS, report)]

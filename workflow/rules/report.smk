@@ -1,20 +1,22 @@
 # A DVC stage can depend on a folder, but not on a list of files that grows with the parameters. So the files of a
-# report are copied into one folder.
-rule collect:
-    input:
-        "{file}",
-    output:
-        layout.COLLECTED_FILE,
-    log:
-        layout.log("collect", "{report}/{file}"),
-    wildcard_constraints:
-        file=r"(data/processed|models|results)/(?!collected/).+\.(json|parquet)",
-    conda:
-        "../../environment.yml"
-    message:
-        "Collecting {input} for {wildcards.report}"
-    shell:
-        "mkdir -p $(dirname {output}) && cp {input} {output}" " > {log} 2>&1"
+# report are copied into one folder. A job of a second for each file would take longer than the report itself.
+for name in PARAMS.reports:
+
+    rule:
+        name:
+            f"collect_report_{name}"
+        input:
+            layout.collected_files(PARAMS, name),
+        output:
+            copies(name),
+        log:
+            layout.log("collect", name),
+        conda:
+            "../../environment.yml"
+        message:
+            f"Collecting the files of the report {name}"
+        shell:
+            command(f"collect.py --report {name}" " > {log} 2>&1")
 
 
 rule report:

@@ -30,10 +30,8 @@ from mmsrec.settings.plan import (
     all_retrievals,
     attributes_of,
     clip_corpora,
-    cores_of,
     domain_corpora,
     domain_files,
-    experiments_of,
     features_of,
     file_domains,
     paired_features,
@@ -41,8 +39,6 @@ from mmsrec.settings.plan import (
     picture_collections,
     repeat_domains,
     reported_experiments,
-    retrievals_of,
-    sequences_of,
     shard_corpora,
     start_of,
     table_encoders,
@@ -111,9 +107,7 @@ def plan(params: Params, raw: dict[str, Any], registry: dict[str, SourceFile]) -
         "collected": {
             f"{report}.{_key(file)}": {"report": report, "file": file}
             for report in params.reports
-            for file in layout.collected_files(
-                *(rows(params, report) for rows in (cores_of, experiments_of, retrievals_of, sequences_of))
-            )
+            for file in layout.collected_files(params, report)
         },
     }
 
