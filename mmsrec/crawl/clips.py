@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from mmsrec.crawl.crawl_run import run_crawl
 from mmsrec.crawl.entry import Entry
-from mmsrec.crawl.images import CONNECTIONS, urls_by_item
+from mmsrec.crawl.images import CONNECTIONS, rules_of, urls_by_item
 from mmsrec.crawl.local_media import collect, file_reader, member_reader
 from mmsrec.crawl.media_kinds import VIDEOS
 from mmsrec.crawl.media_store import Store
 from mmsrec.crawl.worker import MediaCrawl
 from mmsrec.settings.corpora import ClipCorpus, split_archive
-from mmsrec.settings.crawling import PICTURE_RULES, Crawl
+from mmsrec.settings.crawling import Crawl
 from mmsrec.sources.archive import open_members
 
 
@@ -59,5 +59,4 @@ def collect_clips(
 
     local = from_archive if member else from_folder
     crawler = from_web if corpus.is_web else local
-    rules = policy.model_dump_json(include=PICTURE_RULES)
-    return run_crawl(requests, folder, rules, crawler, repeat_all=not corpus.is_web)
+    return run_crawl(requests, folder, rules_of(policy), crawler, repeat_all=not corpus.is_web)

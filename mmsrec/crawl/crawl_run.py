@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mmsrec.crawl.entry import Entry
-from mmsrec.crawl.ledger import Ledger
+from mmsrec.crawl.ledger import Ledger, Review
 from mmsrec.crawl.media_store import Store
 from mmsrec.files import lock
 from mmsrec.progress import progress
@@ -22,7 +22,13 @@ Crawler = Callable[[Mapping[str, str | None], Store], Iterator[Entry]]
 
 
 def run_crawl(
-    requests: Mapping[str, str | None], folder: Path, rules: str, crawler: Crawler, *, repeat_all: bool = False
+    requests: Mapping[str, str | None],
+    folder: Path,
+    rules: str,
+    crawler: Crawler,
+    *,
+    repeat_all: bool = False,
+    review: Review = list,
 ) -> Counter[str]:
     """Crawls the items that have no final state in the log, then writes the ledger of all items.
 
@@ -32,6 +38,7 @@ def run_crawl(
         rules: the settings that determine an item's state. A final state is valid under the same rules only.
         crawler: yields an entry for each item that it receives.
         repeat_all: ignores the log and crawls every item.
+        review: as in `Ledger.finalise`.
 
     Returns:
         The number of items in each state.
@@ -47,6 +54,6 @@ def run_crawl(
             for entry in crawler(todo, store):
                 ledger.record(entry, todo[entry.item_id])
                 bar.update()
-        counts = ledger.finalise(folder / TABLE, requests)
+        counts = ledger.finalise(folder / TABLE, requests, review)
     logger.info("%s: %s", folder, ", ".join(f"{number} {state}" for state, number in counts.most_common()))
     return counts

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from mmsrec.crawl.entry import Entry
 from mmsrec.crawl.local_media import collect, file_reader
 from mmsrec.crawl.media_kinds import PICTURES
 from mmsrec.crawl.media_store import Store
+from mmsrec.crawl.placeholders import without_placeholders
 from mmsrec.crawl.worker import MediaCrawl
 from mmsrec.errors import DataError
 from mmsrec.settings.crawling import ITEM_ID, PICTURE_RULES, Crawl, Vision
@@ -59,7 +61,8 @@ def crawl_images(items: pa.Table, folder: Path, policy: Crawl, *, connections: i
     def crawler(urls: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
         return MediaCrawl(policy, store).run(urls, connections)
 
-    return run_crawl(urls_by_item(items), folder, policy.model_dump_json(include=PICTURE_RULES), crawler)
+    review = partial(without_placeholders, most_alike=policy.most_alike)
+    return run_crawl(urls_by_item(items), folder, rules_of(policy), crawler, review=review)
 
 
 def collect_images(items: pa.Table, folder: Path, policy: Crawl, root: Path) -> Counter[str]:
@@ -75,8 +78,13 @@ def collect_images(items: pa.Table, folder: Path, policy: Crawl, root: Path) -> 
     def crawler(paths: Mapping[str, str | None], store: Store) -> Iterator[Entry]:
         return collect(paths, file_reader(root, policy.max_bytes), policy, store, PICTURES)
 
-    rules = policy.model_dump_json(include=PICTURE_RULES)
-    return run_crawl(urls_by_item(items), folder, rules, crawler, repeat_all=True)
+    review = partial(without_placeholders, most_alike=policy.most_alike)
+    return run_crawl(urls_by_item(items), folder, rules_of(policy), crawler, repeat_all=True, review=review)
+
+
+def rules_of(policy: Crawl) -> str:
+    """The rules that determine an item's state, as text. A setting that has its default is left out."""
+    return policy.model_dump_json(include=PICTURE_RULES, exclude_defaults=True)
 
 
 def urls_by_item(items: pa.Table) -> dict[str, str | None]:

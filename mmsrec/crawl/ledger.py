@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, NamedTuple, Self, get_args
@@ -26,6 +26,7 @@ from mmsrec.urls import without_credentials
 logger = logging.getLogger(__name__)
 
 STATES = get_args(State)
+Review = Callable[[list[Entry]], list[Entry]]
 SYNC_SECONDS = 1.0
 
 
@@ -129,8 +130,13 @@ class Ledger:
         if time.monotonic() - self._synced > SYNC_SECONDS:
             self._sync()
 
-    def finalise(self, path: Path, item_ids: Iterable[str]) -> Counter[str]:
+    def finalise(self, path: Path, item_ids: Iterable[str], review: Review = list) -> Counter[str]:
         """Writes the table of these items, sorted by item. Equal entries give equal files.
+
+        Args:
+            path: the table.
+            item_ids: the items.
+            review: receives the entries of all items and returns those that are written. The log keeps the former.
 
         Returns:
             The number of items in each state.
@@ -146,7 +152,7 @@ class Ledger:
                 found=f"{len(missing):,} items without an entry, the first {missing[0]}",
                 fix="Run the crawl again: it resumes.",
             )
-        entries = [self._entries[item] for item in items]
+        entries = review([self._entries[item] for item in items])
         columns = {name: [getattr(entry, name) for entry in entries] for name in COLUMNS}
         write_table(path, pa.table(columns, schema=SCHEMAS["ledger"]), SCHEMAS["ledger"])
         return Counter(columns["state"])

@@ -24,7 +24,7 @@ def collect(paths: Mapping[str, str | None], read: Reader, policy: Crawl, store:
         if path is None:
             return Entry(item_id, "missing")
         try:
-            return replace(kind.save(store, item_id, read(path), policy.max_pixels), url=path, attempts=1)
+            return replace(kind.save(store, item_id, read(path), policy), url=path, attempts=1)
         except Rejected as rejected:
             return Entry(item_id, rejected.state, path, attempts=1, error=rejected.reason)
 

@@ -8,6 +8,7 @@ from typing import Self
 from mmsrec.crawl import picture_check, video_formats
 from mmsrec.crawl.entry import Entry, Rejected
 from mmsrec.crawl.media_store import Store
+from mmsrec.settings.crawling import Crawl
 from mmsrec.workers import WorkerLost, Workers, cores
 
 SAVE_TIMEOUT_S = 60.0
@@ -20,16 +21,16 @@ class Kind:
     Attributes:
         name: the noun for messages, after "a".
         sniff: returns the format of a file from its first 16 bytes, or None if the file is of another kind.
-        save: verifies and stores an item's media. The last argument is the largest number of pixels. It raises
-            `Rejected` with the ledger's state.
+        save: verifies and stores an item's media. The last argument has the bounds. It raises `Rejected` with the
+            ledger's state.
     """
 
     name: str
     sniff: Callable[[bytes], str | None]
-    save: Callable[[Store, str, bytes, int], Entry]
+    save: Callable[[Store, str, bytes, Crawl], Entry]
 
 
-def _save_video(store: Store, item_id: str, body: bytes, _: int) -> Entry:
+def _save_video(store: Store, item_id: str, body: bytes, _: Crawl) -> Entry:
     return store.save_video(item_id, body)
 
 
@@ -45,11 +46,11 @@ class MediaSavers:
     Args:
         kind: the kind of the media.
         store: receives the media.
-        max_pixels: largest number of pixels of a picture.
+        policy: the bounds of a picture.
     """
 
-    def __init__(self, kind: Kind, store: Store, max_pixels: int) -> None:
-        self._workers = Workers(partial(_save_or_reject, kind.save, store, max_pixels), cores(), SAVE_TIMEOUT_S)
+    def __init__(self, kind: Kind, store: Store, policy: Crawl) -> None:
+        self._workers = Workers(partial(_save_or_reject, kind.save, store, policy), cores(), SAVE_TIMEOUT_S)
 
     def __enter__(self) -> Self:
         return self
@@ -73,9 +74,9 @@ class MediaSavers:
 
 
 def _save_or_reject(
-    save: Callable[[Store, str, bytes, int], Entry], store: Store, max_pixels: int, media: tuple[str, bytes]
+    save: Callable[[Store, str, bytes, Crawl], Entry], store: Store, policy: Crawl, media: tuple[str, bytes]
 ) -> Entry | Rejected:
     try:
-        return save(store, *media, max_pixels)
+        return save(store, *media, policy)
     except Rejected as rejected:
         return rejected

@@ -1,6 +1,7 @@
 """Media files in a folder. Their names are safe, they lie in 256 subfolders, and each file is whole or absent."""
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -9,7 +10,9 @@ from typing import Self
 
 from mmsrec.crawl import picture_check, video_formats
 from mmsrec.crawl.entry import Entry, Rejected
+from mmsrec.crawl.video_check import seconds_of
 from mmsrec.files import sha256
+from mmsrec.settings.crawling import Crawl
 
 FILES = "files"
 PARTIAL = ".partial"
@@ -45,23 +48,24 @@ class Store:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
 
-    def save_picture(self, item_id: str, body: bytes, max_pixels: int) -> Entry:
+    def save_picture(self, item_id: str, body: bytes, policy: Crawl) -> Entry:
         """Verifies and writes an item's picture. The entry has no url, status and attempts yet.
 
         Raises:
-            Rejected: `undecodable`, from `picture_check.verify`.
+            Rejected: the error of `picture_check.verify`.
         """
-        return self._save(item_id, body, picture_check.verify(body, max_pixels))
+        return self._save(item_id, body, picture_check.verify(body, policy))
 
     def save_video(self, item_id: str, body: bytes) -> Entry:
-        """Writes an item's video. The entry has no url, status and attempts yet.
+        """Verifies and writes an item's video. The entry has no url, status and attempts yet.
 
         Raises:
-            Rejected: `undecodable`, because no video format has these first bytes.
+            Rejected: `undecodable`, because no video format has these first bytes, or no frame can be decoded.
         """
         suffix = video_formats.sniff(body[: picture_check.HEAD_BYTES])
         if suffix is None:
             raise Rejected("undecodable", "the answer is not a video")
+        seconds_of(io.BytesIO(body))
         return self._save(item_id, body, suffix)
 
     def save_file(self, item_id: str, file: Path) -> Entry:

@@ -1,33 +1,16 @@
-"""Check that bytes are a whole picture: first by the file signature, then by decoding."""
+"""Check that bytes are a whole picture and no placeholder: first by the file signature, then by decoding."""
 
-import io
-import struct
 from types import MappingProxyType
 
-from PIL import Image
-
 from mmsrec.crawl.entry import Rejected
+from mmsrec.picture_decoder import TooManyPixels, UndecodablePicture, decode, size_of
+from mmsrec.settings.crawling import Crawl
 
 HEAD_BYTES = 16
 TOO_MANY_PIXELS = "the picture has more pixels than allowed"
 
 # Pillow's name of each format, and its file suffix.
 FORMATS = MappingProxyType({"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "WEBP": ".webp", "AVIF": ".avif"})
-
-# The errors that Pillow's parsers raise on damaged or hostile input.
-DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-    MemoryError,
-)
-BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def sniff(head: bytes) -> str | None:
@@ -45,25 +28,26 @@ def sniff(head: bytes) -> str | None:
     return None
 
 
-def verify(body: bytes, max_pixels: int) -> str:
+def verify(body: bytes, policy: Crawl) -> str:
     """Decodes a picture, or the first frame of an animation, and returns the suffix for its file.
 
     Raises:
         Rejected: `undecodable`, because it is no picture, is damaged, is truncated or has more than `max_pixels`.
+            `missing`, because it is a placeholder: smaller than `min_side`, or of one colour.
     """
     kind = sniff(body[:HEAD_BYTES])
     if kind is None:
         raise Rejected("undecodable", "the answer is not a picture")
     try:
-        with Image.open(io.BytesIO(body), formats=[kind]) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise Rejected("undecodable", TOO_MANY_PIXELS)
-            # A JPEG is decoded at an eighth of its size. Pillow still reads every coded block, in half the time.
-            image.draft(None, (1, 1))
-            image.load()
-    except BOMBS as error:
+        # A JPEG is decoded at an eighth of its size. Pillow still reads every coded block, in half the time.
+        seen = decode(body, policy.max_pixels, formats=[kind], draft=(1, 1))
+    except TooManyPixels as error:
         raise Rejected("undecodable", TOO_MANY_PIXELS) from error
-    except DAMAGED as error:
-        raise Rejected("undecodable", f"the picture is damaged: {type(error).__name__}") from error
+    except UndecodablePicture as error:
+        raise Rejected("undecodable", f"the picture is damaged: {str(error).partition(':')[0]}") from error
+    width, height = size_of(body, [kind])
+    if min(width, height) < policy.min_side:
+        raise Rejected("missing", f"a placeholder of {width} x {height} pixels")
+    if max(high - low for low, high in seen.getextrema()) < policy.min_contrast:
+        raise Rejected("missing", "a placeholder of one colour")
     return FORMATS[kind]

@@ -27,10 +27,16 @@ def verify_video(file: Path, trailers: Trailers) -> None:
     Raises:
         Rejected: `undecodable`, or the error of `check_seconds`.
     """
+    check_seconds(seconds_of(file), trailers)
+
+
+def seconds_of(source: video_decoder.Source) -> float:
+    """Decodes a video's first frame and returns its duration in seconds.
+
+    Raises:
+        Rejected: `undecodable`, with the reason.
+    """
     try:
-        video = video_decoder.VideoReader(str(file), num_threads=1)
-        video[0]
-        seconds = float(video.get_frame_timestamp(len(video) - 1)[1])
-    except (*video_decoder.ERRORS, IndexError) as error:
-        raise Rejected("undecodable", "the file is not a video that can be decoded") from error
-    check_seconds(seconds, trailers)
+        return video_decoder.probe(source)
+    except video_decoder.UnreadableVideo as error:
+        raise Rejected("undecodable", f"the file is not a video that can be decoded: {error}") from error

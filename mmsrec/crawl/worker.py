@@ -48,7 +48,7 @@ class MediaCrawl:
 
     def __init__(self, policy: Crawl, store: Store, kind: Kind = PICTURES) -> None:
         self._policy = policy
-        self._savers = MediaSavers(kind, store, policy.max_pixels)
+        self._savers = MediaSavers(kind, store, policy)
         self._fetcher = Fetcher(policy, kind)
         self._schedule: Schedule[_Task] = Schedule(policy.host_concurrency, policy.host_rate)
         self._finished: SimpleQueue[Entry | Future[None]] = SimpleQueue()
@@ -140,8 +140,8 @@ class MediaCrawl:
         self._finished.put(replace(saved, url=task.url, status=OK, attempts=task.attempts))
 
     def _retry_or_finish(self, task: _Task, rejected: Rejected) -> None:
-        """Retries the URL after `failed`, tries the next URL after `dead`, and finishes the item otherwise."""
-        if rejected.state not in ("failed", "dead"):
+        """Retries the URL after `failed`, tries the next one after `dead` or a placeholder, and finishes otherwise."""
+        if rejected.state not in ("failed", "dead", "missing"):
             self._finish(task, rejected)
             return
         if rejected.state == "failed":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from mmsrec import video_decoder
 from mmsrec.artifacts import SCHEMAS, open_table, read_table, write_batches, write_table
 from mmsrec.errors import ArtifactError, FeatureError
 from mmsrec.features.frame_sampler import Frame, sample_video
@@ -27,14 +28,16 @@ VIDEOS_A_PART = 64
 VIDEOS_A_ROW_GROUP = 4
 
 SAMPLING = "sampling"
+DECODING = "decoding"
 UNDECODABLE = "undecodable"
 
 
 def sample_frames(media: Path, settings: Frames, output: Path, *, required: bool = True) -> None:
     """Samples frames from every video that a ledger marks as ok; an undecodable video gets no rows.
 
-    The output's metadata hold the settings (`sampling`) and the reason for each undecodable item (`undecodable`). Other
-    processes decode the videos, so a video that crashes the decoder loses only its own frames.
+    The output's metadata hold the settings (`sampling`), the decoder's rule (`decoding`) and the reason for each
+    undecodable item (`undecodable`). Other processes decode the videos, so a video that crashes the decoder loses only
+    its own frames.
 
     Args:
         media: folder of the crawl, with its ledger.parquet.
@@ -49,7 +52,7 @@ def sample_frames(media: Path, settings: Frames, output: Path, *, required: bool
     files = ledger_files(media)
     chunks = [files[start : start + VIDEOS_A_PART] for start in range(0, len(files), VIDEOS_A_PART)]
     sampling = settings.model_dump_json()
-    identity = [sampling, [[file.item_id, file.sha256] for file in files]]
+    identity = [sampling, video_decoder.RULE, [[file.item_id, file.sha256] for file in files]]
     with parts_of(output, identity, ".parquet") as parts:
         _sample_parts(chunks, settings, parts)
         paths = [parts.path(number) for number in range(len(chunks))]
@@ -62,7 +65,7 @@ def sample_frames(media: Path, settings: Frames, output: Path, *, required: bool
                 found=next(iter(undecodable.items()), "none"),
                 fix="Look at the ledger's states and errors; then run the crawl again.",
             )
-        metadata = {SAMPLING: sampling, UNDECODABLE: json.dumps(undecodable)}
+        metadata = {SAMPLING: sampling, DECODING: video_decoder.RULE, UNDECODABLE: json.dumps(undecodable)}
         write_batches(output, _row_groups(paths), SCHEMAS["frames"], metadata)
     logger.info("%d of %d videos have frames", len(files) - len(undecodable), len(files))
 

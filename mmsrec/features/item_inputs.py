@@ -13,9 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mmsrec import picture_decoder
 from mmsrec.artifacts import SCHEMAS, open_table, read_table
 from mmsrec.errors import ArtifactError, FeatureError
-from mmsrec.features.frame_table import SAMPLING, video_starts
+from mmsrec.features.frame_table import DECODING, SAMPLING, video_starts
 from mmsrec.features.pictures_on_disk import decode_picture, ledger_files, read_picture
 
 
@@ -115,6 +116,7 @@ def picture_inputs(items: Path, media: Path, domain: str, batch_size: int, *, re
         vectors=np.array([numbers[file.sha256] for file in files], int),
         batches=[Batch(partial(_pictures, chunk), [1] * len(chunk)) for chunk in chunks],
         identity=_digest(distinct),
+        preprocessing=picture_decoder.RULE,
     )
 
 
@@ -153,7 +155,7 @@ def frame_inputs(items: Path, frames: Path, domain: str, batch_size: int, *, req
         vectors=np.arange(len(item_ids)),
         batches=[batch for batch in batches if batch.sizes],
         identity=_digest([*item_ids, str(frames.stat().st_size), str(frames.stat().st_mtime_ns)]),
-        preprocessing=f"frames {reader.sampling}",
+        preprocessing="; ".join(filter(None, [f"frames {reader.sampling}", reader.decoding])),
     )
 
 
@@ -175,6 +177,7 @@ class _RowGroups:
                 fix="Run the stage sample_frames again.",
             )
         self.sampling = metadata[SAMPLING.encode()].decode()
+        self.decoding = metadata.get(DECODING.encode(), b"").decode()
 
     def videos(self, group: int) -> tuple[list[str], list[int]]:
         """The items of a row group, and how many frames each has."""

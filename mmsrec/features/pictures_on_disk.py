@@ -1,12 +1,12 @@
 """Reads the files that the ledger of a crawl lists, and decodes pictures."""
 
-import io
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pyarrow.compute as pc
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from mmsrec import picture_decoder
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.errors import FeatureError
 
@@ -59,20 +59,18 @@ def read_picture(path: Path) -> Image.Image:
 
 
 def decode_picture(body: bytes, where: object) -> Image.Image:
-    """Decodes a picture in any format that Pillow knows.
+    """Decodes a picture in any format that Pillow knows, as `picture_decoder.decode` does.
 
     Raises:
         FeatureError: the picture is damaged, is no picture, or has more than `MAX_PIXELS`.
     """
     try:
-        image = Image.open(io.BytesIO(body))
-        if image.width * image.height > MAX_PIXELS:
-            raise FeatureError(
-                "A picture is too large.", where=where, expected=f"at most {MAX_PIXELS:,} pixels", found=image.size
-            )
-        image.load()
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return picture_decoder.decode(body, MAX_PIXELS)
+    except picture_decoder.TooManyPixels as error:
         raise FeatureError(
-            "A picture cannot be decoded.", where=where, found=error, fix="Delete it and run the crawl again."
+            "A picture is too large.", where=where, expected=f"at most {MAX_PIXELS:,} pixels", found=str(error)
         ) from error
-    return image
+    except picture_decoder.UndecodablePicture as error:
+        raise FeatureError(
+            "A picture cannot be decoded.", where=where, found=str(error), fix="Delete it and run the crawl again."
+        ) from error

@@ -35,7 +35,7 @@ def write_sheet(artifact: Path, output: Path) -> int:
     draw = ImageDraw.Draw(sheet)
     for number, (label, picture) in enumerate(pictures):
         left, top = number % COLUMNS * CELL, number // COLUMNS * (CELL + LABEL)
-        thumbnail = ImageOps.contain(picture.convert("RGB"), (CELL - 4, CELL - 4))
+        thumbnail = ImageOps.contain(picture, (CELL - 4, CELL - 4))
         sheet.paste(thumbnail, (left + (CELL - thumbnail.width) // 2, top + (CELL - thumbnail.height) // 2))
         draw.text((left + 3, top + CELL), label[:18], fill="black")
     with atomic_path(output) as temporary:

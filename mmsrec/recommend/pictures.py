@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mmsrec.artifacts import SCHEMAS, open_table
 from mmsrec.crawl import video_formats
-from mmsrec.crawl.picture_check import BOMBS, DAMAGED, FORMATS, HEAD_BYTES
+from mmsrec.crawl.picture_check import FORMATS, HEAD_BYTES
 from mmsrec.features.frame_table import video_starts
 from mmsrec.features.pictures_on_disk import ledger_files
+from mmsrec.picture_decoder import UndecodablePicture, decode
 
 logger = logging.getLogger(__name__)
 
@@ -48,32 +49,24 @@ def thumbnails(item_ids: Collection[str], media: Sequence[Path], frames: Sequenc
                 continue
             try:
                 found[item] = thumbnail(body)
-            except (*BOMBS, *DAMAGED) as error:
-                logger.warning("The picture of item %s is left out: %s: %s", item, type(error).__name__, error)
+            except UndecodablePicture as error:
+                logger.warning("The picture of item %s is left out: %s", item, error)
     return found
 
 
 def thumbnail(body: bytes) -> bytes:
-    """A JPEG whose longer side has at most `SIDE` pixels: upright, without metadata, and on white where it is clear.
+    """A JPEG whose longer side has at most `SIDE` pixels: as `picture_decoder.decode` shows it, without metadata.
 
     Raises:
-        BOMBS: the picture has more pixels than Pillow deems safe.
-        DAMAGED: the picture cannot be decoded.
+        UndecodablePicture: the picture cannot be decoded, or has more pixels than Pillow deems safe.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # metadata of pictures from the web are often damaged
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(io.BytesIO(body), formats=list(FORMATS))
-        image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a large JPEG is decoded at a half, a quarter or an eighth
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-    clear = image.has_transparency_data
-    small = image.convert("RGBA" if clear else "RGB")
-    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    if clear:
-        small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
+        # A large JPEG is decoded at a half, a quarter or an eighth.
+        seen = decode(body, Image.MAX_IMAGE_PIXELS, formats=list(FORMATS), draft=(2 * SIDE, 2 * SIDE))
+    seen.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     jpeg = io.BytesIO()
-    small.save(jpeg, "JPEG", quality=QUALITY, optimize=True, exif=b"", comment=b"")
+    seen.save(jpeg, "JPEG", quality=QUALITY, optimize=True, exif=b"", comment=b"")
     return jpeg.getvalue()
 
 

@@ -1,6 +1,6 @@
 """Settings for the places of an item's media and for the crawls that fetch them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -24,6 +24,9 @@ PICTURE_RULES = {
     "max_bytes",
     "max_pixels",
     "max_redirects",
+    "min_side",
+    "min_contrast",
+    "most_alike",
     "respect_robots",
     "respect_opt_out",
     "allow_private",
@@ -114,6 +117,13 @@ class Crawl(Frozen):
     host_rewrites: dict[Url, Annotated[list[Url], Field(min_length=1)]] = Field(
         description="moved origins: the same path is tried at each replacement, then at the original"
     )
+    min_side: Positive = Field(16, description="pixels of the shorter side below which a picture is a placeholder")
+    min_contrast: Annotated[int, Field(ge=0, le=255)] = Field(
+        4, description="a picture whose channels all span fewer levels, of 255, is a placeholder; 0: never"
+    )
+    most_alike: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.02, description="share of a host's pictures with equal bytes, above which they are a placeholder; 1: never"
+    )
     trailers: Trailers
 
 
@@ -124,6 +134,11 @@ class CrawlOverrides(overrides("_CrawlOverrides", Crawl)):
     """The changes of one domain or corpus to the common crawl settings."""
 
     trailers: TrailerOverrides = TrailerOverrides()
+
+
+def picture_rules(crawl: Crawl) -> dict[str, Any]:
+    """The settings that determine the state of a picture or a clip. A setting that has its default is left out."""
+    return crawl.model_dump(mode="json", include=PICTURE_RULES, exclude_defaults=True)
 
 
 def crawl_policy(common: Crawl, own: CrawlOverrides) -> Crawl:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
+from mmsrec.settings.crawling import TRAILER_RULES, picture_rules
 from mmsrec.settings.params import Params
 from mmsrec.settings.plan import Experiment, start_of
 
@@ -11,7 +11,7 @@ from mmsrec.settings.plan import Experiment, start_of
 def clip_settings(params: Params, corpus: str) -> dict[str, Any]:
     """The settings that decide which videos of a corpus are found."""
     row = params.corpora[corpus].model_dump(mode="json", include={"videos", "max_bytes"})
-    return params.crawl_of(corpus).model_dump(mode="json", include=PICTURE_RULES) | row
+    return picture_rules(params.crawl_of(corpus)) | row
 
 
 def pretraining_run(params: Params, name: str) -> dict[str, Any]:
@@ -37,5 +37,5 @@ def crawl_settings(params: Params, collection: str) -> dict[str, Any]:
     if vision.kind == "trailer":
         rules = crawl.trailers.model_dump(mode="json", include=TRAILER_RULES)
     else:
-        rules = crawl.model_dump(mode="json", include=PICTURE_RULES)
+        rules = picture_rules(crawl)
     return vision.model_dump(mode="json") | rules

@@ -16,8 +16,8 @@ STAGES = [path for path in SCRIPTS if path.stem not in {"stage", "plan"}]
 
 # A module imports from lower layers and from its own unit. A unit is named by the longest pattern that fits.
 LAYERS = (
-    {"urls"},
-    {"errors"},
+    {"urls", "video_streams", "video_times"},
+    {"errors", "video_packets"},
     {
         "machine_errors",
         "files",
@@ -25,6 +25,7 @@ LAYERS = (
         "workers",
         "progress",
         "spreadsheets",
+        "picture_decoder",
         "video_decoder",
         "settings.row",
         "report.exhibit_names",

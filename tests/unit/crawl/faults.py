@@ -1,5 +1,6 @@
 """Faults of a server: its answers, and the expected entry of the ledger for each."""
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -7,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
+
+from PIL import Image
 
 from mmsrec.crawl import address_guard
 from mmsrec.crawl.images import crawl_images
@@ -41,6 +44,13 @@ def pixel_bomb(side: int = 60_000) -> bytes:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
     rows = zlib.compress(bytes(1_000_000), 9)
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def one_colour() -> bytes:
+    """A white JPEG."""
+    file = io.BytesIO()
+    Image.new("RGB", (60, 90), "white").save(file, "JPEG")
+    return file.getvalue()
 
 
 PICTURE = picture()
@@ -82,6 +92,8 @@ FAULTS = (
     ),
     Fault("nothing", [Reply(b"")], "undecodable", 1, 200, "not a picture"),
     Fault("PNG pixel bomb", [Reply(pixel_bomb())], "undecodable", 1, 200, "pixels"),
+    Fault("GIF of one pixel", [Reply(picture("GIF", (1, 1)))], "missing", 1, 200, "placeholder of 1 x 1"),
+    Fault("picture of one colour", [Reply(one_colour())], "missing", 1, 200, "one colour"),
     Fault("opt-out header", [Reply(PICTURE, headers={"X-Robots-Tag": "noai"})], "refused", 1, 200, "noai"),
     Fault("robots.txt", [Reply(PICTURE)], "refused", 1, None, "robots.txt"),
     Fault(

@@ -14,9 +14,11 @@ from mmsrec.settings.corpora import ClipCorpus
 from mmsrec.sources.captions import ingest_clips, media_url
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import files, ledger, picture, policy
+from tests.unit.made_videos import made_sound, made_video
 
-MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(range(200))
-WEBM = b"\x1a\x45\xdf\xa3" + bytes(200)
+CLIPS = Path(__file__).parents[1] / "features/clips"
+MP4 = (CLIPS / "constant.mp4").read_bytes()
+WEBM = (CLIPS / "vp9.webm").read_bytes()
 
 
 def corpus(videos: str, **settings: int) -> ClipCorpus:
@@ -41,6 +43,12 @@ def states(folder: Path) -> dict[str, str]:
         (b"RIFF\x00\x00\x00\x00AVI LIST", ".avi"),
         (b"FLV\x01\x05", ".flv"),
         (b"\x00\x00\x01\xba", ".mpg"),
+        (b"G\x40\x11\x10\x00\x42", ".ts"),
+        (b"G\x40\x00\x10\x00\x00", ".ts"),
+        (b"G\x1f\xff\x10", ".ts"),
+        (b"\x00\x00\x00\x00G\x40\x00\x10", ".m2ts"),
+        (b"\x00\x00\x00\x08free", ".mov"),
+        (b"GIF89a", None),
         (b"\x00\x00\x00\x20ftypavif", None),
         (b"\x00\x00\x00\x20ftypheic", None),
         (b"RIFF\x00\x00\x00\x00WEBP", None),
@@ -69,6 +77,30 @@ def test_videos_from_a_folder_are_copied(tmp_path: Path) -> None:
     rows = ledger(tmp_path / "media")
     assert {rows["1"]["path"][-4:], rows["5"]["path"][-5:]} == {".mp4", ".webm"}
     assert files(tmp_path / "media") == {rows["1"]["path"]: MP4, rows["5"]["path"]: WEBM}
+
+
+def test_a_file_without_frames_is_not_ok(tmp_path: Path) -> None:
+    bodies = {
+        "plain": made_video(),
+        "stream": made_video("mpegts"),
+        "sound": made_sound(),
+        "sound with a cover": made_sound(cover=picture(size=(64, 48))),
+        "no index": made_video().replace(b"moov", b"none"),
+        "cut": made_video()[:600],
+        "head only": MP4[:44],
+    }
+    folder = tmp_path / "raw/videos"
+    folder.mkdir(parents=True)
+    for item, body in bodies.items():
+        (folder / f"{item}.mp4").write_bytes(body)
+    row = corpus("videos/{item_id}.mp4")
+    collect_clips(clips(list(bodies), row.videos), tmp_path / "media", row, policy(), tmp_path / "raw")
+
+    found = states(tmp_path / "media")
+    assert found.pop("plain") == found.pop("stream") == "ok"
+    assert set(found.values()) == {"undecodable"}
+    assert ledger(tmp_path / "media")["sound with a cover"]["error"].endswith(": the file has no video stream")
+    assert ledger(tmp_path / "media")["stream"]["path"].endswith(".ts")
 
 
 def pack(path: Path, members: dict[str | zipfile.ZipInfo, bytes]) -> None:
@@ -110,7 +142,7 @@ def test_a_damaged_or_unsafe_archive_stops_the_run(tmp_path: Path) -> None:
             run()
     pack(path, {"v/1.mp4": MP4})
     body = path.read_bytes()
-    path.write_bytes(body.replace(MP4[50:60], bytes(10)))
+    path.write_bytes(body.replace(MP4[-60:-50], bytes(10)))
     with pytest.raises(ArchiveError, match="damaged"):
         run()
 

@@ -18,6 +18,8 @@ from tests.unit.crawl.examples import PARAMS, files, ledger, picture, policy, ur
 
 Serve = Callable[..., Server]
 PICTURE = picture()
+# The transparent GIF that Amazon sends with status 200 for a picture that it does not have.
+PIXEL = bytes.fromhex("47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b")
 PATIENT = {"read_timeout": 20.0, "total_timeout": 60.0}
 
 
@@ -122,7 +124,7 @@ def test_the_answer_for_robots_txt_determines_the_state(serve: Serve, tmp_path: 
 def test_a_retry_after_pauses_the_whole_host(serve: Serve, tmp_path: Path) -> None:
     server = serve(
         {"/a": [Reply(status=429, headers={"Retry-After": "1"}), Reply(PICTURE)]}
-        | {f"/{n}": Reply(PICTURE) for n in range(20)}
+        | {f"/{n}": Reply(picture(seed=n)) for n in range(20)}
     )
     items = {"a": server.url("/a")} | {str(n): server.url(f"/{n}") for n in range(20)}
     crawl_images(urls(items), tmp_path, policy(host_concurrency=1, backoff=0.01, **PATIENT))
@@ -171,12 +173,48 @@ def test_a_host_that_keeps_failing_is_given_up(serve: Serve, tmp_path: Path, rob
 
 
 def test_items_of_a_host_that_was_given_up_try_the_next_host(serve: Serve, tmp_path: Path) -> None:
-    server = serve({f"/{n}": Reply(PICTURE) for n in range(30)})
+    server = serve({f"/{n}": Reply(picture(seed=n)) for n in range(30)})
     items = urls({str(n): f"http://127.0.0.1:1/{n}" for n in range(30)})
     rewrites = {"http://127.0.0.1:1": ["http://127.0.0.1:2", server.base]}
     crawl_images(items, tmp_path, policy(host_failures=3, host_rewrites=rewrites, **PATIENT))
 
     assert set(states(tmp_path).values()) == {"ok"}
+
+
+def test_a_placeholder_is_missing_and_the_next_host_is_tried(serve: Serve, tmp_path: Path) -> None:
+    old = serve({f"/{name}": Reply(PICTURE) for name in ("both", "old")})
+    new = serve({f"/{name}": Reply(PIXEL) for name in ("both", "old", "gone", "none")} | {"/both": Reply(PICTURE)})
+    old.routes["/none"] = [Reply(PIXEL)]
+    items = urls({name: old.url(f"/{name}") for name in ("both", "old", "gone", "none")})
+    crawl_images(items, tmp_path, policy(host_rewrites={old.base: [new.base]}, **PATIENT))
+
+    assert states(tmp_path) == {"both": "ok", "old": "ok", "gone": "dead", "none": "missing"}
+    row = ledger(tmp_path)["none"]
+    assert row["error"] == "a placeholder of 1 x 1 pixels"
+    assert (row["status"], row["bytes"], row["sha256"], row["path"]) == (200, None, None, None)
+    asked = len(new.requests)
+    crawl_images(items, tmp_path, policy(host_rewrites={old.base: [new.base]}, **PATIENT))
+    assert len(new.requests) == asked
+
+
+def test_the_picture_of_many_items_is_missing_whatever_the_order(serve: Serve, tmp_path: Path) -> None:
+    shared = picture(seed=99)
+    bodies = {str(n): shared if n % 2 else picture(seed=n) for n in range(60)}
+    server = serve({f"/{item}": Reply(body) for item, body in bodies.items()})
+    items = {item: server.url(f"/{item}") for item in bodies}
+    crawl_images(urls(items), tmp_path / "whole", policy(**PATIENT))
+    # A first run sees too few of them to know.
+    few = {item: url for item, url in items.items() if int(item) < 30}
+    assert crawl_images(urls(few), tmp_path / "parts", policy(**PATIENT)) == {"ok": 30}
+    asked = len(server.requests)
+    crawl_images(urls(dict(reversed(items.items()))), tmp_path / "parts", policy(**PATIENT))
+
+    assert states(tmp_path / "whole") == {item: "missing" if int(item) % 2 else "ok" for item in items}
+    assert ledger(tmp_path / "whole")["1"]["error"] == "a placeholder: 30 of 60 pictures of the host have these bytes"
+    tables = [(tmp_path / name / "ledger.parquet").read_bytes() for name in ("whole", "parts")]
+    assert tables[0] == tables[1]
+    assert len(server.requests) - asked == 31
+    assert crawl_images(urls(items), tmp_path / "parts", policy(most_alike=1.0, **PATIENT)) == {"ok": 60}
 
 
 def test_two_items_with_one_id_are_an_error(tmp_path: Path) -> None:

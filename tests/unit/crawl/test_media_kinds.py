@@ -8,18 +8,19 @@ import pytest
 from mmsrec.crawl.entry import Entry, Rejected
 from mmsrec.crawl.media_kinds import PICTURES, Kind, MediaSavers
 from mmsrec.crawl.media_store import Store
-from tests.unit.crawl.examples import picture
+from mmsrec.settings.crawling import Crawl
+from tests.unit.crawl.examples import picture, policy
 
 
-def save_or_crash(store: Store, item_id: str, body: bytes, max_pixels: int) -> Entry:
+def save_or_crash(store: Store, item_id: str, body: bytes, rules: Crawl) -> Entry:
     """Runs in a separate process."""
     if item_id == "bomb":
         os.abort()
-    return store.save_picture(item_id, body, max_pixels)
+    return store.save_picture(item_id, body, rules)
 
 
 def test_a_picture_is_saved(tmp_path: Path) -> None:
-    with Store(tmp_path) as store, MediaSavers(PICTURES, store, 10**6) as save:
+    with Store(tmp_path) as store, MediaSavers(PICTURES, store, policy()) as save:
         entry = save("a", picture())
     assert (tmp_path / str(entry.path)).read_bytes() == picture()
 
@@ -27,7 +28,7 @@ def test_a_picture_is_saved(tmp_path: Path) -> None:
 def test_a_rejection_comes_back_unchanged(tmp_path: Path) -> None:
     with (
         Store(tmp_path) as store,
-        MediaSavers(PICTURES, store, 10) as save,
+        MediaSavers(PICTURES, store, policy(max_pixels=10)) as save,
         pytest.raises(Rejected, match="more pixels") as caught,
     ):
         save("a", picture())
@@ -36,7 +37,7 @@ def test_a_rejection_comes_back_unchanged(tmp_path: Path) -> None:
 
 def test_a_crash_of_a_decoder_costs_one_item(tmp_path: Path) -> None:
     kind = Kind("picture", PICTURES.sniff, save_or_crash)
-    with Store(tmp_path) as store, MediaSavers(kind, store, 10**6) as save:
+    with Store(tmp_path) as store, MediaSavers(kind, store, policy()) as save:
         with pytest.raises(Rejected, match="the decoder failed: the process ended with status -6"):
             save("bomb", picture())
         assert save("a", picture()).state == "ok"

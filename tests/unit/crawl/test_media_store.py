@@ -5,7 +5,7 @@ import pytest
 from mmsrec.crawl.entry import Rejected
 from mmsrec.crawl.media_store import Store, media_path
 from mmsrec.files import sha256
-from tests.unit.crawl.examples import files, picture
+from tests.unit.crawl.examples import files, picture, policy
 
 ODD = [
     "",
@@ -48,7 +48,7 @@ def test_no_two_ids_share_a_path() -> None:
 def test_a_picture_is_saved_with_its_digest(tmp_path: Path) -> None:
     body = picture()
     with Store(tmp_path) as store:
-        entry = store.save_picture("../x", body, 10**6)
+        entry = store.save_picture("../x", body, policy())
 
     assert files(tmp_path) == {entry.path: body}
     assert (entry.state, entry.bytes, entry.sha256) == ("ok", len(body), sha256(tmp_path / entry.path))
@@ -56,7 +56,7 @@ def test_a_picture_is_saved_with_its_digest(tmp_path: Path) -> None:
 
 def test_a_rejected_picture_leaves_no_file(tmp_path: Path) -> None:
     with Store(tmp_path) as store, pytest.raises(Rejected):
-        store.save_picture("x", picture()[:-100], 10**6)
+        store.save_picture("x", picture()[:-100], policy())
 
     assert files(tmp_path) == {}
 

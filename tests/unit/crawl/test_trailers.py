@@ -1,5 +1,6 @@
 """Trailers through yt-dlp's generic extractor from a loopback server. YouTube's messages are written by hand."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -14,11 +15,14 @@ from mmsrec.crawl.trailers import crawl_trailers
 from mmsrec.crawl.video_check import check_seconds
 from mmsrec.crawl.video_pages import Blocked, VideoSite, rejection_of
 from mmsrec.errors import CrawlError
+from mmsrec.features.frame_sampler import sample_video
 from mmsrec.settings.crawling import Trailers
+from mmsrec.settings.encoding import Frames
 from mmsrec.settings.params import read_params
 from tests.servers import Reply, Server
 from tests.unit.crawl.examples import PARAMS, files, ledger
 from tests.unit.crawl.videos import video
+from tests.unit.made_videos import made_sound, made_video
 
 Serve = Callable[..., Server]
 TRAILER = video(30)
@@ -163,6 +167,56 @@ def test_a_malformed_answer_is_this_item_s_failure(serve: Serve, tmp_path: Path,
 
     assert states(tmp_path)["1"] in ("failed", "dead")
     assert states(tmp_path)["2"] == "ok"
+
+
+PLAYLIST = """#EXTM3U
+#EXT-X-VERSION:7
+#EXT-X-TARGETDURATION:1
+#EXT-X-PLAYLIST-TYPE:VOD
+{map}#EXTINF:0.6,
+a.{suffix}
+#EXTINF:0.6,
+b.{suffix}
+#EXT-X-ENDLIST
+"""
+
+
+def hls(kind: str) -> dict[str, Reply]:
+    """A stream of two parts, as MPEG-TS or as fragments of MP4 after their header."""
+    if kind == "ts":
+        parts = [made_video("mpegts"), made_video("mpegts", times=range(6, 12))]
+        playlist = PLAYLIST.format(map="", suffix=kind)
+        bodies = dict(zip(("a.ts", "b.ts"), parts, strict=True))
+    else:
+        options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+        whole = made_video(times=range(12), options=options, encoder={"g": "6", "keyint_min": "6", "sc_threshold": "0"})
+        first, second = (found.start() - 4 for found in re.finditer(b"moof", whole))
+        playlist = PLAYLIST.format(map='#EXT-X-MAP:URI="head.mp4"\n', suffix="m4s")
+        bodies = {"head.mp4": whole[:first], "a.m4s": whole[first:second], "b.m4s": whole[second:]}
+    replies = {f"/{name}": Reply(body, headers={"Content-Type": "video/mp4"}) for name, body in bodies.items()}
+    return replies | {"/x.avi": Reply(playlist.encode(), headers={"Content-Type": "application/vnd.apple.mpegurl"})}
+
+
+@pytest.mark.parametrize("kind", ["ts", "m4s"])
+def test_the_parts_of_an_hls_stream_become_a_video_with_frames(serve: Serve, tmp_path: Path, kind: str) -> None:
+    server = serve(hls(kind))
+    crawl_trailers(films({"1": None}), {"1": "x"}, tmp_path, trailers(server, min_seconds=1.0))
+
+    assert states(tmp_path) == {"1": "ok"}
+    frames = sample_video(
+        tmp_path / ledger(tmp_path)["1"]["path"], Frames(rule="uniform", count=12, size=48, quality=95)
+    )
+    assert [frame.index for frame in frames] == list(range(12))
+    assert [round(frame.seconds - frames[0].seconds, 2) for frame in frames] == [number / 10 for number in range(12)]
+
+
+@pytest.mark.parametrize("body", [made_sound(), made_video()[:600]], ids=["sound only", "no index"])
+def test_a_trailer_without_frames_is_undecodable(serve: Serve, tmp_path: Path, body: bytes) -> None:
+    server = serve({"/x.avi": Reply(body, headers={"Content-Type": "video/mp4"})})
+    crawl_trailers(films({"1": None}), {"1": "x"}, tmp_path, trailers(server, min_seconds=0.1))
+
+    assert states(tmp_path) == {"1": "undecodable"}
+    assert not files(tmp_path)
 
 
 def test_the_first_request_of_a_page_is_retried(serve: Serve, tmp_path: Path) -> None:
