@@ -24,6 +24,7 @@ KNOWN: dict[int, tuple[str, str]] = {
     errno.ENOMEM: ("The memory of the machine is used up.", "Stop other programs, or lower batch_size."),
     errno.EIO: ("The disk cannot be read or written.", "Check the disk: its hardware may fail."),
 }
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Libraries in other languages name the number in the text of an error.
 _NUMBER = re.compile(r"\b(?:os error|errno)\s+(\d+)", re.IGNORECASE)
 
@@ -41,6 +42,12 @@ def machine_errors_explained() -> Iterator[None]:
         places = [getattr(error, name, None) for name in ("filename", "filename2")]
         where = " and ".join(str(place) for place in places if place is not None)
         raise ArtifactError(what, where=where or None, found=error, fix=fix) from error
+
+
+def pass_full_disk(error: BaseException | None) -> None:
+    """Raises an error of a full disk again, which no other place to read from can mend; returns for any other."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        raise error
 
 
 def _number(error: Exception) -> int | None:

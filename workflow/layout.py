@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 RAW = "data/raw"
 RAW_FILE = f"{RAW}/{{file}}"
 RAW_FACTS = f"{RAW_FILE}.json"
+RAW_SEEN = "data/raw_files.json"  # Snakemake's note of the raw files that it has seen
 
 INGESTED_DOMAINS = "data/ingested"
 INGESTED = f"{INGESTED_DOMAINS}/{{domain}}"

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from mmsrec.errors import ChecksumError, DownloadError
 from mmsrec.files import lock, sha256, write_json
+from mmsrec.machine_errors import pass_full_disk
 from mmsrec.progress import progress
 from mmsrec.sources.listing import LISTING, Listing, Selection, Shard, check, read_listing, select
 
@@ -141,6 +142,7 @@ class _Hub:
                 tqdm_class=partial(_Meter, bar, shard),
             )
         except _REFUSALS as error:
+            pass_full_disk(error)
             where = f"{self._api.endpoint}: datasets/{listing.selection.repository}/{shard.path}@{listing.commit}"
             raise _unavailable(where, error) from error
         return Path(path)
@@ -164,6 +166,7 @@ class _Mirror:
         try:
             shutil.copyfile(self._root / shard.path, target)
         except OSError as error:
+            pass_full_disk(error)
             raise _unavailable(self._root / shard.path, error) from error
         bar.update(shard.bytes)
         return target

@@ -41,6 +41,7 @@ from mmsrec.settings.plan import (
 from mmsrec.settings.params import read_params
 from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
 from mmsrec.sources.file_registry import read_registry
+from mmsrec.sources.replaced import replaced_files
 
 # The commands of rules call `python`, which is this one also where the virtual environment is not activated.
 INTERPRETER, SEARCHED = str(Path(sys.executable).parent), os.get_exec_path()

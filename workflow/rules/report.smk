@@ -14,7 +14,7 @@ rule collect:
     message:
         "Collecting {input} for {wildcards.report}"
     shell:
-        "mkdir -p $(dirname {output}) && cp {input} {output}" " > {log} 2>&1"
+        "mkdir -p $(dirname {output}) && cp {input} {output}.part && mv {output}.part {output}" " > {log} 2>&1"
 
 
 rule report:
