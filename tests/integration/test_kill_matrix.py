@@ -39,7 +39,7 @@ def test_a_stopped_stage_ends_as_if_nothing_had_happened(project):
     for number, stage in enumerate(STAGES if MOMENTS else SOME):
         trial = Trial(project, stage)
         for fault in FAULTS if MOMENTS else [FAULTS[number % len(FAULTS)]]:
-            for _ in range(MOMENTS or 1):
+            for _ in range((MOMENTS or 1) * (list(STAGES).index(stage) >= int(os.environ.get("FROM", 0)))):
                 outcome, faults = trial.stop(fault, moments)
                 outcomes[stage, fault, outcome] += 1
                 wrong += [f"{stage}, {fault}: {text}" for text in faults]
