@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -43,8 +44,13 @@ def run_crawl(
     with lock(folder), Ledger(folder / LOG, digest) as ledger:
         todo = {item: request for item, request in requests.items() if repeat_all or not ledger.is_final(item, request)}
         logger.info("%s: %d of %d items are finished", folder, len(requests) - len(todo), len(requests))
-        with Store(folder) as store, progress("crawl", len(todo), "item") as bar:
-            for entry in crawler(todo, store):
+        # Closed, so that the threads of the crawl end also when this thread is interrupted.
+        with (
+            Store(folder) as store,
+            progress("crawl", len(todo), "item") as bar,
+            closing(crawler(todo, store)) as entries,
+        ):
+            for entry in entries:
                 ledger.record(entry, todo[entry.item_id])
                 bar.update()
         counts = ledger.finalise(folder / TABLE, requests)
