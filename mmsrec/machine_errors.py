@@ -35,10 +35,9 @@ def machine_errors_explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        number = _number(error)
-        if number not in KNOWN:
+        if (known := _known(error)) is None:
             raise
-        what, fix = KNOWN[number]
+        what, fix = known
         places = [getattr(error, name, None) for name in ("filename", "filename2")]
         where = " and ".join(str(place) for place in places if place is not None)
         raise ArtifactError(what, where=where or None, found=error, fix=fix) from error
@@ -48,6 +47,13 @@ def pass_full_disk(error: BaseException | None) -> None:
     """Raises an error of a full disk again, which no other place to read from can mend; returns for any other."""
     if isinstance(error, OSError) and error.errno in _FULL:
         raise error
+
+
+def _known(error: Exception) -> tuple[str, str] | None:
+    # Python has no number of its own for this error: it has tried TMPDIR, the system's folders and the current one.
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        return "There is no folder for temporary files.", "Set TMPDIR to a folder that you may write to."
+    return KNOWN.get(_number(error))
 
 
 def _number(error: Exception) -> int | None:

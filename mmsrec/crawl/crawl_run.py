@@ -10,6 +10,7 @@ from pathlib import Path
 from mmsrec.crawl.entry import Entry
 from mmsrec.crawl.ledger import Ledger
 from mmsrec.crawl.media_store import Store
+from mmsrec.errors import CrawlError
 from mmsrec.files import lock
 from mmsrec.progress import progress
 
@@ -56,3 +57,18 @@ def run_crawl(
         counts = ledger.finalise(folder / TABLE, requests)
     logger.info("%s: %s", folder, ", ".join(f"{number} {state}" for state, number in counts.most_common()))
     return counts
+
+
+def require_answers(counts: Counter[str], folder: Path) -> None:
+    """Refuses a crawl that got no answer at all, as without a network: its stage is then not over.
+
+    Raises:
+        CrawlError: items were asked for, and each of them failed.
+    """
+    if counts["failed"] and not counts.keys() - {"failed", "missing"}:
+        raise CrawlError(
+            "No request of the crawl got an answer.",
+            where=folder / TABLE,
+            found=f"{counts['failed']:,} items in the state failed",
+            fix="Check the network and the proxy. Then run the stage again: it resumes.",
+        )

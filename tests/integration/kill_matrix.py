@@ -81,6 +81,7 @@ ROWS = {
 KEPT = re.compile(r"data/media/.+/files/.+|data/(features|frames)/.*\.parts/.+|data/pairs/.+-\d+.*\.parquet|.+\.tar")
 LEFT = re.compile(r"\.tmp$|\.part(\.json)?$|/checkpoint-|\.parts(/|$)|/\.partial(/|$)|\.shards\.json$")
 GROWING = (".jsonl", "media/made.json")  # what a killed run goes on from
+LONGEST = 600  # seconds that a stage may take on a busy machine
 STATUS = {"SIGTERM": 143, "SIGKILL": 137, "SIGINT": 130, "full disk": 1}
 DELAYS = (0, 0, 0.003, 0.01, 0.03)  # seconds between an action on a file and the signal
 SIZE = 1 << 31
@@ -139,7 +140,7 @@ class Project:
                 env=os.environ | environment,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                timeout=120,
+                timeout=LONGEST,
             )
         group, *lines = self.actions.read_text().splitlines()
         left = end_group(int(group))

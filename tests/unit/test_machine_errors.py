@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+import tempfile
 
 import polars as pl
 import pyarrow as pa
@@ -44,6 +45,13 @@ def test_an_output_below_a_file(tmp_path):
     empty = SCHEMAS["interactions"].empty_table()
     with pytest.raises(ArtifactError, match="file is in the way"), machine_errors_explained():
         write_table(tmp_path / "file" / "out.parquet", empty, SCHEMAS["interactions"])
+
+
+def test_no_folder_for_temporary_files(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: [str(tmp_path / "none")])
+    with pytest.raises(ArtifactError, match="no folder for temporary files"), machine_errors_explained():
+        tempfile.gettempdir()
 
 
 def open_forever(opened):
