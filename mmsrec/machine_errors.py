@@ -27,6 +27,8 @@ KNOWN: dict[int, tuple[str, str]] = {
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Libraries in other languages name the number in the text of an error.
 _NUMBER = re.compile(r"\b(?:os error|errno)\s+(\d+)", re.IGNORECASE)
+# NumPy's words for a disk that took a part of an array.
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
 
 @contextmanager
@@ -62,5 +64,7 @@ def _number(error: Exception) -> int | None:
         return errno.ENOMEM
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
+    if _SHORT_WRITE.search(str(error)):
+        return errno.ENOSPC
     found = _NUMBER.search(str(error))
     return int(found[1]) if found else None

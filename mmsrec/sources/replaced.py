@@ -7,7 +7,7 @@ file's, and is made again. The raw files themselves stay as they are.
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmsrec.errors import ArtifactError
@@ -24,22 +24,22 @@ class _Seen:
         bytes: its size.
         modified: its time, in nanoseconds since 1970.
         inode: its number on the disk, which a file that takes its place does not share.
-        sha256: its digest; None until its size, time or number changes for the first time and no record has it.
+        sha256: its digest.
     """
 
     bytes: int
     modified: int
     inode: int
-    sha256: str | None
+    sha256: str
 
-    def is_same_file(self, other: "_Seen") -> bool:
-        return (self.bytes, self.modified, self.inode) == (other.bytes, other.modified, other.inode)
+    def is_of(self, state: os.stat_result) -> bool:
+        return (self.bytes, self.modified, self.inode) == (state.st_size, state.st_mtime_ns, state.st_ino)
 
 
 def replaced_files(made: Mapping[Path, Iterable[Path]], note: Path) -> list[Path]:
     """The raw files whose content has changed since the last call. What is made from them becomes older than they are.
 
-    A call costs one look at each file's size and time. Only a file whose size or time has changed is read.
+    A call costs one look at each file's size and time. Only a new file, or one of another size or time, is read.
 
     Args:
         made: the files that are made from each raw file; missing ones are left out.
@@ -49,28 +49,20 @@ def replaced_files(made: Mapping[Path, Iterable[Path]], note: Path) -> list[Path
         OSError: the note, or the time of a made file, cannot be written.
     """
     before = _read(note)
-    seen = {file: _look(file) for file in made if file.is_file()}
-    changed = []
-    for file, now in seen.items():
-        old = before.get(str(file))
-        if old is None:
-            seen[file] = replace(now, sha256=_recorded(file, now.bytes))
-        elif old.is_same_file(now):
-            seen[file] = old
-        else:
-            seen[file] = replace(now, sha256=sha256(file))
-            if seen[file].sha256 != old.sha256 or seen[file].bytes != old.bytes:
-                changed.append(file)
-                _make_older(made[file], now.modified)
-    after = before | {str(file): state for file, state in seen.items()}
+    after, changed = dict(before), []
+    for file in filter(Path.is_file, made):
+        old, state = before.get(str(file)), file.stat()
+        if old and old.is_of(state):
+            continue
+        # The download of a file has recorded its digest, so that a large file is not read again at first sight.
+        digest = (None if old else _recorded(file, state.st_size)) or sha256(file)
+        after[str(file)] = _Seen(state.st_size, state.st_mtime_ns, state.st_ino, digest)
+        if old and old.sha256 != digest:
+            changed.append(file)
+            _make_older(made[file], state.st_mtime_ns)
     if after != before:
-        write_json(note, {file: asdict(state) for file, state in after.items()})
+        write_json(note, {file: asdict(seen) for file, seen in after.items()})
     return changed
-
-
-def _look(file: Path) -> _Seen:
-    state = file.stat()
-    return _Seen(state.st_size, state.st_mtime_ns, state.st_ino, None)
 
 
 def _recorded(file: Path, size: int) -> str | None:

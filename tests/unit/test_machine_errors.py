@@ -3,6 +3,7 @@ import os
 import resource
 import tempfile
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -35,9 +36,18 @@ def test_a_full_disk_under_each_library():
         with pa.OSFile(FULL, "wb") as file:
             pa.parquet.write_table(table.to_arrow(), file)
 
-    for write in (plain, arrow, lambda: table.write_csv(FULL), lambda: table.write_parquet(FULL)):
+    def numpy():
+        with open(FULL, "wb", buffering=0) as file:
+            np.save(file, np.zeros(100_000))
+
+    for write in (plain, arrow, numpy, lambda: table.write_csv(FULL), lambda: table.write_parquet(FULL)):
         with pytest.raises(ArtifactError, match="disk is full"), machine_errors_explained():
             write()
+
+
+def test_an_array_that_is_written_in_part():
+    with pytest.raises(ArtifactError, match="disk is full"), machine_errors_explained():
+        raise OSError("7424 requested and 6080 written")
 
 
 def test_an_output_below_a_file(tmp_path):
