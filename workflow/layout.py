@@ -13,6 +13,8 @@ RAW_FILE = f"{RAW}/{{file}}"
 RAW_FACTS = f"{RAW_FILE}.json"
 RAW_SEEN = "data/raw_files.json"  # Snakemake's note of the raw files that it has seen
 
+UNMADE = ".snakemake/mmsrec_unmade.json"  # what a run of Snakemake was to make
+
 INGESTED_DOMAINS = "data/ingested"
 INGESTED = f"{INGESTED_DOMAINS}/{{domain}}"
 INGESTED_INTERACTIONS = f"{INGESTED}/interactions.parquet"

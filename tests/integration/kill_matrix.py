@@ -78,7 +78,9 @@ ROWS = {
     "\n  demo-wear:\n": "\n  both: {source: union, of: [demo-shop, demo-wear], k_core: 5}\n  demo-wear:\n",
 }
 # Files that a stage keeps when it is stopped; the next run may not write them again.
-KEPT = re.compile(r"data/media/.+/files/.+|data/(features|frames)/.*\.parts/.+|data/pairs/.+-\d+.*\.parquet|.+\.tar")
+KEPT = re.compile(
+    r"data/media/.+/files/.+|data/(features|frames)/.*\.parts/.+|data/pairs/.+-\d+.*\.parquet|(?!.*/\.partial/).+\.tar"
+)
 LEFT = re.compile(r"\.tmp$|\.part(\.json)?$|/checkpoint-|\.parts(/|$)|/\.partial(/|$)|\.shards\.json$")
 GROWING = (".jsonl", "media/made.json")  # what a killed run goes on from
 LONGEST = 600  # seconds that a stage may take on a busy machine

@@ -11,7 +11,8 @@ sys.path.append(str(Path(workflow.basedir) / "workflow"))
 
 import layout
 
-from mmsrec.errors import ParamsError
+from mmsrec.errors import ArtifactError, ParamsError
+from mmsrec.files import read_json, write_json
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.plan import (
     Experiment,
