@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from mmsrec.demo.mirror import make_world, write_mirror
 from mmsrec.demo.server import serving
+from mmsrec.demo.taste_world import SIZES
 from mmsrec.files import read_json, write_json
 from tests.integration.engines import ROOT, copy_workflow
 from tests.integration.projects import SMALL, edit
@@ -90,7 +92,18 @@ SIZE = 1 << 31
 FOLDER_ALONE = "demo/meta_Demo.json.gz"  # comes from the folder of the mirror
 # The answers of these faults depend on the number of requests, or take long.
 CHANGING = {"flaky", "throttled", "slow", "cut off"}
-SOME = list(STAGES)
+# What the tests stop every time: these stages need no media. A stage without a fault makes what others need.
+TEXTS = ("--domain=demo-shop", *CUT, "--variant=demo-text", "--seed=0")
+SOME: dict[str, tuple[tuple[str, ...], str]] = {
+    "download": (STAGES["download"], "SIGTERM"),
+    "download from a folder": (STAGES["download from a folder"], ""),
+    "ingest": (STAGES["ingest"], "full disk"),
+    "prepare": (STAGES["prepare"], "SIGKILL"),
+    "split": (STAGES["split"], ""),
+    "extract text": (STAGES["extract text"], "full disk"),
+    "train": (("train", *TEXTS, "--checkpoint-minutes=0"), "SIGKILL"),
+    "evaluate": (("evaluate", *TEXTS), "SIGINT"),
+}
 
 
 @dataclass
@@ -164,8 +177,8 @@ class Project:
 class Trial:
     """A stage that has run once without a fault, and is then stopped again and again."""
 
-    def __init__(self, project: Project, stage: str) -> None:
-        self.project, self.stage, self.command = project, stage, STAGES[stage]
+    def __init__(self, project: Project, stage: str, command: Sequence[str]) -> None:
+        self.project, self.stage, self.command = project, stage, command
         self.before = project.files()
         self.whole = project.run(self.command)
         assert self.whole.status == 0, f"{stage}: {self.whole.said}"
@@ -181,20 +194,20 @@ class Trial:
             assert name not in self.before, f"{self.stage} changes {name}"
             (self.project.folder / name).unlink()
 
-    def stop(self, fault: str, moments: random.Random) -> tuple[str, list[str]]:
+    def stop(self, fault: str, moments: random.Random, delays: Sequence[float]) -> tuple[str, list[str]]:
         """Stops the stage and runs it again; gives the outcome and what is wrong about it."""
         if fault == "full disk" and not self.project.resizable:
             return "no such disk", []
         self.undo()
-        run, where = self._fill(moments) if fault == "full disk" else self._kill(fault, moments)
+        run, where = self._fill(moments) if fault == "full disk" else self._kill(fault, moments, delays)
         wrong = list(self._checked(run, fault)) if run.status else []
         left = self.new()
         again = self.project.run(self.command)
         wrong += self._repeated(again, left)
         return ("stopped" if run.status else "not reached"), [f"{text} ({where})" for text in wrong]
 
-    def _kill(self, fault: str, moments: random.Random) -> tuple[Run, str]:
-        moment = f"{fault} {moments.randint(1, len(self.whole.actions))} {moments.choice(DELAYS)}"
+    def _kill(self, fault: str, moments: random.Random, delays: Sequence[float]) -> tuple[Run, str]:
+        moment = f"{fault} {moments.randint(1, len(self.whole.actions))} {moments.choice(delays)}"
         return self.project.run(self.command, moment), moment
 
     def _fill(self, moments: random.Random) -> tuple[Run, str]:
@@ -238,8 +251,8 @@ class Trial:
 
 
 @contextmanager
-def make_project(folder: Path, actions: Path, address: str, resizable: bool) -> Iterator[Project]:
-    """Makes a project with a small world, and serves its web."""
+def make_project(folder: Path, actions: Path, address: str, resizable: bool, media: bool) -> Iterator[Project]:
+    """Makes a project with a small world, perhaps with its media, and serves its web."""
     copy_workflow(folder)
     shutil.copytree(ROOT / "mmsrec/demo", folder / "mmsrec/demo")
     with socket.socket() as free:
@@ -249,12 +262,18 @@ def make_project(folder: Path, actions: Path, address: str, resizable: bool) -> 
     text = (folder / "params.yaml").read_text()
     (folder / "params.yaml").write_text(text.replace("http://127.0.0.1:8765", web))
     project = Project(folder, actions, address, web, resizable)
-    world = ("--output=mirror", "--size=test", "--seed=1")
-    for command in (("make_demo", *world, f"--media-base={web}"), ("make_demo_clips", *world, "--encoder=demo-clip")):
-        run = project.run(command)
-        assert not run.status, run.said
+    write_mirror(folder / "mirror", make_world(SIZES["test"], 1), web)
     faults = folder / "mirror/media/faults.json"
-    write_json(faults, {path: fault for path, fault in read_json(faults).items() if fault not in CHANGING})
+    if media:
+        world = ("--output=mirror", "--size=test", "--seed=1")
+        base = ("make_demo", *world, f"--media-base={web}")
+        for command in (base, ("make_demo_clips", *world, "--encoder=demo-clip")):
+            run = project.run(command)
+            assert not run.status, run.said
+        write_json(faults, {path: fault for path, fault in read_json(faults).items() if fault not in CHANGING})
+    else:
+        write_json(faults, {})
+        write_json(faults.with_name("search.json"), {})
     with serving(folder / "mirror", int(web.rpartition(":")[2])):
         yield project
 

@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from tests.integration.engines import ROOT
-from tests.integration.kill_matrix import FAULTS, SOME, STAGES, Trial, make_project, small_disk
+from tests.integration.kill_matrix import DELAYS, FAULTS, SOME, STAGES, Trial, make_project, small_disk
 
 sys.path += [str(ROOT / "workflow"), str(ROOT / "workflow/scripts")]
 
@@ -29,22 +29,22 @@ def project(tmp_path_factory):
     with (
         serving(preload) as address,
         small_disk(folder / "disk") as resizable,
-        make_project(folder / "disk" / "project", folder / "actions", address, resizable) as made,
+        make_project(folder / "disk" / "project", folder / "actions", address, resizable, bool(MOMENTS)) as made,
     ):
         yield made
 
 
 def test_a_stopped_stage_ends_as_if_nothing_had_happened(project):
     moments, outcomes, wrong = random.Random(SEED), Counter(), []
-    for number, stage in enumerate(STAGES if MOMENTS else SOME):
-        trial = Trial(project, stage)
-        for fault in FAULTS if MOMENTS else [FAULTS[number % len(FAULTS)]]:
-            for _ in range((MOMENTS or 1) * (list(STAGES).index(stage) >= int(os.environ.get("FROM", 0)))):
-                outcome, faults = trial.stop(fault, moments)
-                outcomes[stage, fault, outcome] += 1
-                wrong += [f"{stage}, {fault}: {text}" for text in faults]
-                for text in faults:
-                    print(f"{stage}, {fault}: {text}", flush=True)
+    every = {stage: (command, FAULTS) for stage, command in STAGES.items()}
+    some = {stage: (command, [fault] if fault else []) for stage, (command, fault) in SOME.items()}
+    for stage, (command, faults) in (every if MOMENTS else some).items():
+        trial = Trial(project, stage, command)
+        for fault in (fault for fault in faults for _ in range(MOMENTS or 1)):
+            outcome, texts = trial.stop(fault, moments, DELAYS if MOMENTS else [0])
+            outcomes[stage, fault, outcome] += 1
+            wrong += [f"{stage}, {fault}: {text}" for text in texts]
+            print(*wrong[len(wrong) - len(texts) :], sep="\n", end="", flush=True)
     for (stage, fault, outcome), count in outcomes.items():
         print(f"{stage:26} {fault:10} {outcome:16} {count}")
     assert not wrong, "\n".join(wrong)
