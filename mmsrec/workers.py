@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -51,18 +50,6 @@ def prefetch(
         finally:
             for future in pending:
                 future.cancel()
-
-
-def alternate(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Yields the same results as `prefetch`, but computes 2 * threads items at a time while the consumer waits.
-
-    Use it for a consumer that needs all processors itself. If both ran at once, its matrix products would be slower:
-    a matrix product waits for its slowest thread.
-    """
-    source = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        while chunk := list(islice(source, 2 * threads)):
-            yield from list(pool.map(function, chunk))
 
 
 class WorkerLost(Exception):

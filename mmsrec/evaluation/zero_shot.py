@@ -17,6 +17,7 @@ from mmsrec.evaluation.metrics import chance, metrics
 from mmsrec.evaluation.ranks import Ranks, rank_vectors
 from mmsrec.files import write_json
 from mmsrec.nn.item_encoder import ItemEncoder
+from mmsrec.nn.threads import in_threads
 from mmsrec.nn.transformer import device_of
 from mmsrec.nn.views import Items, encode_views
 from mmsrec.pairs.read import PairBatch, Pairs
@@ -83,10 +84,13 @@ def evaluate_retrieval(
 def encoded(encoder: ItemEncoder, batch: PairBatch) -> Vectors:
     """The vectors that an item encoder computes from each side alone, without dropout."""
     encoder.eval()
-    parts = []
-    for start in range(0, len(batch.vision), CHUNK):
-        items = Items.of(batch.rows(slice(start, start + CHUNK)), device_of(encoder))
-        parts.append(encode_views(encoder, items, ["v", "t"]))
+    device = device_of(encoder)
+
+    def views(start: int) -> dict[str, Tensor]:
+        items = Items.of(batch.rows(slice(start, start + CHUNK)), device)
+        return encode_views(encoder, items, ["v", "t"])
+
+    parts = list(in_threads(views, range(0, len(batch.vision), CHUNK), device))
     return Vectors(*(torch.cat([part[view] for part in parts]) for view in ("v", "t")))
 
 

@@ -1,8 +1,7 @@
 """Encodes the inputs of a domain into a feature file.
 
-Threads read and decode the inputs. They run in parallel with an encoder on a GPU, and alternate with an encoder on the
-CPU. Finished parts are kept on disk, so a killed extraction resumes. Batches do not depend on interruptions, so the
-result is the same.
+Threads read and decode the inputs, and encode them on a CPU (`Tower.vectors`). Finished parts are kept on disk, so a
+killed extraction resumes. Batches do not depend on interruptions, so the result is the same.
 """
 
 import logging
@@ -20,7 +19,6 @@ from mmsrec.features.partial_results import Parts, parts_of
 from mmsrec.files import atomic_path
 from mmsrec.progress import progress
 from mmsrec.settings import encoding
-from mmsrec.workers import alternate, cores, prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -113,17 +111,13 @@ def _parts_of(inputs: ItemInputs) -> list[range]:
 def _encode_parts(inputs: ItemInputs, tower: Tower, parts: Parts, description: str) -> None:
     chunks = _parts_of(inputs)
     jobs = [(number, batch) for number in parts.missing(len(chunks)) for batch in chunks[number]]
-    compute = alternate if tower.on_host else prefetch
-
-    def prepared(job: tuple[int, int]) -> tuple[int, int, object]:
-        number, batch = job
-        return number, batch, tower.prepare(inputs.batches[batch].read())
 
     def encoded() -> Iterator[tuple[int, np.ndarray]]:
-        for number, batch, ready in compute(prepared, jobs, cores()):
+        found = tower.vectors(lambda job: inputs.batches[job[1]].read(), jobs)
+        for (number, batch), vectors in zip(jobs, found, strict=True):
             sizes = np.asarray(inputs.batches[batch].sizes)
             starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-            yield number, np.add.reduceat(tower.encode(ready), starts, axis=0) / sizes[:, None]
+            yield number, np.add.reduceat(vectors, starts, axis=0) / sizes[:, None]
             bar.update(int(sizes.sum()))
 
     with progress(description, sum(sum(inputs.batches[batch].sizes) for _, batch in jobs), "inputs") as bar:

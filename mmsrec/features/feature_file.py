@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mmsrec.artifacts import damage_named, features_schema, open_table, write_table
+from mmsrec.artifacts import VECTORS, damage_named, features_schema, open_table, write_batches
 from mmsrec.errors import FeatureError
 
 FLOAT16_EXPONENT = np.uint16(0x7C00)
+CHECKED_TOGETHER = 1 << 10  # vectors; larger intermediate arrays would leave the caches
+ROWS_A_GROUP = 1 << 15  # vectors that memory holds beside the result
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def write_features(
     dim = vectors.shape[1]
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dim)
     table = pa.table({"item_id": ids, "frames": pa.array(frames, pa.uint16()), "embedding": column})
-    write_table(path, table, features_schema(dim), asdict(provenance))
+    groups = (table.slice(start, ROWS_A_GROUP) for start in range(0, max(1, len(ids)), ROWS_A_GROUP))
+    write_batches(path, groups, features_schema(dim), asdict(provenance), VECTORS)
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -131,16 +134,20 @@ def _gather(file: pq.ParquetFile, ids: pa.Array | pa.ChunkedArray, path: Path) -
     dim = file.schema_arrow.field("embedding").type.list_size
     embeddings = np.zeros((len(ids), dim), np.float16)
     present = np.zeros(len(ids), bool)
+    stored = file.read(columns=["item_id"]).column("item_id")
+    # The place of each stored item among the wanted ones; -1 for an item that is not wanted.
+    places = pc.fill_null(pc.index_in(stored, value_set=ids), -1).to_numpy()
+    start = 0
     for group in range(file.num_row_groups):
-        table = file.read_row_group(group, columns=["item_id", "embedding"])
-        column = table.column("embedding").combine_chunks()
+        column = file.read_row_group(group, columns=["embedding"]).column("embedding").combine_chunks()
         vectors = column.flatten().to_numpy(zero_copy_only=True).reshape(-1, dim)
-        check_finite(vectors, table.column("item_id"), path)
-        rows = pc.index_in(table.column("item_id"), value_set=pa.array(ids) if isinstance(ids, pa.Array) else ids)
-        known = rows.is_valid().to_numpy()
-        rows = rows.drop_null().to_numpy()
-        embeddings[rows] = vectors[known]
-        present[rows] = True
+        rows = slice(start, start + len(vectors))
+        check_finite(vectors, stored[rows], path)
+        known = places[rows] >= 0
+        # Without a copy where all items are wanted, as in the file of a whole domain.
+        embeddings[places[rows][known]] = vectors if known.all() else vectors[known]
+        start += len(vectors)
+    present[places[places >= 0]] = True
     return ItemVectors(embeddings, present)
 
 
@@ -169,13 +176,15 @@ def check_finite(vectors: np.ndarray, ids: pa.Array | pa.ChunkedArray, where: ob
         FeatureError: a component is NaN or an infinity.
     """
     # A float16 is an infinity or NaN when all bits of its exponent are set; numpy's isfinite is many times slower.
-    broken = ((vectors.view(np.uint16) & FLOAT16_EXPONENT) == FLOAT16_EXPONENT).any(axis=1)
-    if broken.any():
+    parts = (vectors[start : start + CHECKED_TOGETHER] for start in range(0, len(vectors), CHECKED_TOGETHER))
+    broken = [((part.view(np.uint16) & FLOAT16_EXPONENT) == FLOAT16_EXPONENT).any(axis=1) for part in parts]
+    if any(part.any() for part in broken):
+        rows = np.flatnonzero(np.concatenate(broken))
         raise FeatureError(
             "Features hold a value that is not finite.",
             where=where,
             expected="finite numbers within float16's range, up to 65,504",
-            found=f"{int(broken.sum()):,} vectors with NaN or infinity, the first for {ids[int(broken.argmax())]}",
+            found=f"{len(rows):,} vectors with NaN or infinity, the first for {ids[int(rows[0])]}",
             fix="Correct this item's text, media or given vector; then run extract_features again.",
         )
 

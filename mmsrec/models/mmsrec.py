@@ -39,6 +39,7 @@ class MMSRec(TrainedRecommender):
     """
 
     item_rows = frozenset({"item_embedding.weight"})
+    items_in_parts = True
     read_by: ClassVar[tuple[str, ...]] = (
         *TrainedRecommender.read_by,
         "objective",

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
@@ -12,10 +11,11 @@ from mmsrec.errors import DataError
 from mmsrec.models.attributes import Attributes
 from mmsrec.models.taken import Taken, take_tensors
 from mmsrec.nn.companions import Companions
-from mmsrec.nn.encoded_items import EncodedItems
+from mmsrec.nn.encoded_items import EncodedItems, joined
 from mmsrec.nn.objectives import Objective
 from mmsrec.nn.precision import PRECISIONS
 from mmsrec.nn.predictions import Predictions
+from mmsrec.nn.threads import in_threads, one_thread_each
 from mmsrec.nn.transformer import device_of
 from mmsrec.nn.user_sequences import Sequences
 from mmsrec.settings.trainer import Trainer
@@ -23,7 +23,8 @@ from mmsrec.settings.trainer import Trainer
 if TYPE_CHECKING:
     from mmsrec.training.model_folder import Config
 
-ENCODED_TOGETHER = 1 << 15  # items that pass the item tower together when no gradient is recorded
+# Items that pass the item tower together. On a CPU, threads share the parts. On a GPU, a training step has one part.
+ENCODED_TOGETHER = {"cpu": 1 << 11, "cuda": 1 << 15}
 
 
 class Features(nn.Module):
@@ -118,26 +119,20 @@ class Recommender(nn.Module, ABC):
     @torch.no_grad()
     def encode_all_items(self) -> EncodedItems:
         """`encode_items()` without gradients, in parts: only the result grows with the number of items."""
-        chosen = torch.arange(self.items, device=device_of(self)).split(ENCODED_TOGETHER)
-        parts = [self.encode_items(items_K) for items_K in chosen]
-        names = [field.name for field in fields(EncodedItems)]
-        return EncodedItems(**{name: _joined([getattr(part, name) for part in parts]) for name in names})
+        device = device_of(self)
+        chosen = torch.arange(self.items, device=device).split(ENCODED_TOGETHER[device.type])
+        return joined(list(in_threads(self.encode_items, chosen, device)))
 
     @abstractmethod
     def user_vectors(self, items: EncodedItems, histories_BL: Tensor) -> Tensor:
         """Vectors [B, D] of users from their latest items, right-aligned, with `absent` as padding."""
 
     @torch.no_grad()
+    @one_thread_each()
     def scores(self, histories_BL: Tensor) -> Tensor:
         """Scores [B, I] of all items, in one matrix; suits a few users."""
         items = self.encode_all_items()
         return self.user_vectors(items, histories_BL) @ items.vectors_KD.T
-
-
-def _joined(tables: list[Tensor | None]) -> Tensor | None:
-    """Joins the rows of all parts. Each part may end with a [mask] row, and only the last of these rows is kept."""
-    *tables, last = tables
-    return None if last is None else torch.cat([*(table[:ENCODED_TOGETHER] for table in tables), last])
 
 
 class CountedRecommender(Recommender):
@@ -156,12 +151,15 @@ class TrainedRecommender(Recommender):
         trainer: the length N of sequences, and the precision of matrix products.
 
     Attributes:
+        items_in_parts: on a CPU a step encodes its items in parts, which threads share. It pays where the vectors of
+            items are computed, and not looked up.
         whole_step: the loss compares all sequences of a step, so that they form one group and one process trains.
         validated: whether validation stops training and chooses the weights; otherwise training runs to its last
             epoch. `Model.validated` in the registry is the same.
         read_by: settings that change how a model reads its weights, but not their shapes. A start has the same.
     """
 
+    items_in_parts: ClassVar[bool] = False
     whole_step: ClassVar[bool] = False
     validated: ClassVar[bool] = True
     read_by: ClassVar[tuple[str, ...]] = ("heads", "positions")

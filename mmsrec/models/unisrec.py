@@ -37,6 +37,8 @@ class UniSRec(TrainedRecommender):
         sequences: computes the vectors of places with both.
     """
 
+    items_in_parts = True
+
     def __init__(self, inputs: ModelInputs, settings: UniSRecSettings, trainer: Trainer) -> None:
         super().__init__(inputs.items, trainer)
         self.settings = settings

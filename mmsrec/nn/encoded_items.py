@@ -1,8 +1,9 @@
 """The tensors that a model computes from its items alone, once a step."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
 
@@ -34,3 +35,19 @@ class EncodedItems:
         """The results of a function of one tensor, in the same places."""
         parts = (self.vectors_KD, self.inputs, self.read)
         return EncodedItems(*(None if tensor is None else function(tensor) for tensor in parts))
+
+
+def joined(parts: Sequence[EncodedItems]) -> EncodedItems:
+    """The items of all parts. Each part may have a [mask], and the last one is kept."""
+    if len(parts) == 1:
+        return parts[0]
+    sizes = [len(part.vectors_KD) for part in parts]
+    columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(EncodedItems)}
+    return EncodedItems(**{name: _joined(tables, sizes) for name, tables in columns.items()})
+
+
+def _joined(tables: Sequence[Tensor | None], sizes: Sequence[int]) -> Tensor | None:
+    *earlier, last = tables
+    if last is None:
+        return None
+    return torch.cat([*(table[:size] for table, size in zip(earlier, sizes[:-1], strict=True)), last])

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from mmsrec.nn.threads import one_thread_each
+
 # Share of the largest variance, added to every variance. Without it, noise in constant directions would be amplified.
 RIDGE = 1e-3
 
@@ -22,6 +24,7 @@ class Whitening(nn.Module):
         self.register_buffer("matrix", torch.eye(width))
 
     @torch.no_grad()
+    @one_thread_each()
     def fit(self, parts: Iterable[Tensor]) -> None:
         """Computes mean and covariance from the rows of all parts [N, F]; there is at least one row."""
         width = len(self.mean)

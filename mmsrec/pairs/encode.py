@@ -23,7 +23,7 @@ from mmsrec.settings import encoding
 from mmsrec.settings.corpora import ShardCorpus
 from mmsrec.sources.listing import LISTING, Shard, read_listing
 from mmsrec.sources.shards import Clip, read_clips
-from mmsrec.workers import alternate, cores, prefetch
+from mmsrec.workers import prefetch
 
 logger = logging.getLogger(__name__)
 
@@ -125,9 +125,8 @@ class _Captions:
             {caption for caption in captions if caption not in self._known}, key=lambda text: (len(text), text)
         )
         batches = [new[start : start + size] for start in range(0, len(new), size)]
-        prepared = (alternate if self._tower.on_host else prefetch)(self._tower.prepare, batches, cores())
-        for batch, ready in zip(batches, prepared, strict=True):
-            self._known.update(zip(batch, self._tower.encode(ready), strict=True))
+        for batch, vectors in zip(batches, self._tower.vectors(list, batches), strict=True):
+            self._known.update(zip(batch, vectors, strict=True))
         return np.stack([self._known[caption] for caption in captions])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mmsrec.artifacts import open_table, pairs_schema, vectors_type, write_batches
+from mmsrec.artifacts import VECTORS, open_table, pairs_schema, vectors_type, write_batches
 from mmsrec.errors import FeatureError
 from mmsrec.features.feature_file import FLOAT16_EXPONENT, Provenance
 from mmsrec.files import write_json
@@ -16,8 +16,6 @@ from mmsrec.pairs.shard_files import INDEX
 
 # Smaller groups shuffle better; larger groups read no faster.
 ROWS_A_GROUP = 1024
-# float16 vectors hardly compress. Plain pages read fastest, and their checksums show damage.
-STORAGE = {"compression": "none", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
 
 
 def shard_name(number: int) -> str:
@@ -76,7 +74,7 @@ def write_shard(
         FeatureError: a vector is not finite.
         ArtifactError: a table does not fit the schema.
     """
-    return write_batches(path, _row_groups(tables, path), schema, asdict(provenance), STORAGE, notes)
+    return write_batches(path, _row_groups(tables, path), schema, asdict(provenance), VECTORS, notes)
 
 
 def finalise(folder: Path, names: Sequence[str]) -> None:

@@ -1,16 +1,16 @@
 """One step of training on a domain: the items are encoded once, then the groups of sequences are computed in turn."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.profiler import record_function
 
 from mmsrec.models.recommender import TrainedRecommender
-from mmsrec.nn.threads import in_threads
+from mmsrec.nn.threads import in_threads, one_thread_each
 from mmsrec.settings.trainer import Trainer
 from mmsrec.training.batches import Step
 from mmsrec.training.distributed import Processes
+from mmsrec.training.gradients import add_gradients
+from mmsrec.training.item_table import ItemTable
 from mmsrec.training.runtime import seeded_dropout
 
 
@@ -21,6 +21,7 @@ def adamw(model: TrainedRecommender, trainer: Trainer) -> torch.optim.Optimizer:
     )
 
 
+@one_thread_each()
 def train_step(
     model: TrainedRecommender,
     optimizer: torch.optim.Optimizer,
@@ -33,8 +34,8 @@ def train_step(
 
     The items are encoded once. Their gradients are summed over the groups and then propagated once. So memory grows
     with a group and with the number of items, not with the batch. Processes, and on a CPU the threads of each, share
-    the groups. Dropout is seeded by the group's index in the step, so the number of threads or processes changes only
-    the order of summation.
+    the groups. Dropout is seeded by the group's index in the step, and gradients are added in the order of the groups.
+    So the number of threads changes nothing, and the number of processes changes only the order of summation.
 
     Args:
         model: in training mode.
@@ -45,10 +46,9 @@ def train_step(
         processes: the processes.
     """
     optimizer.zero_grad(set_to_none=True)
-    with record_function("item table"), seeded_dropout(processes.device, *key, 0):
-        items = model.encode_items(step.items_K)
-    # Copies without a history: they end the backward pass of a group, and collect its gradients.
-    leaves = items.map(lambda tensor: tensor.detach().requires_grad_(tensor.requires_grad))
+    with record_function("item table"):
+        table = ItemTable(model, step.items_K, (*key, 0), processes.device)
+    leaves = table.leaves
     sources = [tensor for tensor in (*model.parameters(), *leaves.tensors()) if tensor.requires_grad]
 
     def computed(place: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
@@ -62,9 +62,9 @@ def train_step(
         computed, range(processes.rank, len(step.groups), processes.size), processes.device
     ):
         total += loss
-        _add_gradients(sources, gradients)
+        add_gradients(sources, gradients)
     with record_function("item table, backward"):
-        _propagate(items.tensors(), leaves.tensors())
+        table.propagate()
     with record_function("sum over processes"):
         processes.sum_gradients(model)
     with record_function("optimiser"):
@@ -72,18 +72,3 @@ def train_step(
             torch.nn.utils.clip_grad_norm_(model.parameters(), trainer.clip_norm)
         optimizer.step()
     return float(processes.sum_(total))
-
-
-def _add_gradients(sources: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
-    """Adds a group's gradients to the gradients of earlier groups."""
-    for source, gradient in zip(sources, gradients, strict=True):
-        if gradient is not None:
-            # Copied, because two gradients from autograd may share memory.
-            source.grad = gradient.clone() if source.grad is None else source.grad.add_(gradient)
-
-
-def _propagate(tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> None:
-    """Propagates the gradients of the leaves through the item tower to the weights."""
-    reached = [pair for pair in zip(tensors, leaves, strict=True) if pair[1].grad is not None]
-    if reached:
-        torch.autograd.backward([tensor for tensor, _ in reached], [leaf.grad for _, leaf in reached])

@@ -5,17 +5,19 @@ encoded again with the same dropout, to propagate its gradients. So memory holds
 the encoder's activations for one chunk only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from mmsrec.nn.contrastive_loss import TERMS, compared, contrastive_terms, views_of
 from mmsrec.nn.item_encoder import ItemEncoder
+from mmsrec.nn.threads import in_threads, one_thread_each
 from mmsrec.nn.views import Items, encode_views
 from mmsrec.settings.pretraining import Pretraining
 from mmsrec.training.distributed import Processes
-from mmsrec.training.runtime import seed_everything
+from mmsrec.training.gradients import add_gradients
+from mmsrec.training.runtime import seeded_dropout
 
 # Pairs encoded at a time: few enough for a CPU's caches, many enough to fill a GPU. Both divide the paper's 8 x 6,000.
 CHUNK = {"cpu": 200, "cuda": 3000}
@@ -38,6 +40,7 @@ def _anchors(term: str) -> str:
     return f"{term} anchors"
 
 
+@one_thread_each()
 def train_step(
     encoder: ItemEncoder,
     optimizer: torch.optim.Optimizer,
@@ -64,21 +67,27 @@ def train_step(
     chunks = list(_chunks(sum(sizes[: processes.rank]), len(items), CHUNK[processes.device.type]))
     names = views_of(settings.weights)
 
-    def encoded(place: int, rows: slice) -> dict[str, Tensor]:
-        seed_everything(*key, place)
-        with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+    def encoded(chunk: tuple[int, slice]) -> dict[str, Tensor]:
+        place, rows = chunk
+        reduced = torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
+        with seeded_dropout(processes.device, *key, place), reduced:
             return encode_views(encoder, items.rows(rows), names)
 
+    def weight_gradients(chunk: tuple[int, slice]) -> Sequence[Tensor | None]:
+        vectors = encoded(chunk)
+        outputs, given = list(vectors.values()), [gradients[name][chunk[1]] for name in vectors]
+        return torch.autograd.grad(outputs, weights, given, allow_unused=True)
+
     optimizer.zero_grad(set_to_none=False)
-    views = {name: torch.zeros(len(items), settings.dim, device=processes.device) for name in names}
     with torch.no_grad():
-        for place, rows in chunks:
-            for name, vectors in encoded(place, rows).items():
-                views[name][rows] = vectors
+        parts = list(in_threads(encoded, chunks, processes.device))
+    # A process whose share is empty has vectors without rows.
+    none = torch.zeros(0, settings.dim, device=processes.device)
+    views = {name: torch.cat([none, *(part[name] for part in parts)]) for name in names}
     gradients, sums = _view_gradients(views, items.present, settings, sizes, processes)
-    for place, rows in chunks:
-        vectors = encoded(place, rows)
-        torch.autograd.backward(list(vectors.values()), [gradients[name][rows] for name in vectors])
+    weights = [weight for weight in encoder.parameters() if weight.requires_grad]
+    for part in in_threads(weight_gradients, chunks, processes.device):
+        add_gradients(weights, part)
     processes.sum_gradients(encoder)
     torch.nn.utils.clip_grad_norm_(encoder.parameters(), settings.clip_norm)
     optimizer.step()

@@ -7,20 +7,18 @@ import time
 
 import pytest
 
-from mmsrec.workers import Worker, WorkerLost, Workers, alternate, prefetch
+from mmsrec.workers import Worker, WorkerLost, Workers, prefetch
 
 
-@pytest.mark.parametrize("compute", [prefetch, alternate])
-def test_results_keep_the_order_of_the_items(compute):
+def test_results_keep_the_order_of_the_items():
     def slow_first(item):
         time.sleep(0.02 if item % 3 == 0 else 0)
         return item * item
 
-    assert list(compute(slow_first, range(20), threads=4)) == [item * item for item in range(20)]
+    assert list(prefetch(slow_first, range(20), threads=4)) == [item * item for item in range(20)]
 
 
-@pytest.mark.parametrize("compute", [prefetch, alternate])
-def test_only_a_few_items_are_taken_before_they_are_needed(compute):
+def test_only_a_few_items_are_taken_before_they_are_needed():
     taken = []
 
     def items():
@@ -28,7 +26,7 @@ def test_only_a_few_items_are_taken_before_they_are_needed(compute):
             taken.append(item)
             yield item
 
-    results = compute(str, items(), threads=2)
+    results = prefetch(str, items(), threads=2)
     next(results)
     assert len(taken) <= 5
     results.close()
@@ -40,19 +38,9 @@ def test_each_thread_calls_start_first():
     assert len(begun) <= 2
 
 
-@pytest.mark.parametrize("compute", [prefetch, alternate])
-def test_work_overlaps(compute):
+def test_work_overlaps():
     together = threading.Barrier(3, timeout=10)
-    assert list(compute(lambda _: together.wait() is not None, range(3), threads=3)) == [True] * 3
-
-
-def test_alternate_computes_nothing_while_the_consumer_works():
-    computed = []
-    results = alternate(computed.append, range(20), threads=2)
-    next(results)
-    count = len(computed)
-    time.sleep(0.05)
-    assert len(computed) == count
+    assert list(prefetch(lambda _: together.wait() is not None, range(3), threads=3)) == [True] * 3
 
 
 def test_an_error_reaches_the_consumer():

@@ -5,11 +5,11 @@ A kind's module is imported on use, so that an encoder without weights never imp
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL.Image import Image
@@ -17,6 +17,12 @@ from PIL.Image import Image
 from mmsrec.errors import FeatureError
 from mmsrec.files import sha256
 from mmsrec.settings import encoding
+from mmsrec.workers import cores, prefetch
+
+Job = TypeVar("Job")
+
+# Each thread holds the activations of a batch.
+MOST_THREADS = 16
 
 # Each module has a function `load(name, row, corpus) -> Encoder`.
 KINDS: dict[str, str] = {
@@ -32,8 +38,9 @@ class Tower:
 
     Attributes:
         prepare: makes a batch of the inputs; runs on the CPU, in several threads at once.
-        encode: turns a batch into float32 [n, dim]; runs on the device, in one thread. A vector of zeros means that
-            the encoder knows no part of the input.
+        encode: turns a batch into float32 [n, dim]. A vector of zeros means that the encoder knows no part of the
+            input. On the CPU it computes with one thread, and several threads may call it at once. So vectors do not
+            depend on the number of threads.
         batch_size: inputs in a batch.
         preprocessing: the steps of `prepare`, in words.
         on_host: whether `encode` runs on the CPU.
@@ -44,6 +51,21 @@ class Tower:
     batch_size: int
     preprocessing: str
     on_host: bool
+
+    def vectors(self, read: Callable[[Job], Sequence[Any]], jobs: Iterable[Job]) -> Iterator[np.ndarray]:
+        """The vectors of each job's inputs, float32 [n, dim], in the order of the jobs.
+
+        Threads prepare the next batches while a GPU computes. On the CPU, each thread also encodes its batch.
+
+        Args:
+            read: the inputs of a job, a batch.
+            jobs: arguments of `read`.
+        """
+        threads = min(cores(), MOST_THREADS)
+        if self.on_host:
+            yield from prefetch(lambda job: self.encode(self.prepare(read(job))), jobs, threads)
+        else:
+            yield from map(self.encode, prefetch(lambda job: self.prepare(read(job)), jobs, threads))
 
 
 @dataclass(frozen=True)

@@ -50,14 +50,25 @@ def frozen(model: nn.Module, where: torch.device) -> nn.Module:
 def encoding(
     encode: Callable[..., torch.Tensor], where: torch.device
 ) -> Callable[[Mapping[str, torch.Tensor]], np.ndarray]:
-    """Wraps `encode`: the result takes CPU tensors by name and returns a float32 array."""
+    """Wraps `encode`: the result takes CPU tensors by name and returns a float32 array.
+
+    On a CPU it computes with one thread, because the last bits of a sum depend on the number of threads.
+    """
 
     def run(inputs: Mapping[str, torch.Tensor]) -> np.ndarray:
         moved = {name: tensor.to(where, non_blocking=True) for name, tensor in inputs.items()}
         with torch.inference_mode():
             return encode(**moved).float().cpu().numpy()
 
-    return run
+    def run_in_one_thread(inputs: Mapping[str, torch.Tensor]) -> np.ndarray:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return run(inputs)
+        finally:
+            torch.set_num_threads(before)
+
+    return run_in_one_thread if on_host(where) else run
 
 
 def staged(tensor: torch.Tensor, where: torch.device) -> torch.Tensor:

@@ -61,6 +61,15 @@ def test_images_are_encoded_as_open_clip_does(architecture, official):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_the_number_of_threads_changes_no_byte(architecture, threads):
+    encoder = load_encoder("tiny", row(architecture))
+    batches = [images(), images()[:2]] * 3
+    several = list(encoder.tower("vision").vectors(list, batches))
+    torch.set_num_threads(1)
+    for found, batch in zip(several, batches, strict=True):
+        np.testing.assert_array_equal(found, encoder.encode_images(batch))
+
+
 @pytest.mark.usefixtures("in_full_precision")
 @pytest.mark.parametrize("texts", [TEXTS, TEXTS[:2], ["x"]])
 def test_texts_are_encoded_as_open_clip_does_without_their_padding(architecture, official, texts):

@@ -118,7 +118,7 @@ def test_features_of_some_items_and_of_all_items_in_parts_are_the_same(monkeypat
     network = model().eval()
     whole, some = network.encode_items(), network.encode_items(torch.tensor([7, 0, 7]))
     torch.testing.assert_close(some.inputs, whole.inputs[[7, 0, 7]])
-    monkeypatch.setattr(recommender, "ENCODED_TOGETHER", 5)
+    monkeypatch.setitem(recommender.ENCODED_TOGETHER, "cpu", 5)
     parts = network.encode_all_items()
     torch.testing.assert_close(parts.inputs, whole.inputs)
     torch.testing.assert_close(parts.vectors_KD, whole.vectors_KD)

@@ -137,7 +137,7 @@ def test_some_encoded_items_are_rows_of_all(rule):
 
 @pytest.mark.parametrize("rule", ["mask_token", "drop"])
 def test_items_encoded_in_parts_equal_the_whole(monkeypatch, rule):
-    monkeypatch.setattr(recommender, "ENCODED_TOGETHER", 5)
+    monkeypatch.setitem(recommender.ENCODED_TOGETHER, "cpu", 5)
     network = model(rule, item_embedding=True)
     for part, whole in zip(network.encode_all_items().tensors(), network.encode_items().tensors(), strict=True):
         torch.testing.assert_close(part, whole)

@@ -87,7 +87,7 @@ def test_layer_norms_have_the_eps_of_the_reference():
 
 
 def test_items_encoded_in_parts_equal_the_whole(monkeypatch):
-    monkeypatch.setattr(recommender, "ENCODED_TOGETHER", 5)
+    monkeypatch.setitem(recommender.ENCODED_TOGETHER, "cpu", 5)
     network = model().eval()
     items = network.encode_all_items()
     assert torch.equal(items.vectors_KD, network.item.weight)

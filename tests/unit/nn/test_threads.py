@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 
-from mmsrec.nn.threads import in_threads
+from mmsrec.nn.threads import in_threads, one_thread_each
 
 CPU = torch.device("cpu")
 
@@ -26,11 +26,32 @@ def test_no_more_groups_start_than_there_are_threads(threads):
     assert len(started) <= threads
 
 
-@pytest.mark.parametrize(("most", "share"), [(8, 1), (1, 2)])
-def test_the_threads_share_the_cores_and_torchs_threads_are_restored(monkeypatch, threads, most, share):
-    monkeypatch.setattr("mmsrec.nn.threads.MOST", most)
-    assert set(in_threads(lambda _: torch.get_num_threads(), range(10), CPU)) == {share}
+@pytest.mark.parametrize("groups", [1, 10])
+def test_each_group_has_one_thread_and_torchs_threads_are_restored(threads, groups):
+    assert set(in_threads(lambda _: torch.get_num_threads(), range(groups), CPU)) == {1}
     assert torch.get_num_threads() == threads
+
+
+def test_groups_share_the_threads_that_torch_had_outside(threads):
+    all_here = threading.Barrier(threads, timeout=60)
+
+    def compute(_):
+        all_here.wait()
+        return threading.get_ident()
+
+    with one_thread_each():
+        with one_thread_each():
+            assert torch.get_num_threads() == 1
+            names = set(in_threads(compute, range(threads), CPU))
+        assert torch.get_num_threads() == 1
+    assert len(names) == threads == torch.get_num_threads()
+
+
+def test_groups_inside_a_group_do_not_start_threads(threads):
+    def compute(_):
+        return {threading.get_ident(), *in_threads(lambda _: threading.get_ident(), range(3), CPU)}
+
+    assert {len(used) for used in in_threads(compute, range(4), CPU)} == {1}
 
 
 @pytest.mark.parametrize("recorded", [False, True])

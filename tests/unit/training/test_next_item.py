@@ -4,6 +4,7 @@ import torch
 from mmsrec.artifacts import SCHEMAS
 from mmsrec.errors import CheckpointError, TrainingError
 from mmsrec.models.mmsrec import MMSRec
+from mmsrec.models.recommender import ENCODED_TOGETHER
 from mmsrec.training.batches import GROUP_POSITIONS, Batches
 from mmsrec.training.distributed import Processes
 from mmsrec.training.next_item import finetune
@@ -30,13 +31,6 @@ def test_a_trained_model_predicts_the_next_item_of_a_walk(tmp_path):
 
 
 def test_the_same_seed_gives_the_same_history_and_weights(tmp_path):
-    runs = [finetune(model(), walks(), TRAINER, 3, tmp_path / str(number), {}) for number in range(2)]
-    assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
-    assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
-
-
-def test_the_same_seed_gives_the_same_weights_with_several_threads(tmp_path, monkeypatch, threads):
-    monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 40))
     runs = [finetune(model(), walks(), TRAINER, 3, tmp_path / str(number), {}) for number in range(2)]
     assert without_seconds(runs[0].history) == without_seconds(runs[1].history)
     assert all(torch.equal(runs[0].best[name], runs[1].best[name]) for name in runs[0].best)
@@ -106,21 +100,6 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
         finetune(network, walks(), TRAINER, 3, tmp_path, {})
 
 
-def test_threads_change_only_the_order_of_summation(monkeypatch, threads):
-    monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 40))
-    settings = SETTINGS.model_copy(update={"hidden_dropout": 0.5})
-    gradients = []
-    for count in (threads, 1):
-        torch.set_num_threads(count)
-        network = model(settings).train()
-        step = next(Batches(walks(), network, TRAINER).steps(0, 2))
-        assert len(step.groups) > threads
-        train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, TRAINER, (0,), Processes(CPU))
-        gradients.append([part.grad for part in network.parameters()])
-    for shared, alone in zip(*gradients, strict=True):
-        torch.testing.assert_close(shared, alone, rtol=1e-4, atol=1e-6)
-
-
 def test_a_history_has_the_columns_of_its_table(tmp_path):
     trainer = TRAINER.model_copy(update={"max_epochs": 1})
     (row,) = finetune(model(), walks(), trainer, 3, tmp_path, {}).history
@@ -129,18 +108,22 @@ def test_a_history_has_the_columns_of_its_table(tmp_path):
     assert 0 < row["efficiency"] <= 1
 
 
-def test_a_step_in_groups_has_the_gradient_of_the_whole_batch(monkeypatch):
+@pytest.mark.parametrize("objective", ["masked", "causal"])
+@pytest.mark.parametrize("sampled", [0, 8])
+def test_a_step_in_groups_and_parts_has_the_gradient_of_the_whole_batch(monkeypatch, sampled, objective):
     monkeypatch.setitem(GROUP_POSITIONS, "cpu", (10, 100))
-    settings = SETTINGS.model_copy(update={"embedding_dropout": 0.0, "hidden_dropout": 0.0})
-    trainer = TRAINER.model_copy(update={"batch_size": 1000, "clip_norm": 1e9})
+    monkeypatch.setitem(ENCODED_TOGETHER, "cpu", 3)
+    without = {"embedding_dropout": 0.0, "hidden_dropout": 0.0}
+    settings = SETTINGS.model_copy(update=without | {"item_embedding": True, "objective": objective})
+    trainer = TRAINER.model_copy(update={"batch_size": 1000, "clip_norm": 1e9, "sampled_items": sampled})
     sequences = walks()
     network = model(settings).train()
     step = next(Batches(sequences, network, trainer).steps(0, 2))
     assert len(step.groups) > 1
-    items = network.encode_items()
+    items = network.encode_items(step.items_K)
     plain = sum(network.loss(items, group) for group in step.groups) / step.positions
     expected = torch.autograd.grad(plain, list(network.parameters()), allow_unused=True)
     total = train_step(network, torch.optim.SGD(network.parameters(), lr=0.0), step, trainer, (0,), Processes(CPU))
     assert total / step.positions == pytest.approx(plain.item(), rel=1e-5)
     for parameter, gradient in zip(network.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-5)
