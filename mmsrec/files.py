@@ -22,8 +22,8 @@ _SHOWN = 200  # characters of a reason that a message quotes
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`, and renames it to `path` if the block ends without an error.
 
-    A reader sees either the old file or the new file. The temporary file is removed after an error. What a killed
-    process left for the same path is removed, too.
+    A reader sees either the old file or the new file. The temporary file is removed after an error, and so
+    are those that a killed process left for the same path.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -46,13 +46,13 @@ def machine_errors_explained() -> Iterator[None]:
 
 
 def pass_full_disk(error: BaseException | None) -> None:
-    """Raises an error of a full disk again, which no other place to read from can mend; returns for any other."""
+    """Raises an error of a full disk again, which no other place to read from can repair; returns for any other."""
     if isinstance(error, OSError) and error.errno in _FULL:
         raise error
 
 
 def _known(error: Exception) -> tuple[str, str] | None:
-    # Python has no number of its own for this error: it has tried TMPDIR, the system's folders and the current one.
+    # Python gives this error no separate number: it has tried TMPDIR, the system's folders and the current one.
     if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
         return "There is no folder for temporary files.", "Set TMPDIR to a folder that you may write to."
     return KNOWN.get(_number(error))

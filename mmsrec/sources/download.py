@@ -219,7 +219,7 @@ def _verify(file: SourceFile, record: Record, where: object, pins: LockFile | No
 
 
 def _mending(record: Record) -> str:
-    """What to do about a damaged file: a file that was not downloaded is the user's own and may be the only copy."""
+    """The advice about a damaged file: a file that was not downloaded is the user's own and may be the only copy."""
     return "Put the right file in its place" if record.url is None else "Delete it and run this stage again"
 
 

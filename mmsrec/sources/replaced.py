@@ -1,8 +1,8 @@
 """Notices raw files that were replaced, also by a file with an older time.
 
 Snakemake compares times alone. So a note keeps the size, the time and the identity of each raw file. If they change,
-the digest tells whether the content has changed. What was made from the old content then gets a time before the new
-file's, and is made again. The raw files themselves stay as they are.
+the digest tells whether the content has changed. The files made from the old content then get a time before the new
+file's, and are made again. The raw files themselves stay as they are.
 """
 
 import os
@@ -37,7 +37,7 @@ class _Seen:
 
 
 def replaced_files(made: Mapping[Path, Iterable[Path]], note: Path) -> list[Path]:
-    """The raw files whose content has changed since the last call. What is made from them becomes older than they are.
+    """The raw files whose content has changed since the last call. Files made from them become older than they are.
 
     A call costs one look at each file's size and time. Only a new file, or one of another size or time, is read.
 
@@ -75,7 +75,7 @@ def _recorded(file: Path, size: int) -> str | None:
 
 
 def _read(note: Path) -> dict[str, _Seen]:
-    """What was seen last; nothing, if the note is missing or damaged."""
+    """The files as they were seen last; nothing, if the note is missing or damaged."""
     try:
         return {file: _Seen(**state) for file, state in read_json(note).items()}
     except (ArtifactError, TypeError, AttributeError):

@@ -92,7 +92,7 @@ SIZE = 1 << 31
 FOLDER_ALONE = "demo/meta_Demo.json.gz"  # comes from the folder of the mirror
 # The answers of these faults depend on the number of requests, or take long.
 CHANGING = {"flaky", "throttled", "slow", "cut off"}
-# What the tests stop every time: these stages need no media. A stage without a fault makes what others need.
+# The stages that the tests stop every time: they need no media. A stage without a fault makes what others need.
 TEXTS = ("--domain=demo-shop", *CUT, "--variant=demo-text", "--seed=0")
 SOME: dict[str, tuple[tuple[str, ...], str]] = {
     "download": (STAGES["download"], "SIGTERM"),
@@ -301,7 +301,7 @@ def _members(group: int) -> Iterator[tuple[int, str]]:
 
 
 def content(path: Path) -> object:
-    """What must be equal after another run: everything but the time that something took."""
+    """The part of a file that must be equal after another run: everything but the time that something took."""
     if path.suffix == ".jsonl":  # items finish in any order, and the last line of an item counts
         return {row["item_id"]: row for row in map(json.loads, path.read_text().splitlines())}
     if path.name == "history.parquet":

@@ -31,7 +31,7 @@ def look(raw, *made):
 
 
 def put(raw, content, seconds):
-    """Puts another file in place of the raw file, with a time of its own."""
+    """Puts another file in place of the raw file, with its own time."""
     other = raw.with_name("other")
     other.write_bytes(content)
     os.utime(other, (seconds, seconds))
