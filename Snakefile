@@ -5,6 +5,8 @@ min_version("9.0")
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/settings.smk"
+include: "workflow/rules/replaced.smk"
+include: "workflow/rules/unfinished.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/crawl.smk"

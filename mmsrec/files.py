@@ -1,13 +1,14 @@
 """Atomic writes, digests and locks of files. An atomic file is either whole or absent."""
 
+import fcntl
 import hashlib
 import json
 import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -21,13 +22,13 @@ _SHOWN = 200  # characters of a reason that a message quotes
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`, and renames it to `path` if the block ends without an error.
 
-    A reader sees either the old file or the new file. The temporary file is removed after an error.
+    A reader sees either the old file or the new file. The temporary file is removed after an error, and so
+    are those that a killed process left for the same path.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    remove_unfinished(path)
+    handle, temporary = _claimed(lambda: tempfile.mkstemp(**_names(path)))
     try:
         yield temporary
         # mkstemp makes the file private. The final file gets the usual permissions, from the umask.
@@ -38,23 +39,80 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields a temporary folder, and replaces `path` by it if the block ends without an error."""
+    """Yields a temporary folder, and replaces `path` by it if the block ends without an error.
+
+    A reader sees the old folder, no folder for a moment, or the new folder, but never a part of one.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    remove_unfinished(path)
+    handle, home = _claimed(lambda: _opened(tempfile.mkdtemp(**_names(path))))
     try:
+        temporary = home / "new"
+        temporary.mkdir()
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(home / "old")
         temporary.replace(path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Removes the temporary files and folders of `path` that a killed process left. Those of a live one are locked."""
+    names = _names(path)
+    with suppress(FileNotFoundError), os.scandir(names["dir"]) as entries:
+        left = [entry for entry in entries if entry.name.startswith(names["prefix"])]
+        for entry in left:
+            if entry.name.endswith(names["suffix"]):
+                _remove_unlocked(Path(entry.path))
+
+
+def _names(path: Path) -> dict[str, str]:
+    """How the temporary files of a path are named, as `tempfile` asks for it."""
+    return {"prefix": f".{path.name}.", "suffix": ".tmp", "dir": str(path.parent)}
+
+
+def _opened(folder: str) -> tuple[int, str]:
+    return os.open(folder, os.O_RDONLY), folder
+
+
+def _claimed(make: Callable[[], tuple[int, str]]) -> tuple[int, Path]:
+    """A new temporary file or folder with its open descriptor, which holds a lock on it."""
+    while True:
+        handle, name = make()
+        with suppress(OSError):  # some network file systems have no such locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another process may have taken it for a leftover before it was locked.
+        if os.path.exists(name):
+            return handle, Path(name)
+        os.close(handle)
+
+
+def _remove_unlocked(path: Path) -> None:
+    """Removes a temporary file or folder, unless a process holds its lock or the system knows no such locks."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -24,8 +24,11 @@ KNOWN: dict[int, tuple[str, str]] = {
     errno.ENOMEM: ("The memory of the machine is used up.", "Stop other programs, or lower batch_size."),
     errno.EIO: ("The disk cannot be read or written.", "Check the disk: its hardware may fail."),
 }
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Libraries in other languages name the number in the text of an error.
 _NUMBER = re.compile(r"\b(?:os error|errno)\s+(\d+)", re.IGNORECASE)
+# NumPy's words for a disk that took a part of an array.
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
 
 @contextmanager
@@ -34,13 +37,25 @@ def machine_errors_explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        number = _number(error)
-        if number not in KNOWN:
+        if (known := _known(error)) is None:
             raise
-        what, fix = KNOWN[number]
+        what, fix = known
         places = [getattr(error, name, None) for name in ("filename", "filename2")]
         where = " and ".join(str(place) for place in places if place is not None)
         raise ArtifactError(what, where=where or None, found=error, fix=fix) from error
+
+
+def pass_full_disk(error: BaseException | None) -> None:
+    """Raises an error of a full disk again, which no other place to read from can repair; returns for any other."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        raise error
+
+
+def _known(error: Exception) -> tuple[str, str] | None:
+    # Python gives this error no separate number: it has tried TMPDIR, the system's folders and the current one.
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        return "There is no folder for temporary files.", "Set TMPDIR to a folder that you may write to."
+    return KNOWN.get(_number(error))
 
 
 def _number(error: Exception) -> int | None:
@@ -49,5 +64,7 @@ def _number(error: Exception) -> int | None:
         return errno.ENOMEM
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
+    if _SHORT_WRITE.search(str(error)):
+        return errno.ENOSPC
     found = _NUMBER.search(str(error))
     return int(found[1]) if found else None

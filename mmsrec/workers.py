@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -101,7 +103,20 @@ class Worker(Generic[Item, Result]):
         theirs.close()
 
 
+def end_with_parent() -> None:
+    """Lets this process of `multiprocessing` end when its parent ends, however it ends; the parent handles Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _serve(function: Callable[[Item], Result], connection: Connection) -> None:
+    end_with_parent()
     while True:
         try:
             item = connection.recv()

@@ -14,6 +14,9 @@ ROOT = Path(__file__).parents[1]
 RAW = "data/raw"
 RAW_FILE = f"{RAW}/{{file}}"
 RAW_FACTS = f"{RAW_FILE}.json"
+RAW_SEEN = "data/raw_files.json"  # Snakemake's note of the raw files that it has seen
+
+UNMADE = ".snakemake/mmsrec_unmade.json"  # what a run of Snakemake was to make
 
 INGESTED_DOMAINS = "data/ingested"
 INGESTED = f"{INGESTED_DOMAINS}/{{domain}}"

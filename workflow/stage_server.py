@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import TracebackType
 
 ADDRESS = "MMSREC_STAGES"
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
@@ -43,6 +44,14 @@ def delegate() -> None:
         status = server.recv(1)
     # An empty answer means that the server was killed.
     os._exit(status[0] if status else 1)
+
+
+def say_why(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints an error that ends a script, as `sys.excepthook`; Ctrl-C is one line. Python then ends by that signal."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("stopped by Ctrl-C: run the same command again, finished work is kept", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 @contextmanager
@@ -180,8 +189,13 @@ def _run(request: dict, streams: list[int]) -> None:
         code = 0
     except SystemExit as ended:
         code = ended.code
+    except KeyboardInterrupt:
+        say_why(*sys.exc_info())
+        sys.stdout.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     except BaseException:
-        traceback.print_exc()
+        say_why(*sys.exc_info())
     if isinstance(code, str):
         print(code, file=sys.stderr)
     threading._shutdown()

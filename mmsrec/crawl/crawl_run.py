@@ -3,12 +3,14 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
 from mmsrec.crawl.entry import Entry
 from mmsrec.crawl.ledger import Ledger, Review
 from mmsrec.crawl.media_store import Store
+from mmsrec.errors import CrawlError
 from mmsrec.files import lock
 from mmsrec.progress import progress
 
@@ -50,10 +52,30 @@ def run_crawl(
     with lock(folder), Ledger(folder / LOG, digest) as ledger:
         todo = {item: request for item, request in requests.items() if repeat_all or not ledger.is_final(item, request)}
         logger.info("%s: %d of %d items are finished", folder, len(requests) - len(todo), len(requests))
-        with Store(folder) as store, progress("crawl", len(todo), "item") as bar:
-            for entry in crawler(todo, store):
+        # Closed, so that the threads of the crawl end also when this thread is interrupted.
+        with (
+            Store(folder) as store,
+            progress("crawl", len(todo), "item") as bar,
+            closing(crawler(todo, store)) as entries,
+        ):
+            for entry in entries:
                 ledger.record(entry, todo[entry.item_id])
                 bar.update()
         counts = ledger.finalise(folder / TABLE, requests, review)
     logger.info("%s: %s", folder, ", ".join(f"{number} {state}" for state, number in counts.most_common()))
     return counts
+
+
+def require_answers(counts: Counter[str], folder: Path) -> None:
+    """Refuses a crawl that got no answer at all, as without a network: its stage is then not over.
+
+    Raises:
+        CrawlError: items were asked for, and each of them failed.
+    """
+    if counts["failed"] and not counts.keys() - {"failed", "missing"}:
+        raise CrawlError(
+            "No request of the crawl got an answer.",
+            where=folder / TABLE,
+            found=f"{counts['failed']:,} items in the state failed",
+            fix="Check the network and the proxy. Then run the stage again: it resumes.",
+        )

@@ -63,20 +63,21 @@ class MediaSavers:
 
         Raises:
             Rejected: the error of `Kind.save`, or `undecodable` if the process died or did not answer in time.
+            OSError: the media cannot be stored, such as on a full disk. This is no state of the item.
         """
         try:
             saved = self._workers((item_id, body))
         except WorkerLost as error:
             raise Rejected("undecodable", f"the decoder failed: {error}") from error
-        if isinstance(saved, Rejected):
+        if isinstance(saved, Exception):
             raise saved
         return saved
 
 
 def _save_or_reject(
     save: Callable[[Store, str, bytes, Crawl], Entry], store: Store, policy: Crawl, media: tuple[str, bytes]
-) -> Entry | Rejected:
+) -> Entry | Rejected | OSError:
     try:
         return save(store, *media, policy)
-    except Rejected as rejected:
-        return rejected
+    except (Rejected, OSError) as error:
+        return error

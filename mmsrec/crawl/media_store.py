@@ -81,6 +81,9 @@ class Store:
         temporary = f"{self.partial}/{path.rpartition('/')[2]}"
         # Each system call releases the interpreter lock. An unbuffered file makes one call, so other threads wait less.
         with open(temporary, "wb", buffering=0) as file:
-            file.write(body)
+            left = memoryview(body)
+            # On a disk that is almost full, a call writes a part and raises nothing; the next call raises.
+            while left:
+                left = left[file.write(left) :]
         os.replace(temporary, f"{self._folder}/{path}")
         return Entry(item_id, "ok", bytes=len(body), sha256=hashlib.sha256(body).hexdigest(), path=path)

@@ -13,6 +13,7 @@ from yt_dlp.utils import DownloadCancelled, YoutubeDLError
 
 from mmsrec.crawl.entry import Rejected, State
 from mmsrec.crawl.video_check import check_seconds, verify_video
+from mmsrec.machine_errors import pass_full_disk
 from mmsrec.settings.crawling import Trailers
 
 logger = logging.getLogger(__name__)
@@ -151,9 +152,11 @@ class VideoSite:
                 raise self._rejected from None
             raise
         except YoutubeDLError as error:
+            pass_full_disk(_cause(error))
             raise rejection_of(error) from error
         # yt-dlp lets other errors pass that a malformed page causes. They concern this page only.
         except Exception as error:
+            pass_full_disk(error)
             raise Rejected("failed", f"the page cannot be read: {type(error).__name__}") from error
 
     def _fits(self, hit: dict[str, Any]) -> bool:

@@ -60,10 +60,10 @@ class MediaCrawl:
         for item_id, url in urls.items():
             self._begin(item_id, url)
         with self._savers, closing(self._fetcher), ThreadPoolExecutor(connections, "crawl") as workers:
-            for _ in range(min(connections, len(urls))):
-                # While the schedule is open, only an error ends a worker. Its future brings the error to this thread.
-                workers.submit(self._work).add_done_callback(self._finished.put)
             try:
+                for _ in range(min(connections, len(urls))):
+                    # While the schedule is open, only an error ends a worker. Its future brings it to this thread.
+                    workers.submit(self._work).add_done_callback(self._finished.put)
                 for _ in urls:
                     # This thread sleeps while there are no entries. A wake-up for each entry would slow the workers.
                     if self._finished.empty():

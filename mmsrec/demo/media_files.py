@@ -18,12 +18,13 @@ from mmsrec.demo.mirror import World
 from mmsrec.demo.shop import Product, Shop, picture_path
 from mmsrec.demo.taste_world import stream
 from mmsrec.files import read_json, write_json
-from mmsrec.workers import cores
+from mmsrec.workers import cores, end_with_parent
 
 FOLDER = "media"  # folder below the mirror
 FAULTS = "faults.json"  # the fault of each path that has one
 SEARCH = "search.json"  # the pages that a search finds, by the key of its query
-STAMP = "made.json"  # the digest of the files' inputs, and their sizes
+STAMP = "made.json"  # the digest of the files' inputs, and their sizes; null until all files are there
+UNFINISHED = ".unfinished"  # the file that is being written
 # The modules that determine the bytes of a file, besides its own data.
 SOURCES = (looks, drawings, trailer_films)
 ARTICLES = {"the", "a", "an"}
@@ -105,7 +106,9 @@ def write_media(mirror: Path, world: World) -> int:
     made_from = digest_of(media)
     stale = _stale(folder, list(media), made_from)
     if stale:
-        (folder / STAMP).unlink(missing_ok=True)
+        for path in stale:
+            (folder / path).unlink(missing_ok=True)
+        write_json(folder / STAMP, {"made_from": made_from, "sizes": None})
         _make(folder, {path: media[path] for path in stale})
         sizes = {path: (folder / path).stat().st_size for path in media}
         write_json(folder / STAMP, {"made_from": made_from, "sizes": sizes})
@@ -114,12 +117,15 @@ def write_media(mirror: Path, world: World) -> int:
 
 def _stale(folder: Path, paths: Sequence[str], made_from: str) -> list[str]:
     stamp = read_json(folder / STAMP) if (folder / STAMP).is_file() else {}
-    sizes = stamp["sizes"] if stamp.get("made_from") == made_from else {}
-    return [path for path in paths if not _has_size(folder / path, sizes.get(path))]
+    if stamp.get("made_from") != made_from:
+        return list(paths)
+    sizes = stamp["sizes"]
+    return [path for path in paths if not _is_whole(folder / path, sizes[path] if sizes else None)]
 
 
-def _has_size(path: Path, size: int | None) -> bool:
-    return path.is_file() and path.stat().st_size == size
+def _is_whole(path: Path, size: int | None) -> bool:
+    """Whether a file is there with its size. A killed run knows no sizes, but each file is whole or absent."""
+    return path.is_file() and size in (None, path.stat().st_size)
 
 
 def digest_of(rows: object) -> str:
@@ -131,9 +137,10 @@ def digest_of(rows: object) -> str:
 
 def _make(folder: Path, media: Mapping[str, Medium]) -> None:
     # Spawned processes: a forked copy of a process with threads may hang.
-    with ProcessPoolExecutor(cores(), get_context("spawn")) as workers:
+    with ProcessPoolExecutor(cores(), get_context("spawn"), end_with_parent) as workers:
         bodies = workers.map(Medium.make, media.values(), chunksize=8)
-        # A killed run may leave truncated files; without a stamp they are made again.
+        unfinished = folder / UNFINISHED
         for path, body in zip(media, bodies, strict=True):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(body)
+            unfinished.write_bytes(body)
+            unfinished.replace(folder / path)

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from mmsrec.errors import ArchiveError, ArtifactError, ChecksumError, DownloadError
 from mmsrec.files import lock, read_json, sha256, write_json
+from mmsrec.machine_errors import pass_full_disk
 from mmsrec.sources.archive import open_member
 from mmsrec.sources.file_registry import SourceFile
 from mmsrec.sources.partial import Partial
@@ -95,7 +96,7 @@ def _accept_existing(file: SourceFile, destination: Path, pins: LockFile | None)
     except (ArtifactError, TypeError):
         recorded = None
     if recorded and (recorded.sha256, recorded.bytes) != (found.sha256, found.bytes):
-        if not (pins and pins.accepts):
+        if recorded.url and not (pins and pins.accepts):
             logger.warning("%s has changed since its download and is downloaded again", destination)
             return None
         recorded = None
@@ -122,6 +123,7 @@ def _fetch(file: SourceFile, part: Partial, mirrors: Sequence[str], limits: Limi
         else:
             # The record is written first: a file without a record counts as put there by the user.
             write_json(record_path(part.destination), asdict(record))
+            _keep(part.destination)
             part.publish()
             logger.info("%s: %s bytes from %s", part.destination, f"{record.bytes:,}", place.address)
             return record
@@ -138,6 +140,14 @@ def _fetch(file: SourceFile, part: Partial, mirrors: Sequence[str], limits: Limi
         found="".join(f"\n    {reason}" for reason in reasons) or "no mirror is set and the registry has no URL for it",
         fix=f"{advice} {accepting(file.path)}" if wrong and pin else advice,
     )
+
+
+def _keep(destination: Path) -> None:
+    """Moves a file that differs from its download aside: it may be the user's own, and the only copy."""
+    if destination.exists():
+        kept = destination.with_name(f"{destination.name}.before")
+        destination.replace(kept)
+        logger.warning("the file that was at %s is kept as %s", destination, kept)
 
 
 def _places(file: SourceFile, mirrors: Sequence[str], pins: LockFile | None) -> Iterator[_Place]:
@@ -168,6 +178,7 @@ def _copy(source: Path, part: Partial, limits: Limits) -> None:
         part.discard()
         shutil.copyfile(source, part.path)
     except OSError as error:
+        pass_full_disk(error)
         raise UnavailableError(str(error)) from error
 
 
@@ -201,10 +212,15 @@ def _verify(file: SourceFile, record: Record, where: object, pins: LockFile | No
             where=where,
             expected=_expected(file),
             found=f"sha256 {record.sha256}, {record.bytes:,} bytes",
-            fix="Delete it, or correct its rows in workflow/sources.csv.",
+            fix=f"{_mending(record)}, or correct its rows in workflow/sources.csv.",
         )
     if pins:
         pins.pin(Pin(file.path, record.url or "", record.sha256, record.bytes))
+
+
+def _mending(record: Record) -> str:
+    """The advice about a damaged file: a file that was not downloaded is the user's own and may be the only copy."""
+    return "Put the right file in its place" if record.url is None else "Delete it and run this stage again"
 
 
 def _expected(file: SourceFile) -> str:

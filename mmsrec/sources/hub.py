@@ -11,15 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx2
 from huggingface_hub import HfApi, RepoFile, get_session
-from tqdm import tqdm
 
 from mmsrec.errors import ChecksumError, DownloadError
 from mmsrec.files import lock, sha256, write_json
+from mmsrec.machine_errors import pass_full_disk
 from mmsrec.progress import progress
+from mmsrec.sources.hub_progress import Meter, Total
 from mmsrec.sources.listing import LISTING, Listing, Selection, Shard, check, read_listing, select
 
 logger = logging.getLogger(__name__)
@@ -80,11 +81,13 @@ def download_shards(
             progress("download", sum(shard.bytes for shard in missing), "B", unit_scale=True) as bar,
             ThreadPoolExecutor(connections) as workers,
         ):
-            jobs = [workers.submit(_obtain, source, listing, shard, folder, bar) for shard in missing]
+            total = Total(bar)
+            jobs = [workers.submit(_obtain, source, listing, shard, folder, total) for shard in missing]
             try:
                 for job in jobs:
                     job.result()
             finally:
+                total.stopped = True
                 workers.shutdown(cancel_futures=True)
         listing = replace(listing, shards=tuple(_with_digest(folder, shard) for shard in listing.shards))
         write_json(folder / LISTING, asdict(listing))
@@ -100,7 +103,7 @@ class _Source(Protocol):
 
     def list(self) -> Listing: ...
 
-    def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> Path:
+    def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: Total) -> Path:
         """Downloads the file to a path below `folder` and returns the path."""
 
 
@@ -130,7 +133,7 @@ class _Hub:
                 f"{self._api.endpoint}: datasets/{selection.repository}@{selection.revision}", error
             ) from error
 
-    def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> Path:
+    def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: Total) -> Path:
         try:
             path = self._api.hf_hub_download(
                 listing.selection.repository,
@@ -138,9 +141,10 @@ class _Hub:
                 repo_type="dataset",
                 revision=listing.commit,
                 local_dir=folder,
-                tqdm_class=partial(_Meter, bar, shard),
+                tqdm_class=partial(Meter, bar, shard),
             )
         except _REFUSALS as error:
+            pass_full_disk(error)
             where = f"{self._api.endpoint}: datasets/{listing.selection.repository}/{shard.path}@{listing.commit}"
             raise _unavailable(where, error) from error
         return Path(path)
@@ -158,36 +162,16 @@ class _Mirror:
         shards = (Shard(path.relative_to(self._root).as_posix(), path.stat().st_size, None) for path in files)
         return Listing(self._selection, None, select(shards, self._selection))
 
-    def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> Path:
+    def fetch(self, listing: Listing, shard: Shard, folder: Path, bar: Total) -> Path:
         target = folder / shard.path
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copyfile(self._root / shard.path, target)
         except OSError as error:
+            pass_full_disk(error)
             raise _unavailable(self._root / shard.path, error) from error
         bar.update(shard.bytes)
         return target
-
-
-class _Meter(tqdm):
-    """Adds a file's bytes to the common progress bar, and stops a server that sends more than it announced."""
-
-    def __init__(self, bar: tqdm, shard: Shard, **_: Any) -> None:
-        super().__init__(disable=True)
-        self._bar = bar
-        self._shard = shard
-        self._received = 0
-
-    def update(self, n: float | None = 1) -> None:
-        self._received += n or 0
-        self._bar.update(n)
-        if self._received > self._shard.bytes:
-            raise ChecksumError(
-                "The hub sends more bytes of a file than it lists.",
-                where=self._shard.path,
-                expected=f"{self._shard.bytes:,} bytes",
-                found=f"{self._received:,} bytes and more",
-            )
 
 
 def _bound_answers() -> None:
@@ -210,7 +194,7 @@ def _set_timeout(request: httpx2.Request) -> None:
 
 
 def _bound_body(answer: httpx2.Response) -> None:
-    """Bounds each body that is read whole. A file is read in chunks, and `_Meter` bounds it."""
+    """Bounds each body that is read whole. A file is read in chunks, and `Meter` bounds it."""
     encodings = answer.headers.get_list("Content-Encoding", split_commas=True)
     encoded = [name for name in encodings if name.strip().lower() != "identity"]
     if len(encoded) > 1:
@@ -262,7 +246,7 @@ def _is_finished(folder: Path, shard: Shard, *, checked: bool) -> bool:
     return path.is_file() and path.stat().st_size == shard.bytes and (checked or sha256(path) == shard.sha256)
 
 
-def _obtain(source: _Source, listing: Listing, shard: Shard, folder: Path, bar: tqdm) -> None:
+def _obtain(source: _Source, listing: Listing, shard: Shard, folder: Path, bar: Total) -> None:
     """Downloads a file, verifies it, and then moves it to its final path."""
     arrived = source.fetch(listing, shard, folder / PARTIAL, bar)
     size, digest = arrived.stat().st_size, sha256(arrived)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mmsrec.errors import ArtifactError
-from mmsrec.files import read_json, write_json
+from mmsrec.files import read_json, remove_unfinished, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,15 @@ class Partial:
     def discard(self) -> None:
         """Deletes the received bytes."""
         self.path.unlink(missing_ok=True)
-        self._state.unlink(missing_ok=True)
+        self._forget()
 
     def publish(self) -> None:
         """Moves the finished file to the destination."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         self.path.replace(self.destination)
+        self._forget()
+
+    def _forget(self) -> None:
         self._state.unlink(missing_ok=True)
+        remove_unfinished(self._state)

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from mmsrec.errors import ChecksumError, RegistryError
-from mmsrec.files import lock, sha256, write_text
+from mmsrec.errors import ArtifactError, ChecksumError, RegistryError
+from mmsrec.files import lock, read_json, sha256, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ def accepting(file: str) -> str:
     """The advice of an error about a file that differs from its pin."""
     return (
         f"If the change is right, run: python workflow/scripts/download.py --accept {file}. It pins the file that is "
-        "at its place in data/raw, or else downloads it. If your own file is damaged, delete it."
+        "at its place in data/raw, or else downloads it. If your own file is damaged, put the right one in its place."
     )
 
 
@@ -159,7 +159,7 @@ def check_files(pins: dict[str, Pin], raw: Path) -> int:
     """
     present = {file: raw / file for file in pins if (raw / file).is_file()}
     differing = [
-        f"{path}: sha256 {found}, expected {pins[file]}"
+        f"{path} ({_origin(path)}): sha256 {found}, expected {pins[file]}"
         for file, path in present.items()
         if (found := sha256(path)) != pins[file].sha256
     ]
@@ -168,6 +168,16 @@ def check_files(pins: dict[str, Pin], raw: Path) -> int:
             "Raw files differ from their pins in the lock file.",
             where=raw,
             found="".join(f"\n    {line}" for line in differing),
-            fix="Delete a file and download it again, or run: python workflow/scripts/download.py --accept FILE.",
+            fix="Delete a downloaded file, and download it again. Put the right file in the place of your own. "
+            "If the change is right, run: python workflow/scripts/download.py --accept FILE.",
         )
     return len(present)
+
+
+def _origin(path: Path) -> str:
+    """Who put a raw file there, from the record of its download."""
+    try:
+        record = read_json(path.with_name(f"{path.name}.json"))
+    except ArtifactError:
+        return "your own"
+    return "downloaded" if isinstance(record, dict) and record.get("url") else "your own"

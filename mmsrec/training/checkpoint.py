@@ -104,9 +104,7 @@ class Checkpoint:
         buffer = io.BytesIO()
         torch.save(vars(state), buffer)
         content = buffer.getbuffer()
-        # A process that was killed while it wrote leaves a temporary file.
-        for leftover in self._folder.glob(".checkpoint-*.tmp"):
-            leftover.unlink()
+        self._remove_unfinished()
         with atomic_path(self._folder / f"{self._prefix}{done:09d}-{_digest_of(content)}.pt") as temporary:
             temporary.write_bytes(content)
         kept = self._paths()[: self._keep]
@@ -118,6 +116,12 @@ class Checkpoint:
         """Removes the checkpoints of this training."""
         for path in self._paths():
             path.unlink()
+        self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
+        """Removes what a process left that was killed while it wrote: each checkpoint has another name."""
+        for leftover in self._folder.glob(".checkpoint-*.tmp"):
+            leftover.unlink()
 
     def _paths(self) -> list[Path]:
         """The checkpoints of this training, newest first."""

@@ -134,3 +134,24 @@ def test_snakemake_takes_over_from_dvc():
     snakemake()
     assert runs() == sorted(TRAINING)
     assert CHECKPOINT.read_text().split() == ["an", "epoch"] * 2, "and so does Snakemake"
+
+
+@pytest.mark.parametrize("body", ["a,c", "a,b,1"], ids=["same size", "longer"])
+def test_a_raw_file_that_an_older_one_replaces_is_read_again(body):
+    raw = Path("data/raw/own/sales.csv")
+    raw.write_text("a,b")
+    snakemake()
+    with Repo() as repo:
+        repo.commit(TARGET, with_deps=True, force=True)
+    assert "Nothing to be done" in snakemake()
+    assert runs() == sorted(ALL)
+
+    other = Path("other.csv")
+    other.write_text(body)
+    os.utime(other, (1_000_000, 1_000_000))
+    other.replace(raw)
+    assert list(dvc_status()) == ["ingest@own"]
+    snakemake()
+    assert runs() == sorted(ALL)
+    assert "Nothing to be done" in snakemake()
+    assert raw.stat().st_mtime == 1_000_000, "the user's own file stays as it is"

@@ -1,7 +1,9 @@
 import errno
 import os
 import resource
+import tempfile
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -34,9 +36,18 @@ def test_a_full_disk_under_each_library():
         with pa.OSFile(FULL, "wb") as file:
             pa.parquet.write_table(table.to_arrow(), file)
 
-    for write in (plain, arrow, lambda: table.write_csv(FULL), lambda: table.write_parquet(FULL)):
+    def numpy():
+        with open(FULL, "wb", buffering=0) as file:
+            np.save(file, np.zeros(100_000))
+
+    for write in (plain, arrow, numpy, lambda: table.write_csv(FULL), lambda: table.write_parquet(FULL)):
         with pytest.raises(ArtifactError, match="disk is full"), machine_errors_explained():
             write()
+
+
+def test_an_array_that_is_written_in_part():
+    with pytest.raises(ArtifactError, match="disk is full"), machine_errors_explained():
+        raise OSError("7424 requested and 6080 written")
 
 
 def test_an_output_below_a_file(tmp_path):
@@ -44,6 +55,13 @@ def test_an_output_below_a_file(tmp_path):
     empty = SCHEMAS["interactions"].empty_table()
     with pytest.raises(ArtifactError, match="file is in the way"), machine_errors_explained():
         write_table(tmp_path / "file" / "out.parquet", empty, SCHEMAS["interactions"])
+
+
+def test_no_folder_for_temporary_files(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: [str(tmp_path / "none")])
+    with pytest.raises(ArtifactError, match="no folder for temporary files"), machine_errors_explained():
+        tempfile.gettempdir()
 
 
 def open_forever(opened):

@@ -11,7 +11,8 @@ sys.path.append(str(Path(workflow.basedir) / "workflow"))
 
 import layout
 
-from mmsrec.errors import ParamsError
+from mmsrec.errors import ArtifactError, ParamsError
+from mmsrec.files import read_json, write_json
 from mmsrec.settings.encoding import vector_tables
 from mmsrec.settings.plan import (
     Experiment,
@@ -39,6 +40,7 @@ from mmsrec.settings.plan import (
 from mmsrec.settings.params import read_params
 from mmsrec.settings.stage_settings import clip_settings, crawl_settings, experiment_settings, pretraining_run
 from mmsrec.sources.file_registry import read_registry
+from mmsrec.sources.replaced import replaced_files
 
 # The commands of rules call `python`, which is this one also where the virtual environment is not activated.
 INTERPRETER, SEARCHED = str(Path(sys.executable).parent), os.get_exec_path()

@@ -7,6 +7,7 @@ from stage import layout
 
 from mmsrec.artifacts import SCHEMAS, read_table
 from mmsrec.crawl.clips import collect_clips
+from mmsrec.crawl.crawl_run import require_answers
 from mmsrec.crawl.images import CONNECTIONS
 from mmsrec.settings.corpora import ClipCorpus
 from mmsrec.settings.params import read_params
@@ -16,7 +17,9 @@ def main(flags: Namespace) -> None:
     params = read_params(flags.params)
     corpus = stage.corpus(params, flags.corpus, ClipCorpus)
     items = read_table(flags.items, SCHEMAS["items"])
-    collect_clips(items, flags.output, corpus, params.crawl_of(flags.corpus), flags.raw, connections=flags.connections)
+    policy = params.crawl_of(flags.corpus)
+    counts = collect_clips(items, flags.output, corpus, policy, flags.raw, connections=flags.connections)
+    require_answers(counts, flags.output)
 
 
 if __name__ == "__main__":

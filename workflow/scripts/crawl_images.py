@@ -7,6 +7,7 @@ import stage
 from stage import layout
 
 from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.crawl.crawl_run import require_answers
 from mmsrec.crawl.images import CONNECTIONS, collect_images, crawl_images, is_web, media_urls
 from mmsrec.errors import ParamsError
 from mmsrec.settings.params import read_params, row_of
@@ -26,7 +27,7 @@ def main(flags: Namespace) -> None:
     policy = params.crawl_of(flags.domain)
     items = media_urls(read_table(flags.items or stage.items_file(params, flags.domain), SCHEMAS["items"]), vision)
     if is_web(vision):
-        crawl_images(items, flags.output, policy, connections=flags.connections)
+        require_answers(crawl_images(items, flags.output, policy, connections=flags.connections), flags.output)
     else:
         collect_images(items, flags.output, policy, flags.raw)
 

@@ -7,6 +7,7 @@ import stage
 from stage import layout
 
 from mmsrec.artifacts import SCHEMAS, read_table
+from mmsrec.crawl.crawl_run import require_answers
 from mmsrec.crawl.trailers import crawl_trailers
 from mmsrec.errors import ParamsError
 from mmsrec.settings.params import read_params, row_of
@@ -26,7 +27,8 @@ def main(flags: Namespace) -> None:
         )
     items = read_table(flags.items or stage.items_file(params, flags.domain), SCHEMAS["items"])
     known = read_trailer_ids(flags.raw / vision.trailer_ids)
-    crawl_trailers(items, known, flags.output, params.crawl_of(flags.domain).trailers, cookies=flags.cookies)
+    trailers = params.crawl_of(flags.domain).trailers
+    require_answers(crawl_trailers(items, known, flags.output, trailers, cookies=flags.cookies), flags.output)
 
 
 if __name__ == "__main__":

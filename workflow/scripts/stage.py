@@ -10,6 +10,7 @@ import stage_server
 
 # Before any other import: a server that has imported everything runs the script instead.
 stage_server.delegate()
+sys.excepthook = stage_server.say_why
 
 import argparse
 import logging

@@ -41,3 +41,10 @@ def test_a_crash_of_a_decoder_costs_one_item(tmp_path: Path) -> None:
         with pytest.raises(Rejected, match="the decoder failed: the process ended with status -6"):
             save("bomb", picture())
         assert save("a", picture()).state == "ok"
+
+
+def test_a_disk_that_takes_no_file_is_no_state_of_an_item(tmp_path: Path) -> None:
+    with Store(tmp_path) as store, MediaSavers(PICTURES, store, 10**6) as save:
+        store.partial.rmdir()
+        with pytest.raises(FileNotFoundError):
+            save("a", picture())

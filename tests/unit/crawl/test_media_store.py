@@ -1,3 +1,4 @@
+import resource
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,15 @@ def test_a_finished_file_moves_to_its_place(tmp_path: Path) -> None:
 
     assert files(tmp_path) == {entry.path: b"video"}
     assert entry.path == media_path("7", ".mp4")
+
+
+def test_a_disk_that_takes_a_part_of_a_picture_leaves_no_file(tmp_path: Path) -> None:
+    body, before = picture(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Store(tmp_path) as store:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(body) - 10, before[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                store.save_picture("x", body, 10**6)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert files(tmp_path) == {}

@@ -97,3 +97,12 @@ def test_a_domain_without_such_media_is_an_error(tmp_path: Path, script: str, vi
     assert done.returncode == 1
     assert "domains.ml-1m.vision" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_crawl_without_a_network_is_not_over(tmp_path: Path) -> None:
+    write_items(tmp_path, {"1": "http://127.0.0.1:9/1.jpg", "2": None})
+    done = run("crawl_images.py", tmp_path, {"kind": "image"}, {"allow_private": True, "attempts": 1})
+
+    assert done.returncode == 1
+    assert "No request of the crawl got an answer" in done.stderr
+    assert ledger(tmp_path / "media")["1"]["state"] == "failed"

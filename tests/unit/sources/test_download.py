@@ -10,6 +10,7 @@ import pytest
 from mmsrec.errors import ChecksumError, DownloadError
 from mmsrec.sources.download import fetch, record_path
 from mmsrec.sources.file_registry import SourceFile
+from mmsrec.sources.pins import LockFile
 from mmsrec.sources.transfer import Limits
 from tests.servers import Reply
 
@@ -131,6 +132,21 @@ def test_a_damaged_file_is_downloaded_again(serve, destination):
     destination.write_bytes(BODY[:50])
     fetch(file, destination, limits=QUICK)
     assert destination.read_bytes() == BODY
+    assert destination.with_name("ratings.csv.before").read_bytes() == BODY[:50], "it may be the user's only copy"
+
+
+def test_a_file_that_its_user_changes_is_never_replaced(serve, destination, tmp_path):
+    server = serve({"/a": Reply(BODY)})
+    file, pins = replace(FILE, urls=(server.url("/a"),)), LockFile(tmp_path / "lock.csv")
+    destination.parent.mkdir(parents=True)
+    destination.write_bytes(b"first")
+    assert fetch(file, destination, limits=QUICK, pins=pins).url is None
+    destination.write_bytes(b"second")
+    with pytest.raises(ChecksumError, match="put the right one in its place"):
+        fetch(file, destination, limits=QUICK, pins=pins)
+    assert fetch(file, destination, limits=QUICK, pins=replace(pins, accepts=True)).url is None
+    assert destination.read_bytes() == b"second"
+    assert not server.requests
 
 
 def test_a_file_that_the_user_put_there_is_accepted(destination):
@@ -143,7 +159,7 @@ def test_a_file_that_the_user_put_there_is_accepted(destination):
 def test_a_wrong_file_that_the_user_put_there_is_refused_and_kept(destination):
     destination.parent.mkdir(parents=True)
     destination.write_bytes(b"other")
-    with pytest.raises(ChecksumError, match="Delete it"):
+    with pytest.raises(ChecksumError, match="Put the right file in its place"):
         fetch(replace(FILE, sha256=DIGEST), destination)
     assert destination.read_bytes() == b"other"
 

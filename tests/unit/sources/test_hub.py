@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from mmsrec.errors import ArtifactError, ChecksumError, DownloadError
+from mmsrec.progress import progress
 from mmsrec.sources import hub as hub_module
 from mmsrec.sources.hub import PARTIAL, PENDING, download_shards
-from mmsrec.sources.listing import LISTING, Selection, read_listing
+from mmsrec.sources.hub_progress import Meter, Stopped, Total
+from mmsrec.sources.listing import LISTING, Selection, Shard, read_listing
 from tests.servers import Reply
 from tests.unit.sources.hubs import COMMIT, REPOSITORY, hub, resolve, stored, tree
 
@@ -249,3 +251,12 @@ def test_a_listing_with_an_unsafe_path_is_an_error(tmp_path):
     (tmp_path / LISTING).write_text(json.dumps({"selection": selection, "commit": None, "shards": [shard]}))
     with pytest.raises(DownloadError, match="no safe name"):
         read_listing(tmp_path / LISTING)
+
+
+def test_a_file_under_way_ends_with_the_download():
+    bar = Total(progress("download", 20))
+    meter = Meter(bar, Shard("a.tar", 20, None))
+    meter.update(10)
+    bar.stopped = True
+    with pytest.raises(Stopped):
+        meter.update(10)

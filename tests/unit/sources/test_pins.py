@@ -358,7 +358,7 @@ def test_raw_files_are_compared_with_their_pins(raw, pins):
     (raw / "shop/b.csv").write_bytes(FIRST)
     with pytest.raises(ChecksumError) as caught:
         check_files(pins.read(), raw)
-    assert f"{raw}/shop/b.csv: sha256 {digest(FIRST)}, expected sha256 {digest(SECOND)}" in str(caught.value)
+    assert f"{raw}/shop/b.csv (your own): sha256 {digest(FIRST)}, expected sha256 {digest(SECOND)}" in str(caught.value)
     assert "a.csv" not in str(caught.value)
 
 
