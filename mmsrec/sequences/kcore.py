@@ -21,7 +21,7 @@ def k_core(users: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
     while True:
         enough = np.ones(len(kept), dtype=bool)
         for codes in (users[kept], items[kept]):
-            enough &= np.bincount(codes)[codes] >= k
+            enough &= (np.bincount(codes) >= k)[codes]
         if enough.all():
             mask = np.zeros(len(users), dtype=bool)
             mask[kept] = True

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from mmsrec.artifacts import SCHEMAS, read_table, write_table
+from mmsrec.artifacts import SCHEMAS, read_table, write_batches, write_table
 from mmsrec.errors import DataError
 from mmsrec.files import write_json
+from mmsrec.sequences.coded import CodedInteractions, read_interactions
 from mmsrec.sequences.kcore import k_core
 from mmsrec.settings.data import Repeats
 from mmsrec.sources.ids import check_described
@@ -56,8 +57,9 @@ def prepare(ingested: Path, output: Path, *, domain: str, k: int, repeats: Repea
         ArtifactError: an ingested table is missing or damaged.
         DataError: the k-core is empty, or none of its items is described.
     """
-    interactions = _filtered(_kept(_read(ingested / "interactions.parquet", "interactions"), repeats), k)
-    if interactions.is_empty():
+    interactions = read_interactions(ingested / "interactions.parquet")
+    interactions = interactions._replace(rows=_filtered(_kept(interactions.rows, repeats), k))
+    if interactions.rows.is_empty():
         raise DataError(
             "The k-core is empty.",
             where=ingested / "interactions.parquet",
@@ -65,11 +67,11 @@ def prepare(ingested: Path, output: Path, *, domain: str, k: int, repeats: Repea
             found="none",
             fix="Choose a smaller k_core, or check that the source file holds the whole domain.",
         )
-    described = _read(ingested / "items.parquet", "raw_items")
+    described = pl.from_arrow(read_table(ingested / "items.parquet", SCHEMAS["raw_items"]))
     items = _items(interactions, described)
     place = f"{domain}, k={k}"
     check_described(items["item_id"], described["item_id"], place, ingested / "items.parquet")
-    statistics = _statistics(domain, k, interactions)
+    statistics = _statistics(domain, k, interactions.rows)
     if statistics.repeated_pairs:
         logger.info(
             "%s: %s of %s actions repeat a user's item, %s of them at the same time",
@@ -79,14 +81,10 @@ def prepare(ingested: Path, output: Path, *, domain: str, k: int, repeats: Repea
             f"{statistics.repeated_rows:,}",
         )
 
-    for name, table in {"interactions": interactions, "items": items}.items():
-        write_table(output / f"{name}.parquet", table.to_arrow(), SCHEMAS[name])
+    write_batches(output / "interactions.parquet", interactions.texts(), SCHEMAS["interactions"])
+    write_table(output / "items.parquet", items.to_arrow(), SCHEMAS["items"])
     write_json(output / "statistics.json", asdict(statistics))
     return statistics
-
-
-def _read(path: Path, kind: str) -> pl.DataFrame:
-    return pl.from_arrow(read_table(path, SCHEMAS[kind]))
 
 
 def _kept(interactions: pl.DataFrame, repeats: Repeats) -> pl.DataFrame:
@@ -107,19 +105,15 @@ def _kept(interactions: pl.DataFrame, repeats: Repeats) -> pl.DataFrame:
 
 
 def _filtered(interactions: pl.DataFrame, k: int) -> pl.DataFrame:
-    return interactions.filter(k_core(_codes(interactions["user"]), _codes(interactions["item"]), k))
+    return interactions.filter(k_core(interactions["user"].to_numpy(), interactions["item"].to_numpy(), k))
 
 
-def _codes(ids: pl.Series) -> np.ndarray:
-    """A number for each id, in the order of first occurrence: ranks would need a sort of the ids."""
-    return ids.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode().indices.to_numpy()
-
-
-def _items(interactions: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
+def _items(interactions: CodedInteractions, described: pl.DataFrame) -> pl.DataFrame:
     """Items in the order of their ids; an item that the source does not describe has no title, text or media."""
+    ids = interactions.ids["item"].take(interactions.rows["item"].unique().to_arrow())
     return (
-        interactions.select(item_id="item")
-        .unique()
+        pl.Series("item_id", ids)
+        .to_frame()
         .join(described, on="item_id", how="left")
         .sort("item_id")
         .with_row_index("item_index")
@@ -127,7 +121,9 @@ def _items(interactions: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
 
 
 def _statistics(domain: str, k: int, interactions: pl.DataFrame) -> Statistics:
-    users, items, actions = interactions["user"].n_unique(), interactions["item"].n_unique(), interactions.height
+    users, items = (int(np.count_nonzero(np.bincount(interactions[side]))) for side in PAIR)
+    actions = interactions.height
+    repeated_pairs, repeated_rows = _repeated(interactions)
     return Statistics(
         domain=domain,
         k_core=k,
@@ -136,6 +132,20 @@ def _statistics(domain: str, k: int, interactions: pl.DataFrame) -> Statistics:
         actions=actions,
         sparsity=1 - actions / (users * items),
         mean_length=actions / users,
-        repeated_pairs=actions - interactions.n_unique(PAIR),
-        repeated_rows=actions - interactions.n_unique(ROW),
+        repeated_pairs=repeated_pairs,
+        repeated_rows=repeated_rows,
     )
+
+
+def _repeated(interactions: pl.DataFrame) -> tuple[int, int]:
+    """The number of rows whose user and item, and whose user, item and time an earlier row has."""
+    users, items = (interactions[side].to_numpy().astype(np.int64) for side in PAIR)
+    pairs = users * (items.max() + 1) + items
+    # A sort of numbers takes a tenth of the memory of a hash table of rows, and few pairs are repeated.
+    ordered = np.sort(pairs)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(again):
+        return 0, 0
+    places = np.searchsorted(again, pairs).clip(max=len(again) - 1)
+    rows = interactions.filter(again[places] == pairs)
+    return len(again), rows.height - rows.n_unique(ROW)
