@@ -15,6 +15,7 @@ from mmsrec.errors import DataError
 logger = logging.getLogger(__name__)
 
 SHOWN = 3
+_KEPT_APART = 1_000_000  # ids of single columns; fewer joins cost less time
 # The least share of a column's ids that are whole numbers, so that the column counts as one of numbers.
 NUMERIC_SHARE = 0.99
 _WHOLE = r"^[+-]?\d+(\.0+)?$"
@@ -63,6 +64,27 @@ def whole_numbers(ids: pl.Series) -> tuple[int, int]:
 def is_id(column: str) -> pl.Expr:
     """Whether an id is no blank and has no line break."""
     return (pl.col(column).str.strip_chars() != "") & ~pl.col(column).str.contains(r"[\r\n]")
+
+
+class DistinctIds:
+    """The distinct ids of many columns. Memory holds at most twice as many as there are, or a million more."""
+
+    def __init__(self) -> None:
+        self._parts: list[pl.Series] = [pl.Series([], dtype=pl.String)]
+        self._known, self._new = 0, 0
+
+    def add(self, ids: pl.Series) -> None:
+        """Adds the ids of a column."""
+        self._parts.append(ids.unique())
+        self._new += len(self._parts[-1])
+        if self._new > max(_KEPT_APART, self._known):
+            self.all()
+
+    def all(self) -> pl.Series:
+        """Each id once."""
+        self._parts = [pl.concat(self._parts).unique()]
+        self._known, self._new = len(self._parts[0]), 0
+        return self._parts[0]
 
 
 def check_described(acted: pl.Series, described: pl.Series, where: object, items: object) -> None:

@@ -11,7 +11,7 @@ from mmsrec.artifacts import SCHEMAS, write_batches
 from mmsrec.errors import ArtifactError
 from mmsrec.progress import progress
 from mmsrec.sources import amazon, amazon_2018, movielens, tables
-from mmsrec.sources.ids import check_described
+from mmsrec.sources.ids import DistinctIds, check_described
 from mmsrec.sources.text import NO_TEXTS, FurtherTexts
 from mmsrec.sources.times import watch_future
 
@@ -110,12 +110,12 @@ def _described(
     frames: Iterable[pl.DataFrame], items: Path, interactions_path: Path, items_path: Path
 ) -> Iterator[pl.DataFrame]:
     """Yields interactions, then compares their items with the table of items; errors of `check_described`."""
-    acted: set[str] = set()
+    acted = DistinctIds()
     for frame in frames:
-        acted.update(frame.get_column("item").unique())
+        acted.add(frame.get_column("item"))
         yield frame
     described = pl.read_parquet(items, columns=["item_id"]).get_column("item_id")
-    check_described(pl.Series("item", list(acted), pl.String), described, interactions_path, items_path)
+    check_described(acted.all(), described, interactions_path, items_path)
 
 
 def first_descriptions(
@@ -133,8 +133,9 @@ def first_descriptions(
     repeated = 0
     for frame in frames:
         first = frame.unique("item_id", keep="first", maintain_order=True)
-        first = first.filter(pl.Series([item not in seen for item in first.get_column("item_id")], dtype=pl.Boolean))
-        seen.update(first.get_column("item_id"))
+        is_new = [item not in seen for item in first.get_column("item_id").to_list()]
+        first = first.filter(pl.Series(is_new, dtype=pl.Boolean))
+        seen.update(first.get_column("item_id").to_list())
         repeated += frame.height - first.height
         yield first
     if repeated:
