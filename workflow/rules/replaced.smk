@@ -41,6 +41,6 @@ def announce_replaced():
         print(f"A raw file that is replaced by an older one will not be noticed: {error}", file=sys.stderr)
 
 
-# A job is a Snakemake of its own, which reads this file again.
+# Each job starts another Snakemake, which reads this file again.
 if workflow.is_main_process:
     announce_replaced()
