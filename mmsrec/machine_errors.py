@@ -1,11 +1,13 @@
 """Explains the errors of a failing machine, such as a full disk, in the words of the project's errors."""
 
 import errno
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mmsrec.errors import ArtifactError
+from mmsrec.errors import ArtifactError, MmsrecError
 
 # The failure and its fix, by the system's number of the error.
 KNOWN: dict[int, tuple[str, str]] = {
@@ -43,6 +45,22 @@ def machine_errors_explained() -> Iterator[None]:
         places = [getattr(error, name, None) for name in ("filename", "filename2")]
         where = " and ".join(str(place) for place in places if place is not None)
         raise ArtifactError(what, where=where or None, found=error, fix=fix) from error
+
+
+@contextmanager
+def command() -> Iterator[None]:
+    """The body of a command: an error that a user can correct ends the process with one message and status 1.
+
+    The command ends quietly if the reader of its output, such as `head`, has seen enough.
+    """
+    try:
+        with machine_errors_explained():
+            yield
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MmsrecError as error:
+        sys.exit(f"error: {error}")
 
 
 def pass_full_disk(error: BaseException | None) -> None:

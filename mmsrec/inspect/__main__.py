@@ -8,14 +8,13 @@ Examples:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from mmsrec.artifacts import open_table
-from mmsrec.errors import MmsrecError
 from mmsrec.inspect.describe import TABLE, columns_of, describe, kind_of
 from mmsrec.inspect.nearest import nearest
 from mmsrec.inspect.sheet import write_sheet
+from mmsrec.machine_errors import command
 
 LARGEST = 100_000
 
@@ -72,7 +71,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    try:
-        main(_parser().parse_args())
-    except MmsrecError as error:
-        sys.exit(f"error: {error}")
+    flags = _parser().parse_args()
+    with command():
+        main(flags)

@@ -130,7 +130,7 @@ def _statistics(domain: str, k: int, interactions: pl.DataFrame) -> Statistics:
         users=users,
         items=items,
         actions=actions,
-        sparsity=1 - actions / (users * items),
+        sparsity=1 - (actions - repeated_pairs) / (users * items),
         mean_length=actions / users,
         repeated_pairs=repeated_pairs,
         repeated_rows=repeated_rows,

@@ -116,7 +116,8 @@ def _copied(job: SnakemakeJob, copy: str) -> Job:
     folder, file = copy.split("/", 3)[:3], copy.split("/", 3)[3]
     assert folder == ["results", "collected", job.rule.name.removeprefix("collect_report_")]
     assert file in job.input
-    return Job("collect", f"mkdir -p $(dirname {copy}) && cp {file} {copy}.part && mv {copy}.part {copy}", frozenset([file]), {})
+    command = f"mkdir -p $(dirname {copy}) && cp {file} {copy}.part && mv {copy}.part {copy}"
+    return Job("collect", command, frozenset([file]), {})
 
 
 def dvc_graph(targets: Iterable[str]) -> Graph:

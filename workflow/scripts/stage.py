@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import layout
 
-from mmsrec.errors import MmsrecError, ParamsError
-from mmsrec.machine_errors import machine_errors_explained
+from mmsrec.errors import ParamsError
+from mmsrec.machine_errors import command
 from mmsrec.settings.corpora import ClipCorpus, DomainCorpus, ShardCorpus
 from mmsrec.settings.data import Domain, UnionDomain
 from mmsrec.settings.encoding import vector_tables
@@ -280,14 +280,8 @@ def run(action: Callable[[argparse.Namespace], None], arguments: argparse.Argume
     """Calls `action` with the parsed flags; an error that a user can correct ends the process with status 1."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     flags = arguments.parse_args()
-    try:
-        with machine_errors_explained():
-            action(flags)
-    except BrokenPipeError:
-        # The reader of the output, such as `head`, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except MmsrecError as error:
-        sys.exit(f"error: {error}")
+    with command():
+        action(flags)
 
 
 def wait_for(process: subprocess.Popen) -> int:

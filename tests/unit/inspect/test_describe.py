@@ -144,6 +144,14 @@ def test_the_command_line(tmp_path, features):
     assert absent.stderr.startswith("error: An artifact is missing.")
 
 
+def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path):
+    save_file({f"{number}.weight": torch.zeros(1) for number in range(2000)}, tmp_path / "weights.safetensors")
+    command = f"{sys.executable} -m mmsrec.inspect weights.safetensors | head -1"
+    ended = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ended.stdout.startswith("weights.safetensors: weights of a model")
+    assert not ended.stderr
+
+
 def test_every_kind_of_file_says_what_it_is(tmp_path):
     write_json(tmp_path / "metrics.json", {"metrics": {"all": {"mrr": 0.5}}, "users": 3})
     save_file({"a.weight": torch.tensor([[1.0, float("nan")]])}, tmp_path / "weights.safetensors")

@@ -104,6 +104,7 @@ def test_repeated_rows_are_kept_and_counted_as_in_the_papers_data(ingested):
     statistics = core_of(ingested, [("ann", "pen", 1)] * 5, k=5)
     assert (statistics.users, statistics.items, statistics.actions) == (1, 1, 5)
     assert (statistics.repeated_pairs, statistics.repeated_rows) == (4, 4)
+    assert statistics.sparsity == 0, "the only cell is full, and counts once"
 
 
 @pytest.mark.parametrize("repeats", ["first-of-pair", "first-of-row"])
