@@ -141,11 +141,13 @@ def _repeated(interactions: pl.DataFrame) -> tuple[int, int]:
     """The number of rows whose user and item, and whose user, item and time an earlier row has."""
     users, items = (interactions[side].to_numpy().astype(np.int64) for side in PAIR)
     pairs = users * (items.max() + 1) + items
-    # A sort of numbers takes a tenth of the memory of a hash table of rows, and few pairs are repeated.
+    # A sort of numbers takes a fraction of the memory of a hash table of rows, and few pairs are repeated.
     ordered = np.sort(pairs)
     again = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(again):
         return 0, 0
-    places = np.searchsorted(again, pairs).clip(max=len(again) - 1)
-    rows = interactions.filter(again[places] == pairs)
-    return len(again), rows.height - rows.n_unique(ROW)
+    is_repeated = again[np.searchsorted(again, pairs).clip(max=len(again) - 1)] == pairs
+    pairs, times = pairs[is_repeated], interactions["timestamp"].to_numpy()[is_repeated]
+    order = np.lexsort((times, pairs))
+    same_pair, same_time = (column[order][1:] == column[order][:-1] for column in (pairs, times))
+    return len(again), int((same_pair & same_time).sum())

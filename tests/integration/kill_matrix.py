@@ -231,7 +231,7 @@ class Trial:
         for name in self.new():
             if (
                 name in self.made
-                and not name.endswith(".jsonl")
+                and not name.endswith(GROWING)
                 and content(self.project.folder / name) != self.made[name]
             ):
                 yield f"half a file: {name}"
