@@ -6,28 +6,38 @@ Without it, some stages are stopped once each.
 
 import os
 import random
+import subprocess
 import sys
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 
 from tests.integration.engines import ROOT
 from tests.integration.kill_matrix import DELAYS, FAULTS, SOME, STAGES, Trial, make_project, small_disk
 
-sys.path += [str(ROOT / "workflow"), str(ROOT / "workflow/scripts")]
-
-from stage_server import serving
-from warm_stages import preload
-
 MOMENTS = int(os.environ.get("MMSREC_KILL_MOMENTS", "0"))
 SEED = int(os.environ.get("MMSREC_KILL_SEED", "0"))
+
+
+# It prints the address of the server of stages, and ends with the tests.
+HOLD = "import os, sys; print(os.environ['MMSREC_STAGES'], flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def stages():
+    """A server of stages. It is forked from a process without threads: a fork of this one could wait for ever."""
+    command = [sys.executable, str(ROOT / "workflow/scripts/warm_stages.py"), "--", sys.executable, "-c", HOLD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        yield server.stdout.readline().strip()
+        server.stdin.close()
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("matrix")
     with (
-        serving(preload) as address,
+        stages() as address,
         small_disk(folder / "disk") as resizable,
         make_project(folder / "disk" / "project", folder / "actions", address, resizable, bool(MOMENTS)) as made,
     ):

@@ -116,7 +116,7 @@ def test_json_that_is_written_is_json(tmp_path):
     assert not (tmp_path / "a.json").exists()
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": NaN}', "[Infinity]", "9" * 10_000, "\ufeff{}", "{", ""])
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": NaN}', "[Infinity]", "9" * 10_000, "{", ""])
 def test_json_that_is_read_is_json(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ArtifactError, match="not JSON"):

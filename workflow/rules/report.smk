@@ -13,10 +13,13 @@ for name in PARAMS.reports:
             layout.log("collect", name),
         conda:
             "../../environment.yml"
+        # The command is made when the job runs, and then `name` is another report.
+        params:
+            report=name,
         message:
             f"Collecting the files of the report {name}"
         shell:
-            command(f"collect.py --report {name}" " > {log} 2>&1")
+            command("collect.py --report {params.report}" " > {log} 2>&1")
 
 
 rule report:

@@ -44,7 +44,7 @@ def test_a_crash_of_a_decoder_costs_one_item(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_takes_no_file_is_no_state_of_an_item(tmp_path: Path) -> None:
-    with Store(tmp_path) as store, MediaSavers(PICTURES, store, 10**6) as save:
+    with Store(tmp_path) as store, MediaSavers(PICTURES, store, policy()) as save:
         store.partial.rmdir()
         with pytest.raises(FileNotFoundError):
             save("a", picture())

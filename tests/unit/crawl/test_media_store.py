@@ -84,7 +84,7 @@ def test_a_disk_that_takes_a_part_of_a_picture_leaves_no_file(tmp_path: Path) ->
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(body) - 10, before[1]))
         try:
             with pytest.raises(OSError, match="File too large"):
-                store.save_picture("x", body, 10**6)
+                store.save_picture("x", body, policy())
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert files(tmp_path) == {}
