@@ -19,8 +19,12 @@ DAY = 86_400
 FIRST, LAST = 1_000_000_000, 1_400_000_000  # seconds since 1970
 
 
-def write_ratings(path: Path, rows: int) -> None:
-    """Writes rows as Amazon's ratings_*.csv has them; low item numbers are popular."""
+def draw(folder: Path, rows: int) -> None:
+    """Writes rows as Amazon's ratings_*.csv has them, and a table of one item; low item numbers are popular."""
+    from mmsrec.artifacts import SCHEMAS, write_table
+
+    row = pl.DataFrame({"item_id": ["B000000001"], "title": ["One"], "text": ["One"], "media_url": [""]})
+    write_table(folder / "items.parquet", row.to_arrow(), SCHEMAS["raw_items"])
     random = np.random.default_rng(0)
     users = random.integers(0, rows // ACTIONS_OF_A_USER, rows)
     items = (random.random(rows) ** 2 * (rows // ACTIONS_OF_AN_ITEM)).astype(int)
@@ -32,23 +36,15 @@ def write_ratings(path: Path, rows: int) -> None:
             "rating": np.full(rows, 5.0),
             "time": times,
         }
-    ).write_csv(path, include_header=False)
+    ).write_csv(folder / "ratings.csv", include_header=False)
 
 
-def write_items(path: Path) -> None:
-    """Writes a table of one item, as a source's parser makes it."""
-    from mmsrec.artifacts import SCHEMAS, write_table
-
-    row = pl.DataFrame({"item_id": ["B000000001"], "title": ["One"], "text": ["One"], "media_url": [""]})
-    write_table(path, row.to_arrow(), SCHEMAS["raw_items"])
-
-
-def bare(folder: Path) -> None:
+def bare(folder: Path, _: int) -> None:
     """Reads the ratings with polars."""
     pl.read_csv(folder / "ratings.csv", has_header=False)
 
 
-def ingest(folder: Path) -> None:
+def ingest(folder: Path, _: int) -> None:
     """Writes interactions.parquet from the ratings."""
     from mmsrec.artifacts import SCHEMAS, write_batches
     from mmsrec.sources import amazon
@@ -57,14 +53,14 @@ def ingest(folder: Path) -> None:
     write_batches(folder / "interactions.parquet", (frame.to_arrow() for frame in frames), SCHEMAS["interactions"])
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, _: int) -> None:
     """Writes the 5-core."""
     from mmsrec.sequences.prepare import prepare as stage
 
     stage(folder, folder / "k5", domain="drawn", k=5)
 
 
-PARTS = {"bare": bare, "ingest": ingest, "prepare": prepare}
+PARTS = {"draw": draw, "bare": bare, "ingest": ingest, "prepare": prepare}
 
 
 def main() -> None:
@@ -75,7 +71,7 @@ def main() -> None:
     flags = parser.parse_args()
     if flags.part:
         started, processor = time.perf_counter(), time.process_time()
-        PARTS[flags.part](flags.folder)
+        PARTS[flags.part](flags.folder, flags.rows)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         seconds = time.perf_counter() - started
         print(
@@ -83,12 +79,10 @@ def main() -> None:
         )
         return
     with tempfile.TemporaryDirectory(dir=flags.folder) as name:
-        folder = Path(name)
-        write_ratings(folder / "ratings.csv", flags.rows)
-        write_items(folder / "items.parquet")
-        print(f"{flags.rows:,} rows, {(folder / 'ratings.csv').stat().st_size / 2**20:,.0f} MiB", flush=True)
+        print(f"{flags.rows:,} rows", flush=True)
         for part in PARTS:
-            subprocess.run([sys.executable, __file__, "--part", part, "--folder", folder], check=True)
+            command = [sys.executable, __file__, "--part", part, "--rows", str(flags.rows), "--folder", name]
+            subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":
