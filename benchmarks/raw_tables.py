@@ -1,6 +1,6 @@
 """Ingests and prepares a drawn ratings file of any size, beside the bare read of the file by polars.
 
-Each part runs in a process of its own, so that its peak memory is its own.
+Each part runs in a separate process, so that its peak memory is its own.
 """
 
 import argparse

@@ -26,7 +26,7 @@ HOLD = "import os, sys; print(os.environ['MMSREC_STAGES'], flush=True); sys.stdi
 
 @contextmanager
 def stages():
-    """A server of stages. It is forked from a process without threads: a fork of this one could wait for ever."""
+    """A server of stages. It is forked from a process without threads: a fork of this one could hang."""
     command = [sys.executable, str(ROOT / "workflow/scripts/warm_stages.py"), "--", sys.executable, "-c", HOLD]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         yield server.stdout.readline().strip()
