@@ -40,13 +40,16 @@ def write_shards(mirror: Path, corpus: Corpus, encode: Encode, encoder: str, bat
     folder = mirror / "hub" / REPOSITORY
     paths = [folder / f"data/train/{number:05d}.tar" for number in range(len(corpus.shards))]
     made_from = digest_of([corpus.seed, corpus.shards, encoder, batch])
-    current = (folder / STAMP).is_file() and read_json(folder / STAMP) == {"made_from": made_from}
-    todo = [(path, clips) for path, clips in zip(paths, corpus.shards, strict=True) if not (current and path.is_file())]
+    if not ((folder / STAMP).is_file() and read_json(folder / STAMP) == {"made_from": made_from}):
+        # The stamp comes first, so that the next run keeps the shards of a run that was killed.
+        for path in paths:
+            path.unlink(missing_ok=True)
+        write_json(folder / STAMP, {"made_from": made_from})
+    todo = [(path, clips) for path, clips in zip(paths, corpus.shards, strict=True) if not path.is_file()]
     with progress("encode clips", len(todo), "shard") as bar:
         for path, clips in todo:
             _write_shard(path, corpus, clips, encode, batch)
             bar.update()
-    write_json(folder / STAMP, {"made_from": made_from})
     return len(todo)
 
 
