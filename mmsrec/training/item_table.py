@@ -38,7 +38,8 @@ class ItemTable:
         last = len(chosen) - 1
 
         def encoded(place: int) -> EncodedItems:
-            with seeded_dropout(device, *key, place):
+            # The first part draws as a whole table does, so that a table of one part is the same with and without parts.
+            with seeded_dropout(device, *key, *[place] * (place > 0)):
                 part = model.encode_items(chosen[place])
             # Cut here, because autograd adds gradients in an order that depends on the thread that made a tensor.
             return part if place == last else part.map(lambda table: table[: len(part.vectors_KD)])
