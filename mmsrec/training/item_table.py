@@ -38,7 +38,7 @@ class ItemTable:
         last = len(chosen) - 1
 
         def encoded(place: int) -> EncodedItems:
-            # The first part draws as a whole table does, so that a table of one part is the same with and without parts.
+            # The first part draws as a whole table does, so a table of one part has the same bytes.
             with seeded_dropout(device, *key, *[place] * (place > 0)):
                 part = model.encode_items(chosen[place])
             # Cut here, because autograd adds gradients in an order that depends on the thread that made a tensor.
