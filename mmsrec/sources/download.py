@@ -85,6 +85,8 @@ def fetch(
         if pins:
             pins.read()  # so that a damaged lock file is found before anything is downloaded
         if destination.exists() and (record := _accept_existing(file, destination, pins)):
+            # A process that was killed after it had put the file in place leaves the state of its download.
+            Partial(destination).discard()
             return record
         return _fetch(file, Partial(destination), mirrors, limits, pins)
 

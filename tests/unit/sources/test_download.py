@@ -125,6 +125,14 @@ def test_a_finished_file_is_not_downloaded_again(serve, destination):
     assert len(server.requests) == 1
 
 
+def test_the_state_of_a_download_that_was_killed_at_its_end_is_removed(serve, destination):
+    file = replace(FILE, urls=(serve({"/a": Reply(BODY)}).url("/a"),))
+    fetch(file, destination, limits=QUICK)
+    destination.with_name(".ratings.csv.part.json").write_text("{}")
+    fetch(file, destination, limits=QUICK)
+    assert names(destination.parent) == ["ratings.csv", "ratings.csv.json"]
+
+
 def test_a_damaged_file_is_downloaded_again(serve, destination):
     server = serve({"/a": Reply(BODY)})
     file = replace(FILE, urls=(server.url("/a"),))
