@@ -20,6 +20,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def threads_of_job() -> int:
+    """The threads that this job may compute with: OMP_NUM_THREADS, which Snakemake sets, or else all processors."""
+    number = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores(), max(1, int(number))) if number.isdecimal() else cores()
+
+
 def prefetch(
     function: Callable[[Item], Result],
     items: Iterable[Item],

@@ -1,4 +1,4 @@
-"""Finds the picture that a host sends in place of pictures that it does not have, by equal bytes of many items.
+"""Finds the placeholder pictures of a host by equal bytes of many items.
 
 The rule sees all items at once, so it is applied when the ledger is written. An item's state then does not depend on
 the order in which the items finished.

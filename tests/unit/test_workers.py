@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mmsrec.workers import Worker, WorkerLost, Workers, prefetch
+from mmsrec.workers import Worker, WorkerLost, Workers, prefetch, threads_of_job
 
 
 def test_results_keep_the_order_of_the_items():
@@ -36,6 +36,13 @@ def test_each_thread_calls_start_first():
     begun = []
     assert list(prefetch(lambda _: len(begun) > 0, range(4), threads=2, start=lambda: begun.append(1))) == [True] * 4
     assert len(begun) <= 2
+
+
+@pytest.mark.parametrize(("set_to", "found"), [("2", 2), ("1", 1), ("0", 1), ("99", 4), ("", 4), ("4,2", 4)])
+def test_a_job_computes_with_the_threads_that_it_was_given(monkeypatch, set_to, found):
+    monkeypatch.setattr("mmsrec.workers.cores", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", set_to)
+    assert threads_of_job() == found
 
 
 def test_work_overlaps():

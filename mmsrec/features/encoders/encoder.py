@@ -17,7 +17,7 @@ from PIL.Image import Image
 from mmsrec.errors import FeatureError
 from mmsrec.files import sha256
 from mmsrec.settings import encoding
-from mmsrec.workers import cores, prefetch
+from mmsrec.workers import cores, prefetch, threads_of_job
 
 Job = TypeVar("Job")
 
@@ -55,17 +55,18 @@ class Tower:
     def vectors(self, read: Callable[[Job], Sequence[Any]], jobs: Iterable[Job]) -> Iterator[np.ndarray]:
         """The vectors of each job's inputs, float32 [n, dim], in the order of the jobs.
 
-        Threads prepare the next batches while a GPU computes. On the CPU, each thread also encodes its batch.
+        Threads prepare the next batches while a GPU computes. On the CPU, as many threads as the job has
+        (`threads_of_job`) prepare and encode a batch each.
 
         Args:
             read: the inputs of a job, a batch.
             jobs: arguments of `read`.
         """
-        threads = min(cores(), MOST_THREADS)
         if self.on_host:
+            threads = min(threads_of_job(), MOST_THREADS)
             yield from prefetch(lambda job: self.encode(self.prepare(read(job))), jobs, threads)
         else:
-            yield from map(self.encode, prefetch(lambda job: self.prepare(read(job)), jobs, threads))
+            yield from map(self.encode, prefetch(lambda job: self.prepare(read(job)), jobs, cores()))
 
 
 @dataclass(frozen=True)

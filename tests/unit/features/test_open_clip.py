@@ -61,7 +61,8 @@ def test_images_are_encoded_as_open_clip_does(architecture, official):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_the_number_of_threads_changes_no_byte(architecture, threads):
+def test_the_number_of_threads_changes_no_byte(architecture, threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
     encoder = load_encoder("tiny", row(architecture))
     batches = [images(), images()[:2]] * 3
     several = list(encoder.tower("vision").vectors(list, batches))
