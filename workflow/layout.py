@@ -10,6 +10,8 @@ from mmsrec.settings.params import Params
 from mmsrec.settings.plan import cores_of, experiments_of, retrievals_of, sequences_of
 
 ROOT = Path(__file__).parents[1]
+RATES = ROOT / "workflow" / "rates.csv"
+SIZES = ROOT / "workflow" / "sizes.csv"
 
 RAW = "data/raw"
 RAW_FILE = f"{RAW}/{{file}}"
@@ -71,6 +73,40 @@ COLLECTED_FILE = f"{COLLECTED}/{{file}}"
 REPORT = "results/reports/{report}"
 PARTIAL_REPORT = "results/partial/{report}"
 
+LOGS = "logs"
+COSTS = "results/costs"
+COST_FILES = [f"{COSTS}/costs.{kind}" for kind in ("csv", "html", "md")]
+
+# The stages in the order of a run, each with a file that is there when its job is done.
+MADE = {
+    "download": RAW_FILE,
+    "ingest": INGESTED_ITEMS,
+    "unite": INGESTED_ITEMS,
+    "prepare": STATISTICS,
+    "ingest_items": CATALOGUE_ITEMS,
+    "split": SEQUENCES,
+    "attributes": ATTRIBUTES,
+    "crawl_images": LEDGER,
+    "crawl_trailers": LEDGER,
+    "ingest_clips": CAPTIONS,
+    "collect_clips": LEDGER,
+    "sample_frames": FRAMES,
+    "extract_table_features": FEATURES,
+    "extract_text_features": FEATURES,
+    "extract_picture_features": FEATURES,
+    "extract_frame_features": FEATURES,
+    "download_corpus": SHARD_LIST,
+    "encode_pairs": PAIR_INDEX,
+    "pair_features": PAIR_INDEX,
+    "pair_items": PAIR_INDEX,
+    "pretrain": PRETRAINED_WEIGHTS,
+    "evaluate_retrieval": RETRIEVAL_METRICS,
+    "train": WEIGHTS,
+    "evaluate": METRICS,
+    "collect": COLLECTED,
+    "report": f"{REPORT}/report.html",
+}
+
 
 def params_file() -> Path:
     """The parameter file of the current folder, or else the repository's."""
@@ -93,12 +129,12 @@ def _own_or_repository(file: str) -> Path:
 
 def log(stage: str, pattern: str) -> str:
     """The log of a job; its name follows the job's output."""
-    return f"logs/{stage}/{pattern}.log"
+    return f"{LOGS}/{stage}/{pattern}.log"
 
 
 def cost(stage: str, pattern: str) -> str:
     """The time and the memory of a job, which Snakemake measures."""
-    return f"logs/{stage}/{pattern}.tsv"
+    return f"{LOGS}/{stage}/{pattern}.tsv"
 
 
 def path(pattern: str, *rows: object, **fields: object) -> str:

@@ -8,6 +8,7 @@ status. The result is the same as without the server; the seconds of the imports
 import array
 import json
 import os
+import resource
 import runpy
 import selectors
 import signal
@@ -24,6 +25,7 @@ from types import TracebackType
 ADDRESS = "MMSREC_STAGES"
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
 HEADER = 8  # bytes that hold the length of a request
+USED = "used {processor:.2f} s of processors, {memory:.0f} MiB"  # last line of a finished script's standard error
 
 
 def delegate() -> None:
@@ -199,9 +201,19 @@ def _run(request: dict, streams: list[int]) -> None:
     if isinstance(code, str):
         print(code, file=sys.stderr)
     threading._shutdown()
+    if not code:
+        print(_used(), file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _used() -> str:
+    """What this process and its children used. Snakemake measures the process that waits for this one instead."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    processor = sum(part.ru_utime + part.ru_stime for part in used)
+    kibibytes = 1 if sys.platform != "darwin" else 1024
+    return USED.format(processor=processor, memory=max(part.ru_maxrss for part in used) / kibibytes / 1024)
 
 
 def _set_threads() -> None:

@@ -27,6 +27,7 @@ LEGEND = (
     ("underlined", "the second best"),
     ("*", "see the note below the table"),
 )
+WHOLE = "report"  # the page of all exhibits; so no exhibit has this name
 RENDERERS = {Table: (table_files, table_html), Figure: (figure_files, figure_html)}
 
 
@@ -37,6 +38,7 @@ class Section:
     Args:
         name: the exhibit's name, the anchor of the section.
         title: heading.
+        caption: what the exhibit shows.
         html: the exhibit below the heading.
         notes: remarks below the exhibit.
         files: the exhibit's files by name.
@@ -44,13 +46,17 @@ class Section:
 
     name: str
     title: str
+    caption: str
     html: str
     notes: Sequence[str]
     files: Mapping[str, bytes]
 
 
 def write_report(inputs: Inputs, output: Path) -> None:
-    """Writes the exhibits' files and report.html as the folder `output`; equal inputs give equal bytes.
+    """Writes the folder `output`; equal inputs give equal bytes.
+
+    It has each exhibit's files and its page NAME.html, report.html with all exhibits, and exhibits.tsv with their
+    titles and captions.
 
     Raises:
         ParamsError: there is no such report.
@@ -58,8 +64,11 @@ def write_report(inputs: Inputs, output: Path) -> None:
     """
     report = row_of(inputs.params.reports, inputs.report, "reports")
     sections = [section(*shown(inputs, exhibit)) for exhibit in report.exhibits]
+    known = facts(inputs)
     contents = {name: content for part in sections for name, content in part.files.items()}
-    contents["report.html"] = page(report.title, facts(inputs), sections).encode()
+    contents |= {f"{part.name}.html": page(part.title, known, [part]).encode() for part in sections}
+    contents[f"{WHOLE}.html"] = page(report.title, known, sections).encode()
+    contents["exhibits.tsv"] = index(sections).encode()
     with atomic_folder(output) as folder:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
@@ -79,7 +88,15 @@ def shown(inputs: Inputs, exhibit: str | AnyLayout) -> tuple[str, Table | Figure
 def section(name: str, exhibit: Table | Figure) -> Section:
     """Renders an exhibit for the page and as files."""
     files_of, html_of = RENDERERS[type(exhibit)]
-    return Section(name, exhibit.title, html_of(exhibit, name), exhibit.notes, files_of(exhibit, name))
+    html, made = html_of(exhibit, name), files_of(exhibit, name)
+    return Section(name, exhibit.title, exhibit.caption, html, exhibit.notes, made)
+
+
+def index(sections: Sequence[Section]) -> str:
+    """The name, title and caption of each exhibit and of the whole page, one line each, separated by tabs."""
+    rows = [(part.name, part.title, part.caption) for part in sections]
+    whole = (WHOLE, "All exhibits", "All exhibits of the report on one page.")
+    return "".join("\t".join(" ".join(field.split()) for field in row) + "\n" for row in [*rows, whole])
 
 
 def facts(inputs: Inputs) -> list[tuple[str, str]]:
@@ -103,10 +120,15 @@ def facts(inputs: Inputs) -> list[tuple[str, str]]:
     return [(name, value) for name, value in known if value]
 
 
-def page(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section]) -> str:
+def page(
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    sections: Sequence[Section],
+    legend: Sequence[tuple[str, str]] = LEGEND,
+) -> str:
     """One HTML document that loads nothing: styles and pictures are inside, and there are no scripts."""
     style = (files("mmsrec.report") / "style.css").read_text(encoding="utf-8")
-    return page_html(title=title, style=style, facts=facts, legend=LEGEND, sections=sections)
+    return page_html(title=title, style=style, facts=facts, legend=legend, sections=sections)
 
 
 def _tie_rule(params: Params, split: str) -> str:

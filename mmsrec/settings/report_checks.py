@@ -52,6 +52,8 @@ class ReportChecks:
         names = [exhibit if isinstance(exhibit, str) else exhibit.name for exhibit in report.exhibits]
         if len(set(names)) < len(names):
             raise ValueError(f"{key}.exhibits: two exhibits have one name, found {', '.join(names)}")
+        if "report" in names:
+            raise ValueError(f"{key}.exhibits: report.html has all exhibits, so no exhibit may have the name report")
 
     def _check_names(self, row: Any, tables: Iterable[str], key: str) -> None:
         for table in tables:

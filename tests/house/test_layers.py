@@ -44,6 +44,7 @@ LAYERS = (
     {"evaluation"},
     {"training"},
     {"report", "recommend", "demo", "inspect"},
+    {"costs"},
     {"__init__"},  # the front door
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -237,3 +237,20 @@ def collected(wildcards):
 def copies(report):
     folder = layout.path(layout.COLLECTED, report=report)
     return [f"{folder}/{file}" for file in layout.collected_files(PARAMS, report)]
+
+
+def report_title(wildcards):
+    return f"{PARAMS.reports[wildcards.report].title} ({wildcards.report})"
+
+
+def exhibit_title(wildcards, output):
+    """The heading of an exhibit, from the index that the report has written."""
+    lines = Path(output[0], "exhibits.tsv").read_text(encoding="utf-8").splitlines()
+    titles = dict(line.split("\t")[:2] for line in lines)
+    return titles[wildcards.exhibit]
+
+
+def newest_measurement(wildcards):
+    """The number of the measurements, and the time of the newest one: with another measurement, the sums change."""
+    times = [path.stat().st_mtime_ns for path in Path(layout.LOGS).rglob("*.tsv")]
+    return [len(times), max(times, default=0)]

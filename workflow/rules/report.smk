@@ -22,11 +22,19 @@ for name in PARAMS.reports:
             command("collect.py --report {params.report}" " > {log} 2>&1")
 
 
+# `snakemake NAME --report report.zip` has the files of a report by exhibit, each with the exhibit's caption.
 rule report:
     input:
         collected,
     output:
-        directory(layout.REPORT),
+        report(
+            directory(layout.REPORT),
+            patterns=["{exhibit}.{kind,csv|html|md|png|svg|tex}"],
+            caption="../report/exhibit.rst",
+            category=report_title,
+            subcategory=exhibit_title,
+            labels={"file": "{exhibit}.{kind}"},
+        ),
     log:
         layout.log("report", "{report}"),
     benchmark:
@@ -39,3 +47,24 @@ rule report:
         "Writing the report {wildcards.report}"
     shell:
         command("report.py --report {wildcards.report}" " > {log} 2>&1")
+
+
+# What the run in this folder has cost. The measurements are no inputs, because they are no results that a job must make.
+rule costs:
+    output:
+        report(
+            layout.COST_FILES,
+            caption="../report/costs.rst",
+            category="Costs",
+            subcategory="What the run cost",
+        ),
+    log:
+        layout.log("costs", "costs"),
+    conda:
+        "../../environment.yml"
+    params:
+        measured=newest_measurement,
+    message:
+        "Summing up what the run cost"
+    shell:
+        command("costs.py" " > {log} 2>&1")

@@ -19,7 +19,8 @@ from tests.unit.report.conftest import inputs_at
 TABLE_KINDS = ("csv", "md", "tex")
 TABLES = ("retrieval", "statistics", "comparison")
 FILES = {f"{name}.{kind}" for name in TABLES for kind in TABLE_KINDS}
-FILES |= {"learning.csv", "learning.svg", "learning.png", "report.html"}
+FILES |= {"learning.csv", "learning.svg", "learning.png", "report.html", "exhibits.tsv"}
+FILES |= {f"{name}.html" for name in (*TABLES, "learning")}
 
 
 class Balance(HTMLParser):
@@ -148,9 +149,12 @@ def test_an_unknown_report_is_refused(params, tmp_path):
 
 def test_a_laid_out_report_has_files_of_each_kind(laid_out, tmp_path):
     write_report(laid_out, tmp_path / "report")
-    tables = {f"{name}.{kind}" for name in ("table-1", "table-2", "table-3", "table-3-gains") for kind in TABLE_KINDS}
-    figures = {f"{name}.{kind}" for name in ("figure-2", "figure-3") for kind in (*TABLE_KINDS, "svg", "png")}
-    assert {path.name for path in (tmp_path / "report").iterdir()} == tables | figures | {"report.html"}
+    names = {
+        **dict.fromkeys(["table-1", "table-2", "table-3", "table-3-gains"], (*TABLE_KINDS, "html")),
+        **dict.fromkeys(["figure-2", "figure-3"], (*TABLE_KINDS, "html", "svg", "png")),
+    }
+    files = {f"{name}.{kind}" for name, kinds in names.items() for kind in kinds}
+    assert {path.name for path in (tmp_path / "report").iterdir()} == files | {"report.html", "exhibits.tsv"}
     reader = parsed((tmp_path / "report" / "report.html").read_text(encoding="utf-8"))
     ids = [value for name, value in reader.attributes if name == "id"]
     assert len(ids) == len(set(ids))
@@ -158,6 +162,18 @@ def test_a_laid_out_report_has_files_of_each_kind(laid_out, tmp_path):
     assert "Finished12 of 15 experiments" in text
     for reason in ("not run", "no ids", "no data", "no weights"):
         assert reason in text
+
+
+def test_each_exhibit_has_a_page_and_a_line_with_its_caption(laid_out, tmp_path):
+    write_report(laid_out, tmp_path / "report")
+    lines = [line.split("\t") for line in (tmp_path / "report" / "exhibits.tsv").read_text().splitlines()]
+    layouts = laid_out.params.reports["laid-out"].exhibits
+    shown = [[layout.name, layout.title, layout.caption] for layout in layouts]
+    assert lines == [*shown, ["report", "All exhibits", "All exhibits of the report on one page."]]
+    for name, title, caption in shown:
+        text = "".join(parsed((tmp_path / "report" / f"{name}.html").read_text(encoding="utf-8")).text)
+        assert title in text
+        assert caption in text
 
 
 def test_an_exhibit_that_draws_no_such_layout_is_refused(laid_out, tmp_path):
