@@ -215,7 +215,7 @@ class _Jobs:
         return Job(stage, row.name, work, self.encoder(row.encoder), fields=vars(row))
 
     def crawl(self, stage: str, name: str, items: int, pause: float) -> Job:
-        return self.whole(stage, name, {"item": items, "pause": items * pause})
+        return Job(stage, name, {"item": items, "pause": items * pause}, name, fields={"collection": name})
 
     def whole(self, stage: str, name: str, work: dict[str, float], wildcard: str = "collection") -> Job:
         return Job(stage, name, work, fields={wildcard: name})

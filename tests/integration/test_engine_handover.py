@@ -1,10 +1,12 @@
 """Each engine accepts the outputs of the other. Both run the real graph over stages that only write their files."""
 
 import os
+import socket
 import sys
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from dvc.repo import Repo
@@ -155,3 +157,40 @@ def test_a_raw_file_that_an_older_one_replaces_is_read_again(body):
     assert runs() == sorted(ALL)
     assert "Nothing to be done" in snakemake()
     assert raw.stat().st_mtime == 1_000_000, "the user's own file stays as it is"
+
+
+def test_the_report_zip_has_each_exhibit_with_its_caption_and_the_costs(monkeypatch):
+    snakemake("costs")
+    assert "| train " in Path("results/costs/costs.md").read_text()
+    folder = Path("results/reports/small")
+    (folder / "statistics.csv").touch()
+    index = "statistics\tData sets\tSizes of *all* k_cores_.\nreport\tAll exhibits\tOne page.\n"
+    (folder / "exhibits.tsv").write_text(index)
+
+    def refuse(*_: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    snakemake("costs", "--report", "report.zip")
+
+    with ZipFile("report.zip") as made:
+        names = sorted(Path(name).name for name in made.namelist())
+        page = made.read("report/report.html").decode()
+    assert names == ["costs.csv", "costs.html", "costs.md", "report.html", "report.html", "statistics.csv"]
+    for text in (
+        "<p>Sizes of *all* k_cores_.</p>",
+        "<p>One page.</p>",
+        "Jobs, time, memory and downloads of each stage",
+    ):
+        assert text in page
+    for text in ('"Small (small)": {"Data sets"', '"Costs": {"What the run cost"'):
+        assert text in page
+
+
+def test_new_measurements_are_summed_up_again():
+    snakemake("costs")
+    runs()
+    assert "Nothing to be done" in snakemake("costs")
+    Path("logs/train/more.tsv").write_text("s\tmax_rss\tcpu_time\n5\t1\t2\n")
+    assert "Summing up" in snakemake("costs")
+    assert not runs(), "no stage runs again"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from contextlib import chdir, redirect_stdout
 from dataclasses import replace
 from io import StringIO
@@ -13,6 +14,8 @@ from snakemake.api import SnakemakeApi
 from snakemake.exceptions import MissingRuleException
 from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
+from mmsrec.costs.jobs import jobs_of
+from mmsrec.costs.sizes import Sizes
 from mmsrec.errors import ParamsError
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.crawling import PICTURE_RULES, TRAILER_RULES
@@ -205,7 +208,22 @@ def assert_they_agree(snakemake: Graph, dvc: Graph) -> None:
 
 @pytest.mark.parametrize("report", REPORTS)
 def test_both_engines_make_a_report_from_the_same_files_by_the_same_commands(report):
-    assert_they_agree(*graphs(report))
+    snakemake, dvc = graphs(report)
+    assert_they_agree(snakemake, dvc)
+    assert planned(report) == run_by(snakemake), "the plan of a report has the jobs that Snakemake runs"
+
+
+def planned(report: str) -> Counter[str]:
+    """The number of jobs of each stage by the plan of a report."""
+    params, nowhere = read_params(Path("params.yaml")), Path("nowhere")
+    sizes = Sizes(ROOT / "workflow" / "sizes.csv", params, lambda _: nowhere, lambda _: nowhere)
+    return Counter(job.stage for job in jobs_of(params, report, sizes))
+
+
+def run_by(graph: Graph) -> Counter[str]:
+    """The number of jobs of each stage by Snakemake, where one job copies all files of a report."""
+    commands = {(job.stage, "" if job.stage == "collect" else job.command) for job in graph.values()}
+    return Counter(stage for stage, _ in commands)
 
 
 def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
