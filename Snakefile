@@ -5,6 +5,7 @@ min_version("9.0")
 
 report: "workflow/report/workflow.rst"
 
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/replaced.smk"
@@ -28,13 +29,13 @@ rule all:
 
 
 # One target for each report, with the report's name: `snakemake demo`.
-for report in PARAMS.reports:
+for name in PARAMS.reports:
 
     rule:
         name:
-            target(report, "reports")
+            target(name, "reports")
         input:
-            layout.path(layout.REPORT, report=report),
+            layout.path(layout.REPORT, report=name),
 
 
 # One target for each catalogue, with the catalogue's name: the features of its items.

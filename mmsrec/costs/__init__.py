@@ -1,1 +1,1 @@
-"""What a run will cost, from measured rates, and what a run has cost, from its measurements."""
+"""The cost of a run: before it, from measured rates, and after it, from its measurements."""

@@ -9,7 +9,7 @@ from mmsrec.costs.rates import Rate, rate_of
 
 @dataclass(frozen=True)
 class Cost:
-    """What jobs cost; seconds and bytes.
+    """The cost of jobs in seconds and bytes.
 
     Attributes:
         core: of one core.

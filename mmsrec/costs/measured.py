@@ -1,4 +1,4 @@
-"""What a run has cost: the measurements of its jobs, and the bytes that it has downloaded."""
+"""The cost of a run: the measurements of its jobs, and the bytes that it has downloaded."""
 
 import csv
 import re
@@ -33,7 +33,7 @@ SCHEMA = {
 
 @dataclass(frozen=True)
 class Usage:
-    """What one job used; None where it was not measured."""
+    """The time and memory of one job; None where they were not measured."""
 
     name: str
     seconds: float
@@ -109,7 +109,7 @@ def ledger_bytes(ledgers: Iterable[Path]) -> int:
 
 
 def costs_table(frame: pl.DataFrame) -> Table:
-    """The table "what the run cost"; its last row has the sums."""
+    """The table of a run; its last row has the sums."""
     unmeasured = frame.filter(pl.col("measured") < pl.col("jobs"))
     left_out = ", ".join(
         f"{stage} ({jobs - measured} of {jobs})"
@@ -121,7 +121,7 @@ def costs_table(frame: pl.DataFrame) -> Table:
         f"Jobs without a measurement: {left_out or 'none'}. DVC and a command by hand measure nothing.",
     ]
     return Table(
-        title="What the run cost",
+        title="Cost of the run",
         caption="Jobs, time, memory and downloads of each stage, as they were measured.",
         frame=pl.concat([frame, _sums(frame)]),
         columns=[

@@ -1,4 +1,4 @@
-"""The rates of workflow/rates.csv: what one unit of a stage's work costs."""
+"""The rates of workflow/rates.csv: the cost of one unit of a stage's work."""
 
 import csv
 import math
@@ -15,7 +15,7 @@ class Rate:
 
     Attributes:
         stages: stages that it is for.
-        kind: model or encoder that it is for; empty: all that have no row of their own.
+        kind: model or encoder that it is for; empty: all others.
         width: width of the model that was measured; 0: it does not depend on a width.
         unit: unit of work.
         core: seconds on one core.
@@ -65,7 +65,7 @@ def _rate(row: dict[str, str]) -> Rate:
 
 
 def rate_of(rates: list[Rate], job: Job, unit: str) -> Rate:
-    """The rate of a unit of a job: of its own kind if there is one, and of the nearest width.
+    """The rate of a unit of a job: of the same kind if there is one, and of the nearest width.
 
     Raises:
         DataError: the table has none.

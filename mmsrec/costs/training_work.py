@@ -81,8 +81,11 @@ def training_work(settings: ModelSettings, size: Size, k_core: int, modalities: 
         epochs: largest number of epochs.
 
     Returns:
-        `step`; `place` (an item of a training sequence, once for each modality); `item` (an item that a step encodes,
-        once for each modality); `user` (a user whom validation ranks); `parameter`.
+        step: number of steps.
+        place: items of the training sequences, once for each modality.
+        item: items that the steps encode, once for each modality.
+        user: users whom validation ranks.
+        parameter: numbers of the weights.
     """
     trainer = settings.trainer
     if not MODELS[settings.model].trained:

@@ -24,7 +24,7 @@ def rewritten(text: str) -> str:
 
 
 def printed(flags: str) -> str:
-    """What the script prints in an empty folder, so that no data of this machine count."""
+    """The output of the script in an empty folder, so that no data of this machine count."""
     script = ROOT / "workflow" / "scripts" / "estimate.py"
     params = ["--params", str(ROOT / "params.yaml")]
     with TemporaryDirectory() as folder:

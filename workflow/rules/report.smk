@@ -49,14 +49,14 @@ rule report:
         command("report.py --report {wildcards.report}" " > {log} 2>&1")
 
 
-# What the run in this folder has cost. The measurements are no inputs, because they are no results that a job must make.
+# The cost of the run in this folder. The measurements are no inputs, because they are no results that a job must make.
 rule costs:
     output:
         report(
             layout.COST_FILES,
             caption="../report/costs.rst",
             category="Costs",
-            subcategory="What the run cost",
+            subcategory="Cost of the run",
         ),
     log:
         layout.log("costs", "costs"),
