@@ -209,7 +209,7 @@ def _run(request: dict, streams: list[int]) -> None:
 
 
 def _used() -> str:
-    """The time and memory that this process and its children used. Snakemake measures the process that waits for this one instead."""
+    """The time and memory of this process and its children. Snakemake sees the process that waits for this one."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     processor = sum(part.ru_utime + part.ru_stime for part in used)
     kibibytes = 1 if sys.platform != "darwin" else 1024

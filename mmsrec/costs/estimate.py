@@ -129,9 +129,8 @@ def text_of(plan: Plan, cores: int, gpus: int) -> str:
     heads = ["stage", "jobs", "one core", "one H200", "waiting", "disk", "downloads"]
     rows = [_row(stage, cost) for stage, cost in [*plan.by_stage().items(), ("all", plan.total)]]
     machines = {
-        f"{cores:,} cores": plan.seconds(cores, 0),
-        f"{cores:,} cores and one H200": plan.seconds(cores, 1),
-        f"{cores:,} cores and {gpus:,} H200": plan.seconds(cores, gpus),
+        f"{cores:,} cores and {number:,} H200" if number else f"{cores:,} cores": plan.seconds(cores, number)
+        for number in sorted({0, 1, gpus})
     }
     total = plan.total
     notes = [
