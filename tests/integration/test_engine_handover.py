@@ -166,7 +166,7 @@ def test_the_report_zip_has_each_exhibit_with_its_caption_and_the_costs(monkeypa
     assert "Nothing to be done" in snakemake("costs"), "the same measurements are not summed up again"
     folder = Path("results/reports/small")
     (folder / "statistics.csv").touch()
-    index = "statistics\tData sets\tSizes of *all* k_cores_.\nreport\tAll exhibits\tOne page.\n"
+    index = "statistics\tData sets\tRecall@10 of *all* k_cores_.\nreport\tAll exhibits\tOne page.\n"
     (folder / "exhibits.tsv").write_text(index)
 
     def refuse(*_: object) -> None:
@@ -180,7 +180,7 @@ def test_the_report_zip_has_each_exhibit_with_its_caption_and_the_costs(monkeypa
         page = made.read("report/report.html").decode()
     assert names == ["costs.csv", "costs.html", "costs.md", "report.html", "report.html", "statistics.csv"]
     for text in (
-        "<p>Sizes of *all* k_cores_.</p>",
+        "<p>Recall&#64;10 of *all* k_cores_.</p>",
         "<p>One page.</p>",
         "Jobs, time, memory and downloads of each stage",
     ):
