@@ -75,7 +75,7 @@ PARTIAL_REPORT = "results/partial/{report}"
 
 LOGS = "logs"
 COSTS = "results/costs"
-COST_FILES = [f"{COSTS}/costs.{kind}" for kind in ("csv", "html", "md")]
+COST_FILES = [f"{COSTS}/costs.{kind}" for kind in ("csv", "html", "md", "tex")]
 
 # The stages in the order of a run, each with a file that is there when its job is done.
 MADE = {

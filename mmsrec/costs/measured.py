@@ -110,15 +110,13 @@ def ledger_bytes(ledgers: Iterable[Path]) -> int:
 
 def costs_table(frame: pl.DataFrame) -> Table:
     """The table of a run; its last row has the sums."""
-    unmeasured = frame.filter(pl.col("measured") < pl.col("jobs"))
-    left_out = ", ".join(
-        f"{stage} ({jobs - measured} of {jobs})"
-        for stage, jobs, measured in unmeasured.select("stage", "jobs", "measured").iter_rows()
-    )
+    rows = frame.select("stage", "jobs", "measured").iter_rows()
+    left_out = [f"{stage} ({measured} of {jobs})" for stage, jobs, measured in rows if measured < max(jobs, 1)]
     notes = [
         "Seconds are on the clock of each job. Jobs that ran at the same time count fully.",
         "Downloads are what is on disk now, also from a mirror.",
-        f"Jobs without a measurement: {left_out or 'none'}. DVC and a command by hand measure nothing.",
+        f"Stages with unmeasured jobs (measured of all): {', '.join(left_out) or 'none'}. "
+        "DVC and a command by hand measure nothing.",
     ]
     return Table(
         title="Cost of the run",

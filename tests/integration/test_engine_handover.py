@@ -178,7 +178,7 @@ def test_the_report_zip_has_each_exhibit_with_its_caption_and_the_costs(monkeypa
     with ZipFile("report.zip") as made:
         names = sorted(Path(name).name for name in made.namelist())
         page = made.read("report/report.html").decode()
-    assert names == ["costs.csv", "costs.html", "costs.md", "report.html", "report.html", "statistics.csv"]
+    assert names == ["costs.csv", "costs.html", "costs.md", "costs.tex", "report.html", "report.html", "statistics.csv"]
     for text in (
         "<p>Recall&#64;10 of *all* k_cores_.</p>",
         "<p>One page.</p>",

@@ -46,12 +46,14 @@ def test_the_table_says_what_was_not_measured(frame):
     text = table_markdown(costs_table(frame))
     [collect] = [line for line in text.splitlines() if line.startswith("| collect ")]
     assert collect.count("not measured") == 4
-    assert "Jobs without a measurement: collect (1 of 1)." in text
+    assert "Stages with unmeasured jobs (measured of all): download (0 of 0), collect (0 of 1)." in text
     assert "| all " in text
 
 
 def test_a_folder_without_a_run_has_an_empty_table(tmp_path):
-    assert "Jobs without a measurement: none" in table_markdown(costs_table(costs_frame(STAGES, tmp_path, {})))
+    assert "Stages with unmeasured jobs (measured of all): none" in table_markdown(
+        costs_table(costs_frame(STAGES, tmp_path, {}))
+    )
 
 
 def test_downloads_are_summed(tmp_path):
