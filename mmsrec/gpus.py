@@ -36,8 +36,8 @@ def visible() -> list[str]:
 def take(number: int) -> list[str]:
     """Makes the least used GPUs the only ones of this process and its children, until it ends; returns their names.
 
-    Processes of one user count each other by locks, so the system frees what a killed one used. Nobody waits: when
-    each GPU is in use, a process shares one.
+    Processes of one user count each other by locks, so the system frees what a killed one used. No process waits:
+    when each GPU is in use, it shares one.
 
     Raises:
         TrainingError: the machine has fewer GPUs.

@@ -16,7 +16,7 @@ from mmsrec.training.heartbeat import heartbeat
 
 # The longest pause between two steps, such as a validation. The heartbeat finds a process that has died earlier.
 TIMEOUT = timedelta(minutes=30)
-# What gloo and nccl say when a connection to another process breaks.
+# The words of gloo and nccl when a connection to another process breaks.
 _LOST = re.compile(r"gloo|nccl|connection (closed|reset)|broken pipe", re.IGNORECASE)
 
 

@@ -1,7 +1,7 @@
 """Ends a process whose partner no longer answers.
 
 A killed process closes its connections, so the others get an error at once. A frozen process or a lost machine closes
-nothing, and the others would wait for as long as the longest pause between two steps may last.
+nothing. Then the others would wait for as long as a pause between two steps may last.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The container image: what it copies exists, and it runs the demo where a builder is at hand."""
+"""The container image: what it copies exists, and it runs the demo where a builder is installed."""
 
 import os
 import re

@@ -14,7 +14,7 @@ HOLD = "from mmsrec import gpus; print(*gpus.take({number}), flush=True); input(
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine with GPUs 0, 1 and 2, on which nobody computes."""
+    """A machine with GPUs 0, 1 and 2, on which no process computes."""
     tool = tmp_path / "nvidia-smi"
     tool.write_text('#!/bin/sh\nprintf "0\\n1\\n2\\n"\n')
     tool.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What each process of a launched group does in tests: `launched.py FOLDER BEHAVIOUR`."""
+"""The work of each process of a launched group in tests: `launched.py FOLDER BEHAVIOUR`."""
 
 import os
 import signal
