@@ -13,6 +13,7 @@ rule pretrain:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("pretrain"),
         gpu=GPUS_OF_A_JOB,
     params:
         settings=pretrain_settings,
@@ -38,6 +39,7 @@ rule evaluate_retrieval:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("evaluate_retrieval"),
         gpu=GPUS_OF_A_JOB,
     message:
         "Retrieving the clips of {wildcards.corpus} by {wildcards.pretraining}"

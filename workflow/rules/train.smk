@@ -19,6 +19,7 @@ rule train:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("train"),
         gpu=GPUS_OF_A_JOB,
     params:
         settings=train_settings,
