@@ -10,7 +10,7 @@ from mmsrec.settings.params import Params
 from mmsrec.settings.plan import cores_of, experiments_of, retrievals_of, sequences_of
 
 ROOT = Path(__file__).parents[1]
-LIMITS = ROOT / "workflow/resources.csv"  # what a job of each stage may take of a cluster
+LIMITS = ROOT / "workflow/resources.csv"  # memory and time of a job of each stage on a cluster
 
 RAW = "data/raw"
 RAW_FILE = f"{RAW}/{{file}}"

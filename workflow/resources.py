@@ -1,4 +1,4 @@
-"""What a job may take of a cluster, by the rows of resources.csv. Without a scheduler, nothing is limited.
+"""The memory and the time of a job on a cluster, by the rows of resources.csv. Without a cluster, nothing is limited.
 
 A row has the minutes of a job, the memory that it takes with small input, and what each MB of input adds. Memory
 includes the two processes of Snakemake in each job, 110 MB each. docs/clusters.md has the measured peaks.

@@ -1,4 +1,4 @@
-"""A Slurm cluster of one machine on loopback addresses, with munged, slurmctld and slurmd in a folder of its own.
+"""A Slurm cluster of one machine on loopback addresses, with munged, slurmctld and slurmd in a separate folder.
 
 `python -m tests.slurm.cluster --folder FOLDER -- COMMAND` runs a command on it. The daemons belong to the user who
 starts them. They end by their process ids, so that another Slurm of the machine is left alone.
@@ -96,7 +96,7 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a client of this cluster needs in its environment."""
+        """The variables of a client of this cluster."""
         path = os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
         return {"SLURM_CONF": str(self.configuration), "PATH": path}
 
@@ -116,7 +116,7 @@ class Cluster:
         self._stop_all()
 
     def ask(self, *command: str) -> str:
-        """What a client such as squeue prints.
+        """Runs a client, such as squeue, and returns its output.
 
         Raises:
             subprocess.CalledProcessError: it failed.
@@ -163,7 +163,7 @@ class Cluster:
     def _start_munged(self) -> None:
         files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
         paths = [f"--{flag}={self.folder / f'munge.{suffix}'}" for flag, suffix in files.items()]
-        # By force, because the folder is closed to other users, who need no Slurm of ours.
+        # It refuses a folder that is closed to other users, unless it is forced. They need no Slurm of ours.
         self._start("munged", "--foreground", "--force", *paths)
         self._wait("munged", (self.folder / "munge.socket").exists)
 
