@@ -21,7 +21,7 @@ from types import TracebackType
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")  # an ordinary user's path may lack the daemons' folders
 CPUS = 4
-MEMORY = 16_000  # MB that jobs may ask for; the machine's own memory is not asked
+MEMORY = 64_000  # MB that jobs may ask for, whatever the machine has: the demo takes little of it
 SECONDS = 60  # a daemon's start takes one to three
 
 CONFIGURATION = """\
@@ -57,11 +57,11 @@ KillWait=5
 ReturnToService=2
 GresTypes=gpu
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:2 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
-# Two GPUs that jobs can ask for. Their devices are none, so a job on them computes on the processor.
-GPUS = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
+# Four GPUs that jobs can ask for. Their devices are none, so a job on them computes on the processor.
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random")
 # Snakemake's plugin takes SLURM_CONF out of the environment of srun, which then looks in /etc.
 SRUN = """\
 #!/bin/sh
@@ -151,8 +151,10 @@ class Cluster:
             (self.folder / name).mkdir()
         values = {"host": socket.gethostname().partition(".")[0], "user": _user(), "folder": self.folder}
         ports = {"controller_port": _free_port(), "node_port": _free_port()}
-        self.configuration.write_text(CONFIGURATION.format(**values, **ports, cpus=CPUS, memory=MEMORY))
-        (self.folder / "gres.conf").write_text(GPUS)
+        self.configuration.write_text(
+            CONFIGURATION.format(**values, **ports, cpus=CPUS, memory=MEMORY, gpus=len(DEVICES))
+        )
+        (self.folder / "gres.conf").write_text("".join(f"Name=gpu File={device}\n" for device in DEVICES))
         srun = self.folder / "bin" / "srun"
         srun.write_text(SRUN.format(configuration=self.configuration, srun=program("srun")))
         srun.chmod(0o755)
