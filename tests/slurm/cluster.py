@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sacct", "scancel", "scontrol", "sinfo")
 SBIN = ("/usr/sbin", "/usr/local/sbin", "/sbin")  # an ordinary user's path may lack the daemons' folders
 CPUS = 4
 MEMORY = 64_000  # MB that jobs may ask for, whatever the machine has: the demo takes little of it
@@ -62,11 +62,26 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 # Four GPUs that jobs can ask for. Their devices are none, so a job on them computes on the processor.
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random")
-# Snakemake's plugin takes SLURM_CONF out of the environment of srun, which then looks in /etc.
-SRUN = """\
+CLIENTS = {
+    # Snakemake's plugin takes SLURM_CONF out of the environment of srun, which then looks in /etc.
+    "srun": """\
 #!/bin/sh
 SLURM_CONF={configuration} exec {srun} "$@"
-"""
+""",
+    # The plugin asks sacct for the states of a run's jobs. Slurm's own sacct needs a database for them. This one has
+    # ended jobs from the file of slurmctld, and the others from squeue, and also answers while no controller runs.
+    "sacct": """\
+#!/bin/sh
+export SLURM_CONF={configuration}
+case "$*" in
+*--completion*) exec {sacct} "$@" ;;
+*--name*)
+    for name; do :; done
+    sed -n "s/^JobId=\\([0-9]*\\) .* Name=$name JobState=\\([A-Z_]*\\) .*/\\1|\\2/p" {folder}/completed.txt
+    {squeue} --noheader --format='%i|%T' --name "$name" || true ;;
+esac
+""",
+}
 
 
 def program(name: str) -> str | None:
@@ -133,8 +148,7 @@ class Cluster:
 
     def completed(self) -> list[dict[str, str]]:
         """The ended jobs, in the order of their ends, as slurmctld accounts for them."""
-        path = self.folder / "completed.txt"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = (self.folder / "completed.txt").read_text().splitlines()
         return [dict(field.partition("=")[::2] for field in line.split()) for line in lines]
 
     def start_controller(self) -> None:
@@ -155,9 +169,12 @@ class Cluster:
             CONFIGURATION.format(**values, **ports, cpus=CPUS, memory=MEMORY, gpus=len(DEVICES))
         )
         (self.folder / "gres.conf").write_text("".join(f"Name=gpu File={device}\n" for device in DEVICES))
-        srun = self.folder / "bin" / "srun"
-        srun.write_text(SRUN.format(configuration=self.configuration, srun=program("srun")))
-        srun.chmod(0o755)
+        (self.folder / "completed.txt").touch()
+        programs = {name: program(name) for name in ("srun", "sacct", "squeue")}
+        for name, text in CLIENTS.items():
+            client = self.folder / "bin" / name
+            client.write_text(text.format(configuration=self.configuration, folder=self.folder, **programs))
+            client.chmod(0o755)
         key = self.folder / "munge.key"
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(64))

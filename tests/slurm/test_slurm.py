@@ -21,11 +21,8 @@ from tests.slurm.cluster import Cluster
 pytestmark = pytest.mark.usefixtures("slurm")
 
 PROFILES = ("--profile", "profiles/demo", "--workflow-profile", "profiles/slurm")
-# A cluster without a database, and short pauses for short jobs.
-HERE = (
-    *("--cores", "2", "--slurm-status-command", "squeue"),
-    *("--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5"),
-)
+# Short pauses for short jobs.
+HERE = ("--cores", "2", "--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5")
 MODEL = "models/demo-shop/k5/shuffle/demo-both/seed0"
 SEQUENCES = "data/processed/demo-shop/k5/shuffle/sequences.parquet"
 SECONDS = 3000  # the run takes five minutes on two free cores
