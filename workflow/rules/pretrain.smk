@@ -15,12 +15,15 @@ rule pretrain:
     resources:
         **limits("pretrain"),
         gpu=GPUS_OF_A_JOB,
+        nodes=1,
+        rendezvous="127.0.0.1:0",
+        launcher="",
     params:
         settings=pretrain_settings,
     message:
         "Pre-training {wildcards.pretraining}"
     shell:
-        command("pretrain.py --pretraining {wildcards.pretraining}" " > {log} 2>&1")
+        shared_command("pretrain.py --pretraining {wildcards.pretraining}") + " > {log} 2>&1"
 
 
 rule evaluate_retrieval:
