@@ -1,4 +1,4 @@
-"""The limits of jobs on a cluster: workflow/resources.csv, its reader, and the profile that uses them."""
+"""The limits of jobs on a cluster: workflow/resources.csv, its reader, and profiles/slurm with its lock."""
 
 import importlib.util
 import re
@@ -89,3 +89,12 @@ def test_every_stage_that_computes_on_a_gpu_is_decided_by_the_profile():
 
     assert on_gpu
     assert {row.partition(":")[0] for row in PROFILE["set-resources"] if ":gpu=" in row} == on_gpu
+
+
+def test_the_plugin_is_installed_beside_the_pins_of_the_project():
+    locks = (ROOT / "requirements.lock", ROOT / "profiles/slurm/requirements.lock")
+    project, plugin = (set(re.findall(r"^[\w.-]+==\S+", path.read_text(), re.MULTILINE)) for path in locks)
+    names = {pin.partition("==")[0] for pin in project}
+
+    assert any(pin.startswith("snakemake-executor-plugin-slurm==") for pin in plugin)
+    assert {pin for pin in plugin if pin.partition("==")[0] in names} <= project
