@@ -6,6 +6,9 @@ UV := $(or $(shell command -v uv),.uv/bin/uv)
 READY := .venv/.ready
 ORACLE_READY := .oracle/.ready
 
+BUILDER = $(firstword $(foreach tool,buildah podman docker,$(shell command -v $(tool))))
+BASE = debian:bookworm-slim
+
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # One job more than cores, because crawls mostly wait.
@@ -19,7 +22,7 @@ define DEMO
 		python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --profile profiles/demo --cores $(DEMO_JOBS) $(1)'
 endef
 
-.PHONY: help setup cluster demo truth test test-slurm oracle lint format lock plan schema
+.PHONY: help setup cluster demo truth test test-slurm oracle image lint format lock plan schema
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -50,6 +53,9 @@ test-slurm: $(READY) ## run the demo on a Slurm cluster of this machine; it inst
 
 oracle: $(READY) $(ORACLE_READY) ## compare the models with RecBole, which is installed into .oracle
 	MMSREC_ORACLE=1 OMP_NUM_THREADS=1 pytest tests/oracle
+
+image: ## build the container image mmsrec from the image BASE
+	$(or $(BUILDER),$(error Install buildah, podman or docker)) build --file Containerfile --build-arg BASE=$(BASE) --tag mmsrec .
 
 lint: $(READY) ## check style, prose, names, layers, the rules and the generated files
 	ruff check
