@@ -22,13 +22,16 @@ define DEMO
 		python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --profile profiles/demo --cores $(DEMO_JOBS) $(1)'
 endef
 
-.PHONY: help setup demo truth test oracle image lint format lock plan schema
+.PHONY: help setup cluster demo truth test test-slurm oracle image lint format lock plan schema
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## install the packages of requirements.lock and this project into .venv
+
+cluster: $(READY) ## install Snakemake's plugin for Slurm, too, which profiles/slurm needs
+	VIRTUAL_ENV=.venv $(UV) pip install --require-hashes --requirement profiles/slurm/requirements.lock
 
 demo: $(READY) ## make a small world, run the whole pipeline on it and show its main table
 	$(call DEMO,demo)
@@ -44,6 +47,9 @@ truth: $(READY) ## run the demo's models with three seeds and test that they fin
 
 test: $(READY) ## run the tests
 	pytest -n auto
+
+test-slurm: $(READY) ## run the demo on a Slurm cluster of this machine; it installs nothing, and says what is missing
+	MMSREC_SLURM=1 OMP_NUM_THREADS=1 pytest -s tests/slurm
 
 oracle: $(READY) $(ORACLE_READY) ## compare the models with RecBole, which is installed into .oracle
 	MMSREC_ORACLE=1 OMP_NUM_THREADS=1 pytest tests/oracle
@@ -71,8 +77,9 @@ plan: $(READY) ## rewrite workflow/plan.yaml, the rows of dvc.yaml
 schema: $(READY) ## rewrite params.schema.json from mmsrec/settings
 	python workflow/scripts/schema.py --output params.schema.json
 
-lock: $(UV) ## rewrite requirements.lock from pyproject.toml, and the oracle's from its list
+lock: $(UV) ## rewrite requirements.lock from pyproject.toml, the cluster's, and the oracle's from its list
 	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --group cluster --constraints requirements.lock --output-file profiles/slurm/requirements.lock
 	$(COMPILE) --output-file tests/oracle/requirements.lock tests/oracle/requirements.in
 
 $(READY): requirements.lock | $(UV)

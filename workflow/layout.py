@@ -12,6 +12,7 @@ from mmsrec.settings.plan import cores_of, experiments_of, retrievals_of, sequen
 ROOT = Path(__file__).parents[1]
 RATES = ROOT / "workflow" / "rates.csv"
 SIZES = ROOT / "workflow" / "sizes.csv"
+LIMITS = ROOT / "workflow" / "resources.csv"  # memory and time of a job of each stage on a cluster
 
 RAW = "data/raw"
 RAW_FILE = f"{RAW}/{{file}}"

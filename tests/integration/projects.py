@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from mmsrec.demo.addresses import MEDIA
 from tests.integration.engines import ROOT, copy_workflow
 
@@ -28,6 +30,8 @@ SMALL = {
     "\n      - {domains: [demo-wear], k_cores: [5], splits: [shuffle], variants: [pop, demo-both], seeds: [0]}": "",
 }
 REPORT = "results/reports/demo"
+RESULTS = ("models/**/*.safetensors", "results/**/metrics.json", f"{REPORT}/[crs]*.csv")
+SECONDS = {"seconds"}  # columns that tell how long something took
 
 
 def make_project(folder: Path) -> None:
@@ -86,6 +90,23 @@ def snakemake(project: Path, *flags: str, target: str = REPORT, warm: bool = Fal
     if warm:
         command = ["workflow/scripts/warm_stages.py", "--", sys.executable, *command]
     return run(project, *command, **options)
+
+
+def tables(project: Path) -> dict[str, Path]:
+    """All Parquet files that stages made, by their paths in the project."""
+    return {
+        str(path.relative_to(project)): path
+        for root in ("data", "models", "results")
+        for path in (project / root).rglob("*.parquet")
+    }
+
+
+def same_rows(one: Path, other: Path) -> bool:
+    """Whether two tables have the same bytes, or the same rows apart from the seconds that something took."""
+    if SECONDS & set(pq.read_schema(one).names):
+        left, right = (pq.read_table(path).drop_columns(list(SECONDS)) for path in (one, other))
+        return left.equals(right)
+    return one.read_bytes() == other.read_bytes()
 
 
 def planned(output: str) -> Counter[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.append(str(Path(workflow.basedir) / "workflow"))
 
 import layout
+import resources as cluster
 
 from mmsrec import gpus
 from mmsrec.errors import ArtifactError, ParamsError
@@ -49,6 +50,7 @@ if SEARCHED[0] != INTERPRETER:
 
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())
+LIMITS = cluster.read_limits(layout.LIMITS)
 GPUS = len(gpus.visible())
 # On a machine without a GPU, only the cores limit the jobs.
 GPUS_OF_A_JOB = min(1, GPUS)
@@ -108,6 +110,11 @@ def command(stage):
     """The shell command of a stage; the path is relative to the folder that the run works in."""
     scripts = os.path.relpath(Path(workflow.basedir) / "workflow" / "scripts")
     return f"python {shlex.quote(f'{scripts}/')}{stage}"
+
+
+def limits(stage):
+    """The memory and the time of a job of a stage, which a cluster needs to know."""
+    return cluster.resources(LIMITS[stage])
 
 
 def shared_command(stage):

@@ -13,6 +13,8 @@ rule download_corpus:
         corpus=any_of(shard_corpora(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("download_corpus"),
     params:
         settings=shards_settings,
     message:
@@ -36,6 +38,7 @@ rule encode_pairs:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("encode_pairs"),
         gpu=GPUS_OF_A_JOB,
     params:
         settings=pairs_settings,
@@ -59,6 +62,8 @@ rule ingest_clips:
         corpus=any_of(clip_corpora(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("ingest_clips"),
     params:
         settings=clips_settings,
     message:
@@ -81,6 +86,8 @@ rule collect_clips:
         corpus=any_of(clip_corpora(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("collect_clips"),
     params:
         settings=videos_settings,
     message:
@@ -103,6 +110,8 @@ rule pair_features:
         corpus=any_of(clip_corpora(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("pair_features"),
     params:
         settings=join_settings,
     message:
@@ -125,6 +134,8 @@ rule pair_items:
         corpus=any_of(domain_corpora(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("pair_items"),
     params:
         settings=join_settings,
     message:

@@ -15,6 +15,8 @@ rule crawl_images:
         collection=any_of(picture_collections(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("crawl_images"),
     params:
         settings=media_settings,
     message:
@@ -37,6 +39,8 @@ rule crawl_trailers:
         collection=any_of(trailer_collections(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("crawl_trailers"),
     params:
         settings=media_settings,
     message:

@@ -8,6 +8,8 @@ rule download:
         layout.cost("download", "{file}")
     conda:
         "../../environment.yml"
+    resources:
+        **limits("download"),
     params:
         sha256=lambda wildcards: REGISTRY[wildcards.file].sha256,
     message:

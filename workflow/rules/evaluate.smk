@@ -19,6 +19,7 @@ rule evaluate:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("evaluate"),
         gpu=GPUS_OF_A_JOB,
     params:
         settings=PARAMS.evaluation.model_dump(),

@@ -10,6 +10,8 @@ rule sample_frames:
     conda:
         "../../environment.yml"
     threads: 8
+    resources:
+        **limits("sample_frames"),
     params:
         settings=PARAMS.frames.model_dump(),
     message:
@@ -32,6 +34,8 @@ rule extract_table_features:
         encoder=any_of(table_encoders(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("extract_table_features"),
     params:
         settings=encoder_settings,
     message:
@@ -59,6 +63,7 @@ rule extract_text_features:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("extract_text_features"),
         gpu=GPUS_OF_A_JOB,
     params:
         settings=encoder_settings,
@@ -89,6 +94,7 @@ rule extract_picture_features:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("extract_picture_features"),
         gpu=GPUS_OF_A_JOB,
     params:
         settings=encoder_settings,
@@ -119,6 +125,7 @@ rule extract_frame_features:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("extract_frame_features"),
         gpu=GPUS_OF_A_JOB,
     params:
         settings=encoder_settings,

@@ -12,6 +12,8 @@ rule ingest:
         domain=any_of(file_domains(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("ingest"),
     params:
         settings=ingest_settings,
     message:
@@ -34,6 +36,8 @@ rule unite:
         domain=any_of(union_domains(PARAMS)),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("unite"),
     params:
         settings=union_settings,
     message:
@@ -58,6 +62,8 @@ rule prepare:
         domain=any_of(sorted(PARAMS.domains.keys() - repeat_domains(PARAMS))),
     conda:
         "../../environment.yml"
+    resources:
+        **limits("prepare"),
     message:
         "Filtering {wildcards.domain} to its {wildcards.k_core}-core"
     shell:
@@ -83,6 +89,8 @@ rule ingest_items:
         layout.cost("ingest_items", "{catalogue}")
     conda:
         "../../environment.yml"
+    resources:
+        **limits("ingest_items"),
     params:
         settings=catalogue_settings,
     message:
@@ -103,6 +111,8 @@ rule split:
         layout.cost("split", "{domain}/k{k_core}/{split}")
     conda:
         "../../environment.yml"
+    resources:
+        **limits("split"),
     params:
         settings=split_settings,
     message:
@@ -126,6 +136,8 @@ rule attributes:
         layout.cost("attributes", "{domain}/k{k_core}")
     conda:
         "../../environment.yml"
+    resources:
+        **limits("attributes"),
     params:
         settings=attributes_settings,
     message:

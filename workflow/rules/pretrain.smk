@@ -13,6 +13,7 @@ rule pretrain:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("pretrain"),
         gpu=GPUS_OF_A_JOB,
         nodes=1,
         rendezvous="127.0.0.1:0",
@@ -41,6 +42,7 @@ rule evaluate_retrieval:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("evaluate_retrieval"),
         gpu=GPUS_OF_A_JOB,
     message:
         "Retrieving the clips of {wildcards.corpus} by {wildcards.pretraining}"

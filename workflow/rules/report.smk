@@ -11,6 +11,8 @@ for name in PARAMS.reports:
             copies(name),
         log:
             layout.log("collect", name),
+        # It takes a second, and would wait longer in the queue of a cluster.
+        localrule: True
         conda:
             "../../environment.yml"
         # The command is made when the job runs, and then `name` is another report.
@@ -41,6 +43,8 @@ rule report:
         layout.cost("report", "{report}")
     conda:
         "../../environment.yml"
+    resources:
+        **limits("report"),
     params:
         settings=report_settings,
     message:

@@ -19,6 +19,7 @@ rule train:
         "../../environment.yml"
     threads: 8
     resources:
+        **limits("train"),
         gpu=GPUS_OF_A_JOB,
         nodes=1,
         rendezvous="127.0.0.1:0",
