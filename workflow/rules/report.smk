@@ -27,6 +27,7 @@ rule report:
         collected,
     output:
         directory(layout.REPORT),
+        *map(directory, layout.NUMBERS.values()),
     log:
         layout.log("report", "{report}"),
     benchmark:
