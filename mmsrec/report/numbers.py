@@ -1,6 +1,7 @@
-"""The numbers of a report as plain files, for tools that compare runs: JSON for tables, CSV for plots.
+"""The numbers of a report as JSON files, for tools that compare runs in tables and plots.
 
-They hold no times, so that equal results give equal bytes on any machine.
+They hold no times, so that equal results give equal bytes on any machine. They are no CSV, because DVC reads its
+numbers as texts and sorts epoch 10 before epoch 2.
 """
 
 import json
@@ -20,23 +21,23 @@ CUT = ["domain", "k_core", "split"]
 
 
 def scores(inputs: Inputs) -> dict[str, str]:
-    """A JSON file for each finished experiment: each protocol with its metrics on the test items."""
+    """A file for each finished experiment: each protocol with its metrics on the test items."""
     names = metric_names(inputs.params)
     found: dict[Experiment, dict[str, dict[str, float]]] = {}
     for row in inputs.metrics().to_dicts():
         experiment = Experiment(**{name: row[name] for name in KEYS})
         found.setdefault(experiment, {})[row[CANDIDATES]] = {name: row[name] for name in names}
-    return {f"{experiment.name}.json": json.dumps(values, indent=2) + "\n" for experiment, values in found.items()}
+    return {f"{experiment.name}.json": _text(values) for experiment, values in found.items()}
 
 
 def learning_curves(inputs: Inputs) -> dict[str, str]:
-    """A CSV file for each data set: the validation Recall@10 after each epoch of its trainings."""
+    """A file for each data set: the validation Recall@10 after each epoch of its trainings."""
     rows = inputs.histories().drop_nulls(VALIDATION)
     return _by_cut(rows, ["variant", "seed", "epoch", VALIDATION])
 
 
 def score_bars(inputs: Inputs) -> dict[str, str]:
-    """A CSV file for each data set: the mean of each metric over the seeds of a variant, one value a row."""
+    """A file for each data set: the mean of each metric over the seeds of a variant, one value a row."""
     names = metric_names(inputs.params)
     means = over_seeds(inputs.metrics(), COMPARED, names)
     measured = means.rename({f"{name}_measured": name for name in names})
@@ -67,4 +68,8 @@ def write_numbers(inputs: Inputs, folder_of: Callable[[str], Path]) -> None:
 
 def _by_cut(rows: pl.DataFrame, columns: list[str]) -> dict[str, str]:
     groups = rows.group_by(CUT, maintain_order=True)
-    return {f"{Cut(*key).name}.csv": group.select(columns).write_csv() for key, group in groups}
+    return {f"{Cut(*key).name}.json": _text(group.select(columns).to_dicts()) for key, group in groups}
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"

@@ -1,6 +1,7 @@
-"""Remotes of DVC: one clone pushes, another one pulls, and continues without a crawl. The stages only write their files.
+"""Remotes of DVC: one clone pushes, another one pulls, and continues without a crawl.
 
-The remote is a folder, or a bucket of a local S3 server: `make test-remotes` installs DVC's S3 support and the server.
+The stages only write their files. The remote is a folder, or a bucket of a local S3 server. `make test-remotes` installs
+DVC's S3 support and the server.
 """
 
 import os
@@ -29,7 +30,9 @@ stage = Path(sys.argv[0]).stem
 experiment = "own/k5/source/both/seed0"
 outputs = {
     "ingest": ["data/ingested/own/interactions.parquet", "data/ingested/own/items.parquet"],
-    "prepare": [f"data/processed/own/k5/{name}" for name in ("interactions.parquet", "items.parquet", "statistics.json")],
+    "prepare": [
+        f"data/processed/own/k5/{name}" for name in ("interactions.parquet", "items.parquet", "statistics.json")
+    ],
     "split": ["data/processed/own/k5/source/sequences.parquet"],
     "crawl_images": ["data/media/own/ledger.parquet", "data/media/own/picture.jpg"],
     "extract_features": [f"data/features/own/clip/{sys.argv[-1]}.parquet"],
@@ -38,7 +41,7 @@ outputs = {
         for name in ("weights.safetensors", "last.safetensors", "config.json", "history.parquet")
     ],
     "evaluate": [f"results/{experiment}/ranks.parquet", f"results/{experiment}/metrics.json"],
-    "report": [f"results/{kind}/small/own.csv" for kind in ("reports", "metrics", "curves", "bars")],
+    "report": [f"results/{kind}/small/own.json" for kind in ("reports", "metrics", "curves", "bars")],
 }[stage]
 text = Path("params.yaml").read_text() if stage == "train" else stage
 for output in map(Path, outputs):
