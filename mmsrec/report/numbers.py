@@ -45,7 +45,7 @@ def score_bars(inputs: Inputs) -> dict[str, str]:
     return _by_cut(rows, ["variant", CANDIDATES, "metric", "score"])
 
 
-# The files of each kind by name. A kind has a folder of its own, because its files have one form.
+# The files of each kind by name. A kind has a separate folder, because its files have one form.
 KINDS: Mapping[str, Callable[[Inputs], dict[str, str]]] = {
     "metrics": scores,
     "curves": learning_curves,

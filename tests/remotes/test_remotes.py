@@ -1,7 +1,7 @@
 """Remotes of DVC: one clone pushes, another one pulls, and continues without a crawl.
 
-The stages only write their files. The remote is a folder, or a bucket of a local S3 server. `make test-remotes` installs
-DVC's S3 support and the server.
+The stages only write their files. The remote is a folder, or a bucket of a local S3 server, which `make test-remotes`
+installs with DVC's S3 support.
 """
 
 import os
