@@ -7,6 +7,9 @@ READY := .venv/.ready
 ORACLE_READY := .oracle/.ready
 REMOTES_READY := .remotes/.ready
 
+BUILDER = $(firstword $(foreach tool,buildah podman docker,$(shell command -v $(tool))))
+BASE = debian:bookworm-slim
+
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # One job more than cores, because crawls mostly wait.
@@ -20,7 +23,7 @@ define DEMO
 		python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --profile profiles/demo --cores $(DEMO_JOBS) $(1)'
 endef
 
-.PHONY: help setup demo truth test oracle test-remotes s3 lint format lock plan schema
+.PHONY: help setup demo truth test oracle test-remotes s3 image lint format lock plan schema
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -51,6 +54,9 @@ test-remotes: $(READY) $(REMOTES_READY) ## push and pull through DVC's remotes, 
 
 s3: $(READY) ## add DVC's S3 support to .venv
 	VIRTUAL_ENV=.venv $(UV) pip install --constraint tests/remotes/requirements.lock --no-build-isolation --editable '.[s3]'
+
+image: ## build the container image mmsrec from the image BASE
+	$(or $(BUILDER),$(error Install buildah, podman or docker)) build --file Containerfile --build-arg BASE=$(BASE) --tag mmsrec .
 
 lint: $(READY) ## check style, prose, names, layers, the rules and the generated files
 	ruff check

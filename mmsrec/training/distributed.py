@@ -1,6 +1,7 @@
 """The processes of one training: a single process, or the processes that torchrun started."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +11,13 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-# A process that waits longer for the others ends with an error, because one of them has probably died.
+from mmsrec.errors import TrainingError
+from mmsrec.training.heartbeat import heartbeat
+
+# The longest pause between two steps, such as a validation. The heartbeat finds a process that has died earlier.
 TIMEOUT = timedelta(minutes=30)
+# What gloo and nccl say when a connection to another process breaks.
+_LOST = re.compile(r"gloo|nccl|connection (closed|reset)|broken pipe", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,18 @@ def processes(device: torch.device) -> Iterator[Processes]:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    rank, size = distributed.get_rank(), distributed.get_world_size()
     try:
-        yield Processes(device, distributed.get_rank(), distributed.get_world_size())
+        with heartbeat(rank, size):
+            yield Processes(device, rank, size)
+    except RuntimeError as error:
+        if not _LOST.search(str(error)):
+            raise
+        raise TrainingError(
+            "Another process of this training has ended.",
+            where=f"process {rank} of {size}",
+            found=str(error).strip().splitlines()[0].partition(". ")[0],
+            fix="See the message of the process that ended first. The same command continues from the last checkpoint.",
+        ) from error
     finally:
         distributed.destroy_process_group()

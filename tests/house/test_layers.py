@@ -34,7 +34,7 @@ LAYERS = (
     {"models.*_settings"},
     {"models.registry"},
     {"settings"},
-    {"artifacts"},
+    {"artifacts", "gpus"},
     {"sources"},
     {"sequences"},
     {"features"},

@@ -1,5 +1,6 @@
 """The graph of each engine as plain data, resolved in a copy of the workflow; no stage runs and no data is read."""
 
+import re
 import shutil
 import sys
 from argparse import Namespace
@@ -39,6 +40,9 @@ ANY_DOMAIN = {"catalogues": {}} | {
     for name, row in YAML(typ="safe", pure=True).load(ROOT / "params.yaml")["models"].items()
     if "by_domain" in row
 }
+
+# The resources of a rule say how many processes share its work. DVC has no resources, and starts one.
+_ONE_PROCESS = re.compile(r" --processes [01] --machines 1 --rendezvous 127\.0\.0\.1:0$")
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def _of_snakemake(job: SnakemakeJob, output: str) -> Job:
     assert log == f"{job.log} 2>&1", "the log is where the rule says"
     if job.rule.name.startswith("collect_report_"):
         return _copied(job, output)
-    return Job(job.rule.name, command, frozenset(job.input), dict(job.params.items()))
+    return Job(job.rule.name, _ONE_PROCESS.sub("", command.strip()), frozenset(job.input), dict(job.params.items()))
 
 
 def _copied(job: SnakemakeJob, copy: str) -> Job:

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ sys.path.append(str(Path(workflow.basedir) / "workflow"))
 
 import layout
 
+from mmsrec import gpus
 from mmsrec.errors import ArtifactError, ParamsError
 from mmsrec.files import read_json, write_json
 from mmsrec.settings.encoding import vector_tables
@@ -49,8 +49,12 @@ if SEARCHED[0] != INTERPRETER:
 
 PARAMS = read_params(layout.params_file())
 REGISTRY = read_registry(layout.registry_file())
-# The profile runs one job at a time on a GPU. On a machine without a GPU, only the cores limit the jobs.
-GPUS_OF_A_JOB = int(shutil.which("nvidia-smi") is not None)
+GPUS = len(gpus.visible())
+# On a machine without a GPU, only the cores limit the jobs.
+GPUS_OF_A_JOB = min(1, GPUS)
+# As many jobs at once as there are GPUs. Each job takes the one that fewest others use (mmsrec/gpus.py).
+if GPUS and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPUS)
 
 
 if config:
@@ -104,6 +108,12 @@ def command(stage):
     """The shell command of a stage; the path is relative to the folder that the run works in."""
     scripts = os.path.relpath(Path(workflow.basedir) / "workflow" / "scripts")
     return f"python {shlex.quote(f'{scripts}/')}{stage}"
+
+
+def shared_command(stage):
+    """The command of a stage whose work several processes share, as the resources of its rule say."""
+    shares = "--processes {resources.gpu} --machines {resources.nodes} --rendezvous {resources.rendezvous}"
+    return f"{{resources.launcher}} {command(stage)} {shares}"
 
 
 def failures(logs_of_snakemake):

@@ -14,12 +14,15 @@ rule pretrain:
     threads: 8
     resources:
         gpu=GPUS_OF_A_JOB,
+        nodes=1,
+        rendezvous="127.0.0.1:0",
+        launcher="",
     params:
         settings=pretrain_settings,
     message:
         "Pre-training {wildcards.pretraining}"
     shell:
-        command("pretrain.py --pretraining {wildcards.pretraining}" " > {log} 2>&1")
+        shared_command("pretrain.py --pretraining {wildcards.pretraining}") + " > {log} 2>&1"
 
 
 rule evaluate_retrieval:

@@ -20,14 +20,17 @@ rule train:
     threads: 8
     resources:
         gpu=GPUS_OF_A_JOB,
+        nodes=1,
+        rendezvous="127.0.0.1:0",
+        launcher="",
     params:
         settings=train_settings,
     message:
         "Training {wildcards.variant} on {wildcards.domain} (k={wildcards.k_core}, {wildcards.split}, seed {wildcards.seed})"
     shell:
-        command(
+        shared_command(
             "train.py"
             " --domain {wildcards.domain} --k-core {wildcards.k_core} --split {wildcards.split}"
             " --variant {wildcards.variant} --seed {wildcards.seed}"
-            " > {log} 2>&1"
         )
+        + " > {log} 2>&1"

@@ -7,7 +7,7 @@ that each shard can be a separate job. A last run without --shard then finalises
 from argparse import Namespace
 
 import stage
-from stage import layout
+from stage import computing, layout
 
 from mmsrec.pairs.encode import encode_pairs
 from mmsrec.settings.corpora import ShardCorpus
@@ -16,6 +16,7 @@ from mmsrec.settings.params import read_params, row_of
 
 def main(flags: Namespace) -> None:
     params = read_params(flags.params)
+    computing.take_gpu()
     corpus = stage.corpus(params, flags.corpus, ShardCorpus)
     row = row_of(params.encoders, flags.encoder, "encoders")
     encode_pairs(corpus, flags.raw, flags.encoder, row, flags.output, shard=flags.shard)

@@ -3,15 +3,14 @@
 from argparse import Namespace
 
 import stage
-from stage import layout
+from stage import computing, layout
 
 from mmsrec.evaluation.evaluate import evaluate
 from mmsrec.training.model_folder import load
-from mmsrec.training.runtime import start
 
 
 def main(flags: Namespace) -> None:
-    params, experiment, dataset = stage.experiment(flags, start(flags.device))
+    params, experiment, dataset = stage.experiment(flags, computing.device(flags))
     model = load(flags.model, dataset)
     evaluate(
         model,

@@ -7,16 +7,15 @@ from argparse import Namespace
 from pathlib import Path
 
 import stage
-from stage import layout
+from stage import computing, layout
 
 from mmsrec.evaluation.zero_shot import evaluate_retrieval
 from mmsrec.pairs.read import Pairs
 from mmsrec.training.encoder_folder import load_pretrained, load_untrained, read_pretrained_config
-from mmsrec.training.runtime import start
 
 
 def main(flags: Namespace) -> None:
-    device = start(flags.device)
+    device = computing.device(flags)
     config = read_pretrained_config(flags.model)
     folder = flags.pairs or Path(layout.path(layout.PAIRS, corpus=flags.corpus, encoder=config.encoder))
     pairs = Pairs(folder, config.encoder_digest)
@@ -40,5 +39,5 @@ if __name__ == "__main__":
     )
     arguments.path("--model", layout.PRETRAINED, "folder of the pre-trained item encoder")
     arguments.path("--output", layout.RETRIEVAL, "folder for metrics.json and ranks.parquet")
-    arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
+    computing.add_device(arguments)
     stage.run(main, arguments)

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import stage
-from stage import layout
+from stage import computing, layout
 
 from mmsrec.features.extract import extract_frames, extract_pictures, extract_texts
 from mmsrec.features.vector_table import extract_table
@@ -16,6 +16,7 @@ from mmsrec.settings.plan import has_videos
 def main(flags: Namespace) -> None:
     params = read_params(flags.params)
     row = row_of(params.encoders, flags.encoder, "encoders")
+    computing.take_gpu()
     items = flags.items or stage.items_file(params, flags.collection)
     target = (flags.encoder, row, flags.output)
     # A new item may have a picture alone, or a text alone.

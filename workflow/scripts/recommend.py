@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import stage
-from stage import layout
+from stage import computing, layout
 
 from mmsrec.recommend.loaded import load
 from mmsrec.recommend.output_tables import write_recommendations
@@ -15,6 +15,7 @@ from mmsrec.recommend.user_histories import histories_for
 
 
 def main(flags: Namespace) -> None:
+    computing.take_gpu(flags.device)
     model = load(flags.model, device=flags.device, **stage.catalogue_files(flags))
     histories = histories_for(model, flags.histories, flags.actions, flags.users)
     candidates = read_item_ids(flags.items) if flags.items else None
@@ -52,5 +53,5 @@ if __name__ == "__main__":
     parser.add_argument("--output", type=Path, metavar="FILE", help=text)
     parser.add_argument("--page", type=Path, metavar="FOLDER", help="write a page for people, with pictures")
     parser.add_argument("--page-users", type=stage.positive, default=10, help="users on the page (default: 10)")
-    parser.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
+    computing.add_device(parser)
     stage.run(main, parser)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 # Set before torch is imported: threads that spin while they wait make two jobs on the same cores three times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import computing
 import layout
 
 from mmsrec.errors import ParamsError
@@ -154,7 +155,7 @@ def experiment_parser(description: str | None) -> Parser:
     arguments.path("--sequences", layout.SEQUENCES, "sequences of the split")
     arguments.path("--features", layout.COLLECTION_FEATURES, "folder of features", collection="{domain}")
     arguments.path("--attributes", layout.ATTRIBUTES, "attributes of the k-core's items")
-    arguments.add_argument("--device", default="auto", help="a torch device; auto is a GPU if there is one")
+    computing.add_device(arguments)
     return arguments
 
 

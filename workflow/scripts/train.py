@@ -1,22 +1,23 @@
 """Trains the model of one experiment, and resumes a killed training.
 
-Under torchrun, several processes share each step.
+With --processes, several of them share each step.
 """
 
 from argparse import Namespace
 from pathlib import Path
 
 import stage
-from stage import layout
+from stage import computing, layout
 
 from mmsrec.training.distributed import processes
 from mmsrec.training.profile import profile_steps
-from mmsrec.training.runtime import start
 from mmsrec.training.train import train, untrained
 
 
 def main(flags: Namespace) -> None:
-    with processes(start(flags.device)) as group:
+    if computing.shared(flags):
+        return
+    with processes(computing.device(flags)) as group:
         params, experiment, dataset = stage.experiment(flags, group.device)
         chosen = params.settings_of(flags.domain, flags.variant)
         name = params.variants[flags.variant].pretrained
@@ -42,6 +43,7 @@ def main(flags: Namespace) -> None:
 
 if __name__ == "__main__":
     parser = stage.experiment_parser(__doc__)
+    computing.add_processes(parser, stage.natural)
     parser.path("--output", layout.MODEL, "folder for the trained model")
     parser.path("--pretrained", layout.PRETRAININGS, "folder of the pre-trained item encoders")
     parser.add_argument(
