@@ -5,6 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 READY := .venv/.ready
 ORACLE_READY := .oracle/.ready
+REMOTES_READY := .remotes/.ready
 
 BUILDER = $(firstword $(foreach tool,buildah podman docker,$(shell command -v $(tool))))
 BASE = debian:bookworm-slim
@@ -22,11 +23,11 @@ define DEMO
 		python workflow/scripts/serve_demo.py --mirror .mirror -- snakemake --profile profiles/demo --cores $(DEMO_JOBS) $(1)'
 endef
 
-.PHONY: help setup cluster demo truth test test-slurm oracle image lint format lock plan schema
+.PHONY: help setup cluster demo truth test test-slurm test-remotes oracle s3 image lint format lock plan schema
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## install the packages of requirements.lock and this project into .venv
 
@@ -54,6 +55,12 @@ test-slurm: $(READY) ## run the demo on a Slurm cluster of this machine; it inst
 oracle: $(READY) $(ORACLE_READY) ## compare the models with RecBole, which is installed into .oracle
 	MMSREC_ORACLE=1 OMP_NUM_THREADS=1 pytest tests/oracle
 
+test-remotes: $(READY) $(REMOTES_READY) ## push and pull through DVC's remotes, with a server of S3, installed into .remotes
+	MMSREC_REMOTES=1 pytest tests/remotes
+
+s3: $(READY) ## add DVC's S3 support to .venv
+	VIRTUAL_ENV=.venv $(UV) pip install --constraint tests/remotes/requirements.lock --no-build-isolation --editable '.[s3]'
+
 image: ## build the container image mmsrec from the image BASE
 	$(or $(BUILDER),$(error Install buildah, podman or docker)) build --file Containerfile --build-arg BASE=$(BASE) --tag mmsrec .
 
@@ -77,15 +84,21 @@ plan: $(READY) ## rewrite workflow/plan.yaml, the rows of dvc.yaml
 schema: $(READY) ## rewrite params.schema.json from mmsrec/settings
 	python workflow/scripts/schema.py --output params.schema.json
 
-lock: $(UV) ## rewrite requirements.lock from pyproject.toml, the cluster's, and the oracle's from its list
+lock: $(UV) ## rewrite requirements.lock from pyproject.toml, and the other locks from their lists
 	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --group cluster --constraints requirements.lock --output-file profiles/slurm/requirements.lock
 	$(COMPILE) --output-file tests/oracle/requirements.lock tests/oracle/requirements.in
+	$(COMPILE) --output-file tests/remotes/requirements.lock tests/remotes/requirements.in
 
 $(READY): requirements.lock | $(UV)
 	test -x .venv/bin/python || $(UV) venv --python '>=3.11' .venv
 	VIRTUAL_ENV=.venv $(UV) pip sync --require-hashes requirements.lock
 	VIRTUAL_ENV=.venv $(UV) pip install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(REMOTES_READY): tests/remotes/requirements.lock | $(UV)
+	test -x .remotes/bin/python || $(UV) venv --python 3.11 .remotes
+	VIRTUAL_ENV=.remotes $(UV) pip sync --require-hashes tests/remotes/requirements.lock
 	touch $@
 
 $(ORACLE_READY): tests/oracle/requirements.lock | $(UV)

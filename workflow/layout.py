@@ -73,6 +73,8 @@ COLLECTED = "results/collected/{report}"
 COLLECTED_FILE = f"{COLLECTED}/{{file}}"
 REPORT = "results/reports/{report}"
 PARTIAL_REPORT = "results/partial/{report}"
+# DVC shows whole folders as metrics or plots, so the files of a kind lie together, apart from the report's others.
+NUMBERS = {kind: f"results/{kind}/{{report}}" for kind in ("metrics", "curves", "bars")}
 
 LOGS = "logs"
 COSTS = "results/costs"

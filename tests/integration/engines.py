@@ -31,6 +31,7 @@ WORKFLOW = (
     "workflow",
     "profiles",
     ".dvc/config",
+    ".dvc/plots",
     ".dvcignore",
 )
 # Edits that remove the catalogues and the models' settings for single domains, so that the domains can be replaced.

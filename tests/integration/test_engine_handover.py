@@ -32,7 +32,10 @@ outputs = {
         for file in ("weights.safetensors", "last.safetensors", "config.json", "history.parquet")
     ],
     "evaluate": [f"results/{experiment}/ranks.parquet", f"results/{experiment}/metrics.json"],
-    "report": ["results/reports/small/report.html"],
+    "report": [
+        "results/reports/small/report.html",
+        *(f"results/{kind}/small/{experiment}" for kind in ("metrics", "curves", "bars")),
+    ],
 }[stage]
 reads = {
     "train": "params.yaml",

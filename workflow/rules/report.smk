@@ -37,6 +37,7 @@ rule report:
             subcategory=exhibit_title,
             labels={"file": "{exhibit}.{kind}"},
         ),
+        *map(directory, layout.NUMBERS.values()),
     log:
         layout.log("report", "{report}"),
     benchmark:

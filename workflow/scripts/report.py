@@ -1,6 +1,7 @@
 """Makes a report's tables, figures and page from measured results.
 
 With --partial, the finished results are read where their stages wrote them. A missing number then has its reason.
+The numbers that DVC shows as metrics and plots are written, too: with --partial or --output into the report's folder.
 """
 
 import logging
@@ -10,6 +11,7 @@ from pathlib import Path
 import stage
 from stage import layout
 
+from mmsrec.report.numbers import write_numbers
 from mmsrec.report.page import write_report
 from mmsrec.settings.params import read_params
 
@@ -23,7 +25,15 @@ def main(flags: Namespace) -> None:
     pattern = layout.PARTIAL_REPORT if flags.partial else layout.REPORT
     output = flags.output or Path(layout.path(pattern, report=flags.report))
     write_report(inputs, output)
+    write_numbers(inputs, lambda kind: numbers_folder(kind, output, flags))
     print(output / "report.html")
+
+
+def numbers_folder(kind: str, output: Path, flags: Namespace) -> Path:
+    """The layout's folder for a full report; a folder below the report for any other."""
+    if flags.partial or flags.output:
+        return output / kind
+    return Path(layout.path(layout.NUMBERS[kind], report=flags.report))
 
 
 if __name__ == "__main__":
