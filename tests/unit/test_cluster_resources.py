@@ -9,7 +9,8 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
-STAGES = set(re.findall(r"^rule (\w+):", RULES, re.MULTILINE))
+# The rules that a cluster gets as jobs: others run where Snakemake runs.
+STAGES = set(re.findall(r"^rule (\w+):(?!(?:\n(?!rule ).*)*\n    localrule: True)", RULES, re.MULTILINE))
 PROFILE = YAML(typ="safe", pure=True).load(ROOT / "profiles/slurm/config.yaml")
 
 

@@ -63,6 +63,7 @@ rule costs:
             category="Costs",
             subcategory="Cost of the run",
         ),
+    localrule: True
     log:
         layout.log("costs", "costs"),
     conda:
