@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mmsrec.demo.addresses import MEDIA
-from tests.integration.projects import REPORT, RESULTS, make_project, same_rows, serving, snakemake, tables
+from tests.integration.projects import REPORT, RESULTS, edit, make_project, same_rows, serving, snakemake, tables
 from tests.slurm.cluster import Cluster
 
 pytestmark = pytest.mark.usefixtures("slurm")
@@ -153,7 +153,10 @@ def test_a_second_run_has_nothing_to_do(far, cluster):
 
 def test_a_cancelled_training_goes_on_from_its_checkpoint(local, far, cluster):
     before, weights = len(cluster.completed()), f"{MODEL}/weights.safetensors"
-    with submitting(cluster, far, weights, "--forcerun", weights) as run:
+    for project in (local, far):
+        edit(project, {"max_epochs: 3, logit": "max_epochs: 80, patience: 80, logit"})
+    snakemake(local, target=weights)
+    with submitting(cluster, far, weights) as run:
         wait(run, lambda: any((far / MODEL).glob("checkpoint-*.pt")))
         cluster.ask("scancel", job_of(cluster, "rule_train"))
 
