@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -121,6 +122,24 @@ def shared_command(stage):
     """The command of a stage whose work several processes share, as the resources of its rule say."""
     shares = "--processes {resources.gpu} --machines {resources.nodes} --rendezvous {resources.rendezvous}"
     return f"{{resources.launcher}} {command(stage)} {shares}"
+
+
+def without_gpus(jobs, cores):
+    """Lines that tell how many trainings run on CPU cores, and for how long each report that is to be made takes."""
+    trainings = sum(job.rule.name in {"pretrain", "train"} for job in jobs)
+    if not trainings:
+        return
+    yield f"There is no GPU, so {trainings:,} trainings run on CPU cores."
+    for job in jobs:
+        if job.rule.name == "report":
+            yield expected_time(job.wildcards.report, cores)
+
+
+def expected_time(report, cores):
+    estimate = f"{command('estimate.py')} --report {shlex.quote(report)} --left --cores {cores}"
+    run = subprocess.run(estimate, shell=True, capture_output=True, text=True)
+    time = re.search(rf"^\| {cores} cores? \| (.+) \|$", run.stdout, re.MULTILINE)
+    return f"The report {report} takes about {time[1]} on {cores} cores.\n" if time else run.stderr
 
 
 def failures(logs_of_snakemake):

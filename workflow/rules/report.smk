@@ -63,9 +63,9 @@ rule costs:
             category="Costs",
             subcategory="Cost of the run",
         ),
-    localrule: True
     log:
         layout.log("costs", "costs"),
+    localrule: True
     conda:
         "../../environment.yml"
     params:

@@ -25,7 +25,11 @@ if workflow.is_main_process and (missing := unmade()):
 
 
 onstart:
-    write_json(Path(layout.UNMADE), sorted({*unmade(), *planned(workflow.dag.needrun_jobs())}))
+    jobs = list(workflow.dag.needrun_jobs())
+    write_json(Path(layout.UNMADE), sorted({*unmade(), *planned(jobs)}))
+    # On a cluster, the GPUs are those of other machines.
+    if not GPUS and workflow.local_exec:
+        print(*without_gpus(jobs, workflow.cores), sep="\n", end="", file=sys.stderr)
 
 
 onsuccess:
