@@ -111,7 +111,8 @@ def launch(group: Group, command: Sequence[str], *, on_gpus: bool) -> None:
             fix="Run the same command on every machine, with an address that all of them reach.",
         ) from error
     except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
+        # The process that a signal ended comes first: the others then fail because it is missing.
+        rank, failure = min(error.failures.items(), key=lambda failed: failed[1].exitcode)
         raise TrainingError(
             "A process of this training failed, so all of its processes ended.",
             where=f"process {rank} on {socket.gethostname()}",

@@ -1,4 +1,4 @@
-"""The work of each process of a launched group in tests: `launched.py FOLDER BEHAVIOUR`."""
+"""The work of each process of a launched group in tests: `launched.py FOLDER BEHAVIOUR [DEVICE]`."""
 
 import os
 import signal
@@ -16,9 +16,9 @@ SILENCE, EVERY = 3, 0.2
 SIGNALS = {"killed": signal.SIGKILL, "frozen": signal.SIGSTOP}
 
 
-def main(folder: Path, behaviour: str) -> None:
+def main(folder: Path, behaviour: str, device: str = "cpu") -> None:
     heartbeat.SILENCE, heartbeat.EVERY = SILENCE, EVERY
-    with command(), processes(torch.device("cpu")) as group:
+    with command(), processes(torch.device(device)) as group:
         share(folder, behaviour, group)
 
 
@@ -31,10 +31,10 @@ def share(folder: Path, behaviour: str, group: Processes) -> None:
             os.kill(os.getpid(), SIGNALS[behaviour])
         if behaviour == "wrong":
             raise ValueError("one of them is wrong")
-    total = group.sum_(torch.tensor([group.rank]))
+    total = group.sum_(torch.tensor([group.rank], device=group.device))
     text = f"{total.item()} {os.environ['OMP_NUM_THREADS']} {distributed.get_world_size()}"
     (folder / f"rank{group.rank}").write_text(text)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from mmsrec import gpus
 from mmsrec.errors import TrainingError
 from mmsrec.training.launch import Group, launch
 
@@ -66,6 +68,18 @@ def test_the_end_of_one_process_ends_all_with_the_reason(tmp_path, monkeypatch, 
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "last").read_text()), signal.SIGCONT)
     assert not list(tmp_path.glob("rank*"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_gpus_share_the_work_by_nccl(tmp_path, monkeypatch):
+    number = min(2, torch.cuda.device_count())
+    monkeypatch.chdir(ROOT)
+    for name, value in (environment() | {gpus.VISIBLE: ",".join(gpus.visible())}).items():
+        monkeypatch.setenv(name, value)
+    launch(Group(number), [SCRIPT, str(tmp_path), "add", "cuda"], on_gpus=True)
+    total = number * (number - 1) // 2
+    texts = [(tmp_path / f"rank{rank}").read_text().split() for rank in range(number)]
+    assert [(text[0], text[2]) for text in texts] == [(str(total), str(number))] * number
 
 
 @pytest.mark.parametrize(
