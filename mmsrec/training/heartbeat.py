@@ -14,7 +14,8 @@ from datetime import timedelta
 
 from torch.distributed import PrefixStore, TCPStore
 
-SILENCE, EVERY = 30, 5  # seconds
+# In seconds. The launcher waits for another 30 before it kills a frozen process, so all end within a minute.
+SILENCE, EVERY = 20, 5
 _DONE = b"done"
 
 

@@ -98,7 +98,6 @@ def launch(group: Group, command: Sequence[str], *, on_gpus: bool) -> None:
         max_restarts=0,
         monitor_interval=1,
         local_addr=address,
-        shutdown_timeout=10,
     )
     try:
         elastic_launch(config, sys.executable)("-u", *command)
@@ -111,8 +110,7 @@ def launch(group: Group, command: Sequence[str], *, on_gpus: bool) -> None:
             fix="Run the same command on every machine, with an address that all of them reach.",
         ) from error
     except ChildFailedError as error:
-        # The process that a signal ended comes first: the others then fail because it is missing.
-        rank, failure = min(error.failures.items(), key=lambda failed: failed[1].exitcode)
+        rank, failure = min(error.failures.items(), key=lambda failed: _order(failed[1]))
         raise TrainingError(
             "A process of this training failed, so all of its processes ended.",
             where=f"process {rank} on {socket.gethostname()}",
@@ -144,6 +142,11 @@ def _network_card(address: str) -> str | None:
                 if socket.inet_ntoa(answer[20:24]) == address and not address.startswith("127."):
                     return name
     return None
+
+
+def _order(failure: ProcessFailure) -> tuple[bool, int]:
+    """A process that a signal ended is the cause: the others then miss it. The launcher ends those by SIGTERM."""
+    return failure.exitcode == -signal.SIGTERM, failure.exitcode
 
 
 def _reason(failure: ProcessFailure) -> str:
