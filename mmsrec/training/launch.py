@@ -31,7 +31,7 @@ class Group:
         processes: processes on each machine; each has a GPU if there are any.
         machines: number of machines. Each runs the same command.
         meeting: "host:port" of one of them, where all machines meet; port 0 is any free one, for one machine.
-        address: this machine's address for the others; None for what its name resolves to.
+        address: this machine's address for the others; None for the one on the way to the meeting place.
     """
 
     processes: int = 1

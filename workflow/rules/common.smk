@@ -118,6 +118,10 @@ def limits(stage):
     return cluster.resources(LIMITS[stage])
 
 
+# How many processes share the work of a job besides those of one machine: docs/running.md.
+ONE_MACHINE = {"nodes": 1, "rendezvous": "127.0.0.1:0", "launcher": ""}
+
+
 def shared_command(stage):
     """The command of a stage whose work several processes share, as the resources of its rule say."""
     shares = "--processes {resources.gpu} --machines {resources.nodes} --rendezvous {resources.rendezvous}"

@@ -14,10 +14,8 @@ rule pretrain:
     threads: 8
     resources:
         **limits("pretrain"),
+        **ONE_MACHINE,
         gpu=GPUS_OF_A_JOB,
-        nodes=1,
-        rendezvous="127.0.0.1:0",
-        launcher="",
     params:
         settings=pretrain_settings,
     message:

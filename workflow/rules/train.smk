@@ -20,10 +20,8 @@ rule train:
     threads: 8
     resources:
         **limits("train"),
+        **ONE_MACHINE,
         gpu=GPUS_OF_A_JOB,
-        nodes=1,
-        rendezvous="127.0.0.1:0",
-        launcher="",
     params:
         settings=train_settings,
     message:
