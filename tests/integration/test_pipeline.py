@@ -4,6 +4,7 @@ One file, because the links of the demo name one port, and all of this compares 
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mmsrec import gpus
 from mmsrec.files import read_json
 from tests.integration.engines import copy_workflow
 from tests.integration.projects import (
@@ -48,7 +50,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose small demo report has been made in one go."""
     folder = tmp_path_factory.mktemp("project")
     make_project(folder)
-    snakemake(folder, warm=True)
+    printed = snakemake(folder, warm=True)
+    if not gpus.visible():
+        assert re.search(r"\d+ trainings run on CPU cores\.\nThe report demo takes about .+ on 2 cores\.\n", printed)
     return folder
 
 

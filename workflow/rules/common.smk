@@ -143,7 +143,7 @@ def expected_time(report, cores):
     estimate = f"{command('estimate.py')} --report {shlex.quote(report)} --left --cores {cores}"
     run = subprocess.run(estimate, shell=True, capture_output=True, text=True)
     time = re.search(rf"^\| {cores} cores? \| (.+) \|$", run.stdout, re.MULTILINE)
-    return f"The report {report} takes about {time[1]} on {cores} cores.\n" if time else run.stderr
+    return f"The report {report} takes about {time[1]} on {cores} cores." if time else run.stderr.rstrip()
 
 
 def failures(logs_of_snakemake):

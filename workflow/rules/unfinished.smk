@@ -29,7 +29,8 @@ onstart:
     write_json(Path(layout.UNMADE), sorted({*unmade(), *planned(jobs)}))
     # On a cluster, the GPUs are those of other machines.
     if not GPUS and workflow.local_exec:
-        print(*without_gpus(jobs, workflow.cores), sep="\n", end="", file=sys.stderr)
+        for line in without_gpus(jobs, workflow.cores):
+            print(line, file=sys.stderr)
 
 
 onsuccess:
