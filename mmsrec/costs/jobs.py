@@ -18,6 +18,7 @@ from mmsrec.settings.plan import (
     attributes_of,
     cores_of,
     domain_files,
+    earlier_than,
     experiments_of,
     features_of,
     has_videos,
@@ -25,8 +26,7 @@ from mmsrec.settings.plan import (
     pairs_of,
     retrievals_of,
     sequences_of,
-    start_of,
-    starts_of,
+    sources_of,
 )
 
 ANY_EPOCHS = 10**6
@@ -81,7 +81,7 @@ class _Jobs:
     def of_experiments(self, report: str) -> Iterator[Job]:
         for row in experiments_of(self.params, report):
             yield self.evaluate(row)
-            for trained in [row, *starts_of(self.params, row)]:
+            for trained in [row, *earlier_than(self.params, row)]:
                 yield from self.of_training(trained)
 
     def of_training(self, row: Experiment) -> Iterator[Job]:
@@ -201,8 +201,7 @@ class _Jobs:
         size = self.sizes.of_core(row.core)
         hidden = getattr(chosen.settings, "hidden_modality", "none") != "none"
         work = training_work(chosen, size, row.k_core, len(variant.modalities) - hidden, self.epochs)
-        start = start_of(self.params, row)
-        after = [("train", start.name)] if start else []
+        after = [("train", source.name) for source in sources_of(self.params, row)]
         after += [("pretrain", variant.pretrained)] if variant.pretrained else []
         return Job("train", row.name, work, *_model(chosen), tuple(after), vars(row))
 

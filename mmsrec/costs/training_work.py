@@ -92,9 +92,8 @@ def training_work(settings: ModelSettings, size: Size, k_core: int, modalities: 
         return {"action": size.actions}
     count = _SEQUENCES[trainer.augment](trainer)
     epochs = min(trainer.max_epochs, epochs)
-    sequences, places = (
-        size.users * mean_over_users(size, k_core, lambda n, part=part: count(n)[part]) for part in (0, 1)
-    )
+    users = trainer.training_users * size.users
+    sequences, places = (users * mean_over_users(size, k_core, lambda n, part=part: count(n)[part]) for part in (0, 1))
     steps = epochs * math.ceil(sequences / trainer.batch_size)
     ranked = min(trainer.validation_users or size.users, size.users) if MODELS[settings.model].validated else 0
     return {

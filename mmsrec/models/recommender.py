@@ -1,7 +1,7 @@
 """The interface of every model. It computes vectors of items and of users; their dot products are the scores."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
@@ -63,6 +63,10 @@ class ModelInputs(NamedTuple):
         if self.known_K is not None:
             fitted_I = torch.zeros_like(fitted_I).index_fill(0, self.known_K.to(fitted_I.device), value=True) & fitted_I
         return feature.vectors_IF[fitted_I]
+
+    def of(self, modalities: Collection[str]) -> "ModelInputs":
+        """The inputs of a model that reads these modalities alone."""
+        return self._replace(features={name: self.features[name] for name in modalities})
 
     def required_attributes(self) -> Attributes:
         """The attributes of the items.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mmsrec.models.blend_settings import BlendSettings
 from mmsrec.models.content_settings import ContentSettings
 from mmsrec.models.duorec_settings import DuoRecSettings
 from mmsrec.models.fdsa_settings import FDSASettings
@@ -32,6 +33,7 @@ class Model:
         trained: whether steps of gradient descent train it; otherwise it is fitted by counting.
         validated: whether validation chooses its weights; otherwise the model is a pre-training on sequences. Other
             trainings start from its last weights, and it is not evaluated.
+        blends: whether the model sums the scores of other trained models; built as CLASS(their networks).
         starts: names of the models whose weights its training can start from.
     """
 
@@ -41,6 +43,7 @@ class Model:
     reads_attributes: bool = False
     trained: bool = True
     validated: bool = True
+    blends: bool = False
     starts: frozenset[str] = frozenset()
 
     def network_class(self) -> "type[Recommender]":
@@ -52,6 +55,7 @@ class Model:
 MODELS: dict[str, Model] = {
     "pop": Model(PopSettings, "pop:Pop", trained=False),
     "content": Model(ContentSettings, "content:Content", reads_features=True, trained=False),
+    "blend": Model(BlendSettings, "blend:Blend", reads_features=True, trained=False, blends=True),
     "gru4rec": Model(GRU4RecSettings, "gru4rec:GRU4Rec"),
     "sasrec": Model(SASRecSettings, "sasrec:SASRec"),
     "fdsa": Model(FDSASettings, "fdsa:FDSA", reads_attributes=True),

@@ -7,7 +7,7 @@ variant, and the variant's `by_domain`.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -24,7 +24,7 @@ from mmsrec.settings.data import AnyDomain, Modality, Split, UnionDomain
 from mmsrec.settings.encoding import Encoder, Frames
 from mmsrec.settings.evaluation import Evaluation, Protocol
 from mmsrec.settings.pretraining import Pretraining, PretrainingRow, pretraining_settings
-from mmsrec.settings.references import check_catalogue, check_start, check_union, known
+from mmsrec.settings.references import check_catalogue, check_parts, check_start, check_union, known
 from mmsrec.settings.report_checks import ReportChecks
 from mmsrec.settings.reports import Report
 from mmsrec.settings.row import Frozen, Name
@@ -41,12 +41,16 @@ class ModelSettings:
     Attributes:
         model: name in the registry of models.
         settings: an instance of the model's settings class.
-        trainer: settings of its training; a model that is fitted by counting does not read them.
+        trainer: settings of its training; a model without steps of training does not read them.
+        modalities: the modalities of features that it reads.
+        parts: the models that a blend sums, by variant.
     """
 
     model: str
     settings: Frozen
     trainer: Trainer
+    modalities: tuple[Modality, ...] = ()
+    parts: Mapping[str, "ModelSettings"] = field(default_factory=dict)
 
     def dump(self) -> dict[str, Any]:
         """The settings as plain data, without those that have their default.
@@ -97,6 +101,7 @@ class Params(Frozen):
         for name, variant in self.variants.items():
             self._check_variant(variant, f"variants.{name}")
             check_start(name, self.variants, self.domains, self.encoders)
+            check_parts(name, self.variants)
         for name, catalogue in self.catalogues.items():
             check_catalogue(catalogue, self.domains, self.variants, self.encoders, f"catalogues.{name}")
         for name, report in self.reports.items():
@@ -161,7 +166,11 @@ class Params(Frozen):
             row.model,
             _fit(f"{key}: settings", MODELS[row.model].settings, **settings),
             _fit(f"{key}: trainer", Trainer, **trainer),
+            tuple(row.modalities),
         )
+        if MODELS[row.model].blends:
+            parts = {part: self.settings_of(domain, part) for part in chosen.settings.parts}
+            return replace(chosen, parts=parts)
         if MODELS[row.model].trained and not chosen.trainer.max_epochs and row.starts_from is None:
             raise ValueError(f"{key}: max_epochs 0 keeps the weights of a start, so it needs starts_from")
         return chosen

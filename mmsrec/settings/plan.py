@@ -66,16 +66,28 @@ def start_of(params: Params, experiment: Experiment) -> Experiment | None:
     return replace(experiment, domain=domain, k_core=k_core, variant=row.variant, seed=seed)
 
 
-def starts_of(params: Params, experiment: Experiment) -> list[Experiment]:
-    """The experiments that come before an experiment, the nearest start first."""
+def parts_of(params: Params, experiment: Experiment) -> list[Experiment]:
+    """The experiments whose models a blend sums; none for another model."""
+    parts = params.settings_of(experiment.domain, experiment.variant).parts
+    return [replace(experiment, variant=part) for part in parts]
+
+
+def sources_of(params: Params, experiment: Experiment) -> list[Experiment]:
+    """The experiments whose weights a training reads: its start, or the parts of a blend."""
     start = start_of(params, experiment)
-    return [start, *starts_of(params, start)] if start else []
+    return [start] if start else parts_of(params, experiment)
+
+
+def earlier_than(params: Params, experiment: Experiment) -> list[Experiment]:
+    """The experiments that come before an experiment, the nearest first."""
+    sources = sources_of(params, experiment)
+    return _union([sources, *(earlier_than(params, source) for source in sources)])
 
 
 def all_experiments(params: Params) -> list[Experiment]:
-    """The experiments of every report, then those that they start from, each once. They are trained."""
+    """The experiments of every report, then those that they read the weights of, each once. They are trained."""
     reported = reported_experiments(params)
-    return _union([reported, *(starts_of(params, experiment) for experiment in reported)])
+    return _union([reported, *(earlier_than(params, experiment) for experiment in reported)])
 
 
 def all_cuts(params: Params) -> list[Cut]:
@@ -132,7 +144,8 @@ def attributes_of(params: Params, experiment: Experiment) -> list[Core]:
     Raises:
         DataError: the domain has no attributes.
     """
-    if not MODELS[params.variants[experiment.variant].model].reads_attributes:
+    models = [params.variants[row.variant].model for row in [experiment, *parts_of(params, experiment)]]
+    if not any(MODELS[model].reads_attributes for model in models):
         return []
     attribute_rules(params, experiment.domain)
     return [experiment.core]

@@ -93,6 +93,25 @@ def check_start(
             )
 
 
+def check_parts(name: str, variants: Mapping[str, Variant]) -> None:
+    """Checks the parts of a blend: rows of models that recommend, with the encoders of the blend."""
+    blend, key = variants[name], f"variants.{name}"
+    if not MODELS[blend.model].blends:
+        return
+    if blend.pretrained or blend.starts_from:
+        raise ValueError(f"{key}: a blend has no weights to start from; name the start in the rows of its parts")
+    named = [layer.settings.parts or [] for layer in (blend, *blend.by_domain.values())]
+    for part in dict.fromkeys(part for parts in named for part in parts):
+        known(part, variants, f"{key}.settings.parts")
+        row = variants[part]
+        if MODELS[row.model].blends or not MODELS[row.model].validated:
+            raise ValueError(f"{key}.settings.parts: {part} is a {row.model}, which is no part of a blend")
+        for modality, encoder in row.encoders.items():
+            if blend.encoders.get(modality) != encoder:
+                given = blend.encoders.get(modality, "no encoder")
+                raise ValueError(f"{key}.encoders: {part} reads {modality} by {encoder}, and the blend has {given}")
+
+
 def _check_no_cycle(name: str, variants: Mapping[str, Variant], key: str) -> None:
     passed = [name]
     while (row := variants.get(passed[-1])) and row.starts_from:

@@ -111,13 +111,18 @@ class ReportChecks:
         check_union_features(variant, self.domains[domain], self.encoders, f"{key}: {name}")
 
     def _check_attributes(self, variants: Iterable[str], domains: Iterable[str], key: str) -> None:
-        reading = [name for name in variants if MODELS[self.variants[name].model].reads_attributes]
+        reading = [name for name in variants if self._reads_attributes(self.variants[name])]
         lacking = [name for name in domains if self.domains[name].attributes is None]
         if reading and lacking:
             readers = ", ".join(reading)
             raise ValueError(
                 f"{key}: attributes of items are read by {readers}, and domains.{lacking[0]} has no key attributes"
             )
+
+    def _reads_attributes(self, variant: Variant) -> bool:
+        model = MODELS[variant.model]
+        parts = (variant.settings.parts or []) if model.blends else []
+        return model.reads_attributes or any(self._reads_attributes(self.variants[part]) for part in parts)
 
 
 def _check_metrics(metrics: Iterable[str], allowed: Iterable[str], key: str) -> None:

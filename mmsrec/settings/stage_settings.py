@@ -5,7 +5,7 @@ from typing import Any
 
 from mmsrec.settings.crawling import TRAILER_RULES, picture_rules
 from mmsrec.settings.params import Params
-from mmsrec.settings.plan import Experiment, start_of
+from mmsrec.settings.plan import Experiment, parts_of, start_of
 
 
 def clip_settings(params: Params, corpus: str) -> dict[str, Any]:
@@ -23,12 +23,15 @@ def pretraining_run(params: Params, name: str) -> dict[str, Any]:
 def experiment_settings(params: Params, experiment: Experiment) -> dict[str, Any]:
     """The settings that decide the weights of an experiment's model, besides its data and its seed.
 
-    A start counts with its own settings.
+    A start and the parts of a blend count with their own settings.
     """
     row = params.variants[experiment.variant].model_dump(include={"encoders", "pretrained"})
     own = row | params.settings_of(experiment.domain, experiment.variant).dump()
-    start = start_of(params, experiment)
-    return own | {"start": asdict(start) | experiment_settings(params, start)} if start else own
+    if start := start_of(params, experiment):
+        own["start"] = asdict(start) | experiment_settings(params, start)
+    if parts := parts_of(params, experiment):
+        own["parts"] = {part.variant: experiment_settings(params, part) for part in parts}
+    return own
 
 
 def crawl_settings(params: Params, collection: str) -> dict[str, Any]:

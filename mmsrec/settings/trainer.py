@@ -8,6 +8,7 @@ from mmsrec.settings.row import BatchSize, Epochs, Frozen, Natural, Rate, Weight
 
 Precision = Literal["float32", "bfloat16"]
 Augment = Literal["prefixes", "random", "windows", "none"]
+Schedule = Literal["constant", "linear"]
 
 
 class Trainer(Frozen):
@@ -20,6 +21,9 @@ class Trainer(Frozen):
         description="prefixes: every prefix; random: one prefix of each user, drawn in each epoch; "
         "windows: every action once as a target; none: the end alone"
     )
+    training_users: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="share of the users whose sequences train, drawn by the seed; validation and test rank all"
+    )
     sampled_items: Natural = Field(
         description="items drawn in a step for a softmax with logQ correction; 0: a softmax over all items"
     )
@@ -29,6 +33,9 @@ class Trainer(Frozen):
         "At 0, scores hold popularity. At 1, they tell how well an item fits, also a rare one.",
     )
     learning_rate: Rate
+    schedule: Schedule = Field(
+        "constant", description="the learning rate: constant; linear: it falls in a line, to 0 after max_epochs"
+    )
     weight_decay: Weight
     clip_norm: Rate | None = Field(description="largest norm of the gradient of a step; null: no limit")
     batch_size: BatchSize = Field(description="number of sequences in a step")
@@ -40,6 +47,12 @@ class Trainer(Frozen):
         0, description="users that validation ranks in each epoch, the same in all, drawn by the seed; 0: all users"
     )
     precision: Precision = Field(description="precision of matrix products")
+
+    def learning_rate_of(self, epoch: int) -> float:
+        """The learning rate of an epoch, which counts from 1."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (1 - (epoch - 1) / self.max_epochs)
 
 
 TrainerOverrides = overrides("TrainerOverrides", Trainer)

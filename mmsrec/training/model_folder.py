@@ -1,6 +1,7 @@
 """A trained model as a folder: config.json, history.parquet, weights.safetensors (best) and last.safetensors."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mmsrec.models.dataset import Dataset
 from mmsrec.models.recommender import ModelInputs, Recommender
 from mmsrec.models.registry import MODELS
 from mmsrec.models.taken import Taken
+from mmsrec.settings.data import Modality
 from mmsrec.settings.params import ModelSettings
 from mmsrec.settings.row import Frozen, Positive
 from mmsrec.settings.trainer import Trainer
@@ -37,6 +39,24 @@ class Start(Taken):
     weights: str
 
 
+class Part(Frozen):
+    """A trained model that a blend sums.
+
+    Attributes:
+        experiment: its experiment, as in its config.json.
+        weights: SHA-256 of its file of weights.
+        model, settings, trainer: as in `Config`.
+        modalities: the modalities of features that it reads.
+    """
+
+    experiment: dict[str, str | int]
+    weights: str
+    model: str
+    settings: dict[str, Any]
+    trainer: dict[str, Any]
+    modalities: list[Modality]
+
+
 class Config(Frozen):
     """Everything that decides the weights of a trained model.
 
@@ -51,6 +71,7 @@ class Config(Frozen):
         encoder_digests: identity of the encoders that made the features, by modality.
         encoder_weights: SHA-256 of their weights, by modality.
         start: the trained model that training started from; None for another start.
+        parts: the models that a blend sums, by variant.
         files: places of the files that were read, relative to the model's folder: items, sequences, attributes, and
             the features by modality.
     """
@@ -65,13 +86,20 @@ class Config(Frozen):
     encoder_digests: dict[str, str] = Field({})
     encoder_weights: dict[str, str] = Field({})
     start: Start | None = None
+    parts: dict[str, Part] = Field({})
     files: dict[str, str] = Field({})
 
 
 def build(chosen: ModelSettings, dataset: Dataset) -> Recommender:
     """The untrained network, on the device of the sequences; initial weights come from torch's global generator."""
-    network = MODELS[chosen.model].network_class()(_inputs_of(dataset), chosen.settings, chosen.trainer)
-    return network.to(dataset.sequences.items_A.device)
+    return _network(chosen, _inputs_of(dataset)).to(dataset.sequences.items_A.device)
+
+
+def _network(chosen: ModelSettings, inputs: ModelInputs) -> Recommender:
+    network = MODELS[chosen.model].network_class()
+    if chosen.parts:
+        return network([_network(part, inputs.of(part.modalities)) for part in chosen.parts.values()])
+    return network(inputs, chosen.settings, chosen.trainer)
 
 
 def _inputs_of(dataset: Dataset) -> ModelInputs:
@@ -134,8 +162,7 @@ def built(folder: Path, config: Config, inputs: ModelInputs) -> Recommender:
             found=config.model,
             fix="Name the variant that starts from it.",
         )
-    chosen = _settings_of(folder, config)
-    return MODELS[chosen.model].network_class()(inputs, chosen.settings, chosen.trainer)
+    return _network(stored_settings(folder, config), inputs)
 
 
 def _check_inputs(folder: Path, config: Config, dataset: Dataset) -> None:
@@ -151,8 +178,17 @@ def _check_inputs(folder: Path, config: Config, dataset: Dataset) -> None:
         )
 
 
-def _settings_of(folder: Path, config: Config) -> ModelSettings:
-    """The model's settings and the trainer's, checked by today's classes."""
+def stored_settings(folder: Path, config: Config) -> ModelSettings:
+    """The settings of the model, of its training and of its parts, checked by today's classes."""
+    chosen, parts = _checked(folder, config), {}
+    # The file has its keys in alphabetical order, and the weights follow the order of the setting.
+    for variant in chosen.settings.parts if config.parts else []:
+        part = config.parts[variant]
+        parts[variant] = replace(_checked(folder, part), modalities=tuple(part.modalities))
+    return replace(chosen, parts=parts)
+
+
+def _checked(folder: Path, config: Config | Part) -> ModelSettings:
     path = folder / NAME
     if config.model not in MODELS:
         raise CheckpointError(

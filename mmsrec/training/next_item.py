@@ -1,5 +1,6 @@
 """Training on the sequences of a domain, which validation Recall@10 stops (Section 4.2.4)."""
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from mmsrec.training.runtime import generator_of
 
 VALIDATION = 2  # place of the validation item, counted from the end of a sequence
 METRIC = "recall@10"
+TRAINING_USERS = (0, 1)  # completes the seed of their draw; no epoch is 0
 SUMMED = ("sequences", "positions", "useful", "computed")  # attributes of `Step`
 
 
@@ -65,8 +67,10 @@ def finetune(
     """
     processes = processes or Processes(sequences.items_A.device)
     _check_processes(model, processes)
-    batches, optimizer = Batches(sequences, model, trainer, known_K), adamw(model, trainer)
-    ranked = _validation_users(sequences, trainer.validation_users, seed)
+    learned = drawn_users(sequences, math.ceil(trainer.training_users * sequences.users), (seed, *TRAINING_USERS))
+    batches, optimizer = Batches(learned, model, trainer, known_K), adamw(model, trainer)
+    # With many users, ranking all in each epoch can take longer than training on them.
+    ranked = drawn_users(sequences, trainer.validation_users or sequences.users, (seed,))
     recall = Validation(METRIC, lambda: validation_metric(model, ranked, processes, known_K), trainer.patience)
 
     def step(batch: Step, epoch: int, number: int) -> dict[str, float]:
@@ -81,7 +85,7 @@ def finetune(
         batches=partial(batches.steps, seed),
         step=step,
         row=_row,
-        learning_rate=lambda epoch: trainer.learning_rate,
+        learning_rate=trainer.learning_rate_of,
         unit="sequences",
         size=len(batches),
         checkpoint=Checkpoint(folder, key),
@@ -102,11 +106,11 @@ def _check_processes(model: TrainedRecommender, processes: Processes) -> None:
         )
 
 
-def _validation_users(sequences: Sequences, count: int, seed: int) -> Sequences:
-    """The sequences that validation ranks: with many users, ranking all can take longer than training on them."""
-    if not count or count >= sequences.users:
+def drawn_users(sequences: Sequences, count: int, seeds: tuple[int, ...]) -> Sequences:
+    """The sequences of some users, drawn at random, in their order."""
+    if count >= sequences.users:
         return sequences
-    drawn_U = torch.randperm(sequences.users, generator=generator_of(seed))[:count]
+    drawn_U = torch.randperm(sequences.users, generator=generator_of(*seeds))[:count]
     return sequences.of_users(drawn_U.sort().values.to(sequences.items_A.device))
 
 

@@ -1,16 +1,20 @@
 """The training of one experiment: builds the model, trains it and writes its folder."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from mmsrec.errors import CheckpointError
+from mmsrec.models.blend import Blend
 from mmsrec.models.dataset import Dataset
 from mmsrec.models.mmsrec import MMSRec
 from mmsrec.models.recommender import CountedRecommender, Recommender
 from mmsrec.nn.training_sequences import HELD_OUT
 from mmsrec.settings.params import ModelSettings
 from mmsrec.settings.plan import Experiment
+from mmsrec.training.blend_parts import load_parts
+from mmsrec.training.blend_weights import fit_weights
 from mmsrec.training.checkpoint import Checkpoint, TrainingState
 from mmsrec.training.distributed import Processes
 from mmsrec.training.model_folder import Config, Start, build, write
@@ -29,6 +33,7 @@ def train(
     processes: Processes | None = None,
     *,
     start: Path | None = None,
+    parts: Sequence[Path] = (),
     save_minutes: float = 10.0,
 ) -> None:
     """Trains the model of one experiment and writes it into `folder`.
@@ -43,15 +48,18 @@ def train(
         pretrained: folder of a pre-trained item encoder to start from; a finished training no longer needs it.
         processes: the processes that share the training; None for this one alone.
         start: folder of the trained model to start from; a finished training no longer needs it.
+        parts: folders of the trained models that a blend sums.
         save_minutes: time between checkpoints; every epoch ends with another one.
 
     Raises:
-        CheckpointError: the checkpoint of an interrupted training is damaged, or the weights to start from do not fit.
+        CheckpointError: the checkpoint of an interrupted training is damaged, or the weights to start from or to blend
+            do not fit.
         DataError: no sequence is long enough for training.
         TrainingError: the loss is not finite.
     """
     processes = processes or Processes(dataset.sequences.items_A.device)
     model, transferred, started = untrained(experiment.seed, chosen, dataset, pretrained, start)
+    blended = load_parts(parts, model, chosen, dataset) if isinstance(model, Blend) else {}
     config = Config(
         experiment=asdict(experiment),
         model=chosen.model,
@@ -63,11 +71,15 @@ def train(
         encoder_digests=dataset.encoder_digests,
         encoder_weights=dataset.encoder_weights,
         start=started,
+        parts=blended,
         files={role: Path(os.path.relpath(path, folder)).as_posix() for role, path in dataset.files.items()},
     )
     key, sequences = config.model_dump(), dataset.sequences
     if isinstance(model, CountedRecommender):
         model.fit(sequences, sequences.ends(HELD_OUT))
+        state = TrainingState(model=model.state_dict())
+    elif isinstance(model, Blend):
+        fit_weights(model, sequences, chosen.settings.users, dataset.known_K)
         state = TrainingState(model=model.state_dict())
     else:
         state = finetune(

@@ -34,7 +34,7 @@ from mmsrec.settings.plan import (
     recommending,
     repeat_domains,
     shard_corpora,
-    start_of,
+    sources_of,
     table_encoders,
     trailer_collections,
     union_domains,
@@ -249,9 +249,8 @@ def raw_items(wildcards):
     return raw(PARAMS.domains[wildcards.domain].items)
 
 
-def start(wildcards):
-    row = start_of(PARAMS, experiment_of(wildcards))
-    return layout.path(layout.WEIGHTS, row) if row else []
+def sources(wildcards):
+    return [layout.path(layout.WEIGHTS, row) for row in sources_of(PARAMS, experiment_of(wildcards))]
 
 
 def trailer_ids(wildcards):

@@ -5,7 +5,7 @@ rule train:
         features,
         attributes,
         pretrained,
-        start,
+        sources,
     output:
         layout.WEIGHTS,
         layout.LAST_WEIGHTS,

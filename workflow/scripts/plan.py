@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from stage import layout
 
 from mmsrec.files import write_text
+from mmsrec.models.blend_settings import MOST_PARTS
 from mmsrec.models.registry import MODELS
 from mmsrec.settings.data import MEMBERS
 from mmsrec.settings.encoding import TableEncoder, vector_tables
@@ -40,7 +41,7 @@ from mmsrec.settings.plan import (
     repeat_domains,
     reported_experiments,
     shard_corpora,
-    start_of,
+    sources_of,
     table_encoders,
     trailer_collections,
     union_domains,
@@ -215,14 +216,14 @@ def _experiment(params: Params, raw: dict[str, Any], row: Experiment) -> dict[st
     variant = params.variants[row.variant]
     name = variant.pretrained
     weights = [layout.path(layout.PRETRAINED_WEIGHTS, pretraining=name)] if name else []
-    start = start_of(params, row)
+    sources = [layout.path(layout.WEIGHTS, source) for source in sources_of(params, row)]
     items = layout.path(layout.ITEMS, row)
     trainer = ["trainer"] if MODELS[variant.model].trained else []
     model = [f"models.{variant.model}"] if variant.model in raw["models"] else []
     return {
         **_inputs(params, row),
         "weights": padded(weights, 1, items),
-        "start": padded([layout.path(layout.WEIGHTS, start)] if start else [], 1, items),
+        "sources": padded(sources, MOST_PARTS, items),
         "keys": padded([f"variants.{row.variant}", *model, *trainer], 3),
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import stage
 from stage import computing, layout
 
+from mmsrec.settings.plan import parts_of
 from mmsrec.training.distributed import processes
 from mmsrec.training.profile import profile_steps
 from mmsrec.training.train import train, untrained
@@ -37,6 +38,7 @@ def main(flags: Namespace) -> None:
             pretrained,
             group,
             start=start_folder,
+            parts=[Path(layout.path(layout.MODEL, part)) for part in parts_of(params, experiment)],
             save_minutes=flags.checkpoint_minutes,
         )
 

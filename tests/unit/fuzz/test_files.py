@@ -23,7 +23,7 @@ from mmsrec.sources.pins import LockFile
 from mmsrec.training.checkpoint import Checkpoint, TrainingState, _digest_of, digest
 from mmsrec.training.encoder_folder import read_pretrained_config
 from mmsrec.training.import_authors import read_checkpoint
-from mmsrec.training.model_folder import _settings_of, read_config
+from mmsrec.training.model_folder import read_config, stored_settings
 from mmsrec.training.weights import read_weights, write_weights
 from tests.unit.fuzz.mutations import Parser, check
 from tests.unit.training.examples import PRETRAINING
@@ -181,7 +181,9 @@ def dumped(value: object) -> bytes:
 
 
 PARSERS = {
-    "config": Parser("config.json", dumped(CONFIG), lambda path: _settings_of(path.parent, read_config(path.parent))),
+    "config": Parser(
+        "config.json", dumped(CONFIG), lambda path: stored_settings(path.parent, read_config(path.parent))
+    ),
     "pretrained config": Parser("config.json", dumped(PRETRAINED), lambda path: read_pretrained_config(path.parent)),
     "params": Parser("params.yaml", PARAMS, read_params, refused=True),
     "metrics": Parser("m.json", dumped(METRICS), lambda path: read_result(path, MetricsResult)),

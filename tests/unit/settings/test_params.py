@@ -181,6 +181,32 @@ def test_a_model_without_starts_and_two_starts_are_refused():
     )
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"settings": {"parts": ["sasrec", "moon"]}}, "variants.mix.settings.parts: unknown name 'moon'"),
+        ({"settings": {"parts": ["sasrec", "mix"]}}, "variants.mix.settings.parts: mix is a blend, which is no part"),
+        ({"settings": {"parts": ["sasrec", "s3rec-pretraining"]}}, "s3rec-pretraining is a s3rec-pretraining, which"),
+        ({"settings": {"parts": ["sasrec"]}}, "variants.mix.settings.parts"),
+        ({"settings": {"parts": ["sasrec", "pop", "gru4rec", "duorec", "content-minilm"]}}, "variants.mix.settings.p"),
+        ({"settings": {}}, "variants.mix in the domain beauty: settings: parts: missing"),
+        ({"by_domain": {"toys": {"settings": {"parts": ["sasrec", "moon"]}}}}, "unknown name 'moon'"),
+        (
+            {"encoders": {"text": "lsa"}},
+            "variants.mix.encoders: content-minilm reads text by minilm, and",
+        ),
+        ({"encoders": {"vision": "clip"}}, "content-minilm reads text by minilm, and the blend has no encoder"),
+        ({"starts_from": {"variant": "sasrec"}}, "variants.mix.starts_from: the model blend starts from no other"),
+        ({"pretrained": "toys", "encoders": {"text": "toys-clip"}}, "variants.mix: a blend has no weights to start"),
+        ({"trainer": {"max_epochs": 3}}, "variants.mix.trainer.max_epochs: unknown key"),
+    ],
+)
+def test_a_wrong_part_of_a_blend_is_refused_by_its_key(row, expected):
+    mix = {"model": "blend", "encoders": {"text": "minilm"}, "settings": {"parts": ["sasrec", "content-minilm"]}}
+    parse_params(edited(("variants.mix", mix)))
+    assert expected in message_of(("variants.mix", mix | row))
+
+
 FEATURES = {"model": "mmsrec", "encoders": {"text": "minilm"}}
 
 
@@ -273,9 +299,9 @@ def test_given_vectors_need_no_place_of_pictures():
 
 
 def test_a_pretraining_is_no_row_of_a_report(monkeypatch):
-    monkeypatch.setitem(MODELS, "sasrec", replace(MODELS["sasrec"], validated=False))
-    assert "reports.r.experiments.0.variants: sasrec is a pre-training, which is not evaluated" in message_of(
-        ("reports", report(variants=["pop", "sasrec"]))
+    monkeypatch.setitem(MODELS, "gru4rec", replace(MODELS["gru4rec"], validated=False))
+    assert "reports.r.experiments.0.variants: gru4rec is a pre-training, which is not evaluated" in message_of(
+        ("reports", report(variants=["pop", "gru4rec"]))
     )
 
 

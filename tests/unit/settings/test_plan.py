@@ -24,12 +24,15 @@ from mmsrec.settings.plan import (
     attributes_of,
     catalogue_features,
     cores_of,
+    earlier_than,
     experiments_of,
     features_of,
     has_videos,
     paired_features,
+    parts_of,
     picture_collections,
     reported_experiments,
+    sources_of,
     start_of,
 )
 from mmsrec.settings.pretraining import PretrainingRow
@@ -135,6 +138,29 @@ def started(monkeypatch) -> Params:
         },
     }
     return Params.model_validate(raw)
+
+
+def test_the_parts_of_a_blend_are_trained_before_it_with_all_that_they_start_from(started):
+    blend = {"model": "blend", "encoders": {"text": "minilm"}, "settings": {"parts": ["last", "fields"], "users": 9}}
+    raw = started.model_dump(exclude_none=True)
+    raw["variants"] |= {"fields": {"model": "fdsa"}, "mix": blend}
+    raw["reports"]["r"]["experiments"] = [
+        {"domains": ["shop"], "k_cores": [6], "splits": ["source"], "variants": ["mix"], "seeds": [2]}
+    ]
+    params = Params.model_validate(raw)
+    mix = Experiment("shop", 6, "source", "mix", 2)
+    last, fields = replace(mix, variant="last"), replace(mix, variant="fields")
+    middle = Experiment("films", 3, "source", "middle", 2)
+
+    assert parts_of(params, mix) == sources_of(params, mix) == [last, fields]
+    assert sources_of(params, last) == [middle]
+    assert earlier_than(params, mix) == [last, fields, middle, replace(middle, variant="first")]
+    assert reported_experiments(params) == [mix]
+    assert all_experiments(params) == [mix, *earlier_than(params, mix)]
+    assert attributes_of(params, mix) == [mix.core]
+    record = experiment_settings(params, mix)["parts"]
+    assert list(record) == ["last", "fields"]
+    assert record["last"]["start"]["start"]["trainer"]["max_epochs"] == 7
 
 
 def test_starts_have_the_lowest_k_of_another_domain_and_are_trained_but_not_evaluated(started):

@@ -80,6 +80,40 @@ def test_validation_ranks_the_same_drawn_users_in_every_epoch(tmp_path, monkeypa
     assert {tuple(part.tolist()) for part in first.items_A.split(first.offsets_U1.diff().tolist())} <= whole
 
 
+def test_the_drawn_share_of_users_trains_and_all_are_ranked(tmp_path, monkeypatch):
+    trained, ranked = [], []
+    batches, measured = next_item.Batches, next_item.validation_metric
+
+    def observed_batches(learned, *others):
+        trained.append(learned)
+        return batches(learned, *others)
+
+    def observed_metric(network, users, *others):
+        ranked.append(users)
+        return measured(network, users, *others)
+
+    monkeypatch.setattr(next_item, "Batches", observed_batches)
+    monkeypatch.setattr(next_item, "validation_metric", observed_metric)
+    sequences = walks()
+    for share, seed in [(0.26, 3), (0.26, 3), (0.26, 4), (1.0, 3)]:
+        trainer = TRAINER.model_copy(update={"training_users": share, "max_epochs": 1})
+        finetune(model(), sequences, trainer, seed, tmp_path / f"{len(trained)}", {})
+    few, again, other, everyone = trained
+    assert few.users == other.users == 11  # of 40, rounded up
+    assert torch.equal(few.items_A, again.items_A)
+    assert not torch.equal(few.items_A, other.items_A)
+    assert everyone is sequences
+    assert all(users is sequences for users in ranked)
+
+
+def test_a_linear_schedule_falls_from_the_first_epoch_to_0_after_the_last(tmp_path):
+    trainer = TRAINER.model_copy(update={"schedule": "linear", "max_epochs": 4, "patience": 4})
+    rates = [row["learning_rate"] for row in finetune(model(), walks(), trainer, 0, tmp_path / "falls", {}).history]
+    assert rates == pytest.approx([0.003, 0.00225, 0.0015, 0.00075])
+    same = [row["learning_rate"] for row in finetune(model(), walks(), TRAINER, 0, tmp_path / "same", {}).history]
+    assert same == [0.003] * 3
+
+
 def test_another_seed_gives_another_history(tmp_path):
     runs = [finetune(model(), walks(), TRAINER, seed, tmp_path / str(seed), {}) for seed in (3, 4)]
     assert without_seconds(runs[0].history) != without_seconds(runs[1].history)
@@ -91,7 +125,8 @@ CAUSAL = (
 )
 
 
-RANDOM = (SETTINGS, TRAINER.model_copy(update={"augment": "random", "batch_size": 12}))
+FEW_USERS = {"augment": "random", "batch_size": 8, "schedule": "linear", "training_users": 0.5}
+RANDOM = (SETTINGS, TRAINER.model_copy(update=FEW_USERS))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,18 @@
+"""The settings of the blend of trained models."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mmsrec.settings.row import Frozen, Name, Positive
+
+MOST_PARTS = 4  # dvc.yaml names so many files of weights for each training
+
+
+class BlendSettings(Frozen):
+    """A weighted sum of the scores of trained models."""
+
+    parts: Annotated[list[Name], Field(min_length=2, max_length=MOST_PARTS)] = Field(
+        description="rows of `variants` whose scores are added, trained in the same experiment"
+    )
+    users: Positive = Field(description="users whose validation items choose the weights; all, if there are fewer")
