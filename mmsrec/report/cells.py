@@ -8,7 +8,7 @@ import polars as pl
 
 from mmsrec.report.experiment_groups import COMPARED, GROUPS
 from mmsrec.report.inputs import CANDIDATES, KEYS, Inputs
-from mmsrec.report.published import PAPER_CANDIDATES, PAPER_K_CORE, PublishedValue, published_value
+from mmsrec.report.published import PAPER_K_CORE, PublishedValue, published_value
 from mmsrec.report.seeds import over_seeds
 from mmsrec.settings.layouts import ModelLayout, ScoreLayout, ShownModel
 from mmsrec.settings.plan import Cut, Experiment
@@ -47,7 +47,7 @@ class _Measured:
 def cells(inputs: Inputs, layout: ScoreLayout) -> pl.DataFrame:
     """One row a cell and protocol, in the order of the layout, with the columns of `CELL`.
 
-    - reported: the paper's number, beside the paper's own protocol alone.
+    - reported: the number of another work, beside its protocol alone.
     - remark: a remark on the reported number.
     - measured: the mean over seeds; interval is half the width of its 95 % interval.
     - difference: measured against reported, in per cent.
@@ -126,9 +126,10 @@ def _rows(
 
 
 def _paper(inputs: Inputs, cut: Cut, model: ShownModel, candidates: str, metric: str) -> PublishedValue:
-    """The paper's number, which is measured on the 5-core and with the history among the candidates."""
+    """The reported number, which is measured on the 5-core, under one protocol."""
     published = inputs.params.domains[cut.domain].published
-    if model.reported is None or published is None or (cut.k_core, candidates) != (PAPER_K_CORE, PAPER_CANDIDATES):
+    if model.reported is None or published is None or cut.k_core != PAPER_K_CORE:
         return PublishedValue()
     row = model.reported
-    return published_value(row.table, published, row.model, row.features, metric)
+    found = published_value(row.table, published, row.model, row.features, metric)
+    return found if found.candidates == candidates else PublishedValue()

@@ -1,4 +1,4 @@
-"""The paper's own numbers, with the table that each comes from."""
+"""The paper's own numbers, with the table that each comes from, and later ones of public models of ids (`later`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def published_comparison() -> pl.DataFrame:
     return (
         _published("3")
         .with_columns(k_core=pl.lit(PAPER_K_CORE, pl.Int64))
-        .drop("table", "features", "source", "note_on")
+        .drop("table", "features", "source", "note_on", "candidates")
     )
 
 
@@ -49,11 +49,13 @@ class PublishedValue:
     Attributes:
         value: the number.
         note: a remark on it.
+        candidates: the protocol that it was measured under.
         impossible: whether no ranking can have this number: with one test item a user, NDCG@k is at most Recall@k.
     """
 
     value: float | None = None
     note: str | None = None
+    candidates: str | None = None
     impossible: bool = False
 
 
@@ -70,7 +72,8 @@ def published_value(table: str, dataset: str, model: str, features: str | None, 
     for row in _rows(table):
         if (row["published"], row["model"]) == (dataset, model) and features in {None, row["features"]}:
             noted = metric in row["note_on"].split() if row["note_on"] else True
-            return PublishedValue(row.get(metric), row["note"] if noted else None, _is_impossible(row, metric))
+            note = row["note"] if noted else None
+            return PublishedValue(row.get(metric), note, row["candidates"], _is_impossible(row, metric))
     return PublishedValue()
 
 

@@ -107,6 +107,11 @@ WORLD = {
         "both": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "lsa"}},
         "tuned": {"model": "mmsrec", "encoders": {"vision": "clip", "text": "clip"}, "pretrained": "small"},
         "owned": {"model": "mmsrec", "encoders": {"text": "clip"}, "pretrained": "own"},
+        "mix": {
+            "model": "blend",
+            "encoders": {"vision": "clip", "text": "lsa"},
+            "settings": {"parts": ["ids", "both"], "users": 50},
+        },
         "sequences": {"model": "unisrec-pretraining", "encoders": {"text": "minilm"}},
         "moved": {
             "model": "unisrec",
@@ -125,7 +130,7 @@ WORLD = {
                     "domains": ["shop", "films"],
                     "k_cores": [5],
                     "splits": ["mixed"],
-                    "variants": ["pop", "ids", "text", "both", "tuned", "owned"],
+                    "variants": ["pop", "ids", "text", "both", "tuned", "owned", "mix"],
                     "seeds": [0, 7],
                 },
                 {
@@ -241,6 +246,8 @@ def test_they_agree_on_both_modalities_further_seeds_and_further_cores(before):
     assert start in dvc["models/shop/k5/mixed/moved/seed7/config.json"].inputs
     assert dvc[start].stage == "train"
     assert {dvc[path].stage for path in dvc[start].inputs} == {"split", "prepare", "extract_text_features"}
+    parts = {f"models/shop/k5/mixed/{part}/seed7/weights.safetensors" for part in ("ids", "both")}
+    assert parts <= dvc["models/shop/k5/mixed/mix/seed7/config.json"].inputs
     assert dvc["data/ingested/both/items.parquet"].inputs == {
         f"data/ingested/{domain}/{table}.parquet" for domain in ("shop", "films") for table in ("items", "interactions")
     }
@@ -309,7 +316,7 @@ def test_a_key_of_one_model_redoes_that_model_alone(before):
     assert by_snakemake == by_dvc
     trained = {output for output in by_snakemake if after[0][output].stage == "train"}
     assert trained
-    assert all("/ids/" in output for output in trained)
+    assert {output.split("/")[4] for output in trained} == {"ids", "mix"}, "the model, and a blend that it is a part of"
 
 
 def test_a_new_setting_with_a_default_redoes_nothing(before, monkeypatch):
