@@ -1,11 +1,14 @@
 """A shop of 24 users and 8 items with a trained model of its texts, and items that are new to it."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from mmsrec.artifacts import SCHEMAS, write_table
 from mmsrec.features.feature_file import Provenance, write_features
+from mmsrec.models.blend_settings import BlendSettings
 from mmsrec.models.sasrec_settings import SASRecSettings
 from mmsrec.recommend.catalogue import ItemFiles
 from mmsrec.training.train import train
@@ -18,7 +21,7 @@ BLOCKS = SASRecSettings(dim=16, layers=1, heads=2, feedforward=32, embedding_dro
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory):
-    """The folder of the shop: data/, text.parquet, and the models text, ids (with item embeddings) and sasrec."""
+    """The folder of the shop: data/, text.parquet, and the models text, ids (with item vectors), sasrec and blend."""
     folder = tmp_path_factory.mktemp("shop")
     write_shop(folder, actions=5)
     write_text(folder)
@@ -26,6 +29,9 @@ def shop(tmp_path_factory):
     with_ids = SETTINGS.model_copy(update={"item_embedding": True})
     train(EXPERIMENT, chosen(settings=with_ids), dataset(folder), folder / "ids")
     train(EXPERIMENT, chosen("sasrec", BLOCKS), dataset(folder, features=False), folder / "sasrec")
+    parts = {"sasrec": chosen("sasrec", BLOCKS), "text": replace(chosen(), modalities=("text",))}
+    blend = replace(chosen("blend", BlendSettings(parts=list(parts), users=24)), modalities=("text",), parts=parts)
+    train(EXPERIMENT, blend, dataset(folder), folder / "blend", parts=[folder / "sasrec", folder / "text"])
     return folder
 
 

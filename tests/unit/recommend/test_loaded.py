@@ -106,6 +106,19 @@ def test_a_new_item_has_no_trained_embedding(shop, tmp_path):
     assert abs(grown.scores(history)[0, 8] - grown.scores(history)[0, 5]) > 1e-4
 
 
+def test_a_blend_scores_a_new_item_by_the_features_alone(shop, tmp_path):
+    new = write_items(tmp_path, {"new": VECTORS["item2"]})
+    histories, weights = [["item0", "item1"]], load_file(shop / "blend" / "weights.safetensors")["weights_P"].tolist()
+    scores = [mmsrec.load(shop / name).scores(histories)[0] for name in ("sasrec", "text", "blend")]
+    ids, text, blended = scores
+    np.testing.assert_allclose(blended, weights[0] * ids + weights[1] * text, rtol=1e-5, atol=1e-5)
+    both = mmsrec.load(shop / "blend", new=[new])
+    found = both.scores(histories)[0]
+    np.testing.assert_allclose(found[: len(ITEMS)], blended, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found[-1], weights[1] * text[ITEMS.index("item2")], rtol=1e-5, atol=1e-5)
+    assert both.recommend(histories={"ann": ["item0"]}, top=9)["item_id"].to_list().count("new") == 1
+
+
 def test_another_catalogue_is_scored_by_its_features(shop, tmp_path):
     other = write_items(tmp_path, {f"other{number}": vector for number, vector in enumerate(VECTORS.values())})
     model = mmsrec.load(shop / "text", catalogue=other)
