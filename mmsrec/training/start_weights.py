@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 # Positions start at random, because a sequence has many. The released code drops the pre-trained ones as well.
 NEW = frozenset({"embedding.position.weight"})
+# Whitening keeps the map that the model fitted to its own items. Under that of a corpus, other items are not white.
+WHITENING = ("embedding.whiten.{}.mean", "embedding.whiten.{}.matrix")
 # Tensors that serve one modality; a variant without that modality does not load them.
 OF_MODALITY = (
-    "embedding.whiten.{}.mean",
-    "embedding.whiten.{}.matrix",
     "embedding.project.{}.weight",
     "embedding.project.{}.bias",
     "embedding.project_norm.{}.weight",
@@ -35,7 +35,7 @@ OF_MODALITY = (
     "output_norm.{}.bias",
 )
 # Settings of the item encoder that no tensor's shape shows, or that are easier to read than a missing tensor.
-EQUAL = ("heads", "final_norm", "output_norm", "item_position")
+EQUAL = ("heads", "whiten", "final_norm", "output_norm", "item_position")
 
 
 class Transfer(Frozen):
@@ -44,9 +44,10 @@ class Transfer(Frozen):
     Attributes:
         weights: SHA-256 of the file of pre-trained weights.
         loaded: tensors of the item encoder that came from the file.
-        new: tensors of the item encoder with random values: positions, and tensors that pre-training left untrained.
-        unused: tensors of the file that serve modalities which the item encoder does not read, and the position of
-            single items.
+        new: tensors of the item encoder that keep their values: positions and tensors that pre-training left untrained,
+            which are random, and the whitening of the domain.
+        unused: tensors of the file that serve modalities which the item encoder does not read, the position of single
+            items, and the whitening of the corpus.
     """
 
     weights: str
@@ -78,15 +79,16 @@ def transfer(
         if pretrained != wanted:
             raise _misfit(folder, key, pretrained, wanted)
     found, own = read_weights(folder), encoder.state_dict()
-    new = sorted(own.keys() & (NEW | set(config.untrained)))
+    fitted = {name.format(modality) for name in WHITENING for modality in config.widths}
+    new = sorted(own.keys() & (NEW | fitted | set(config.untrained)))
     loaded = sorted(own.keys() - set(new))
-    unused = sorted(found.keys() - own.keys() | found.keys() & NEW)
+    unused = sorted(found.keys() - own.keys() | found.keys() & (NEW | fitted))
     for name in loaded:
         source = found.get(_source(name))
         if source is None or source.shape != own[name].shape:
             raise _misfit(folder, name, _shape(source), _shape(own[name]))
     absent = config.widths.keys() - encoder_digests.keys()
-    allowed = NEW | {name.format(modality) for name in OF_MODALITY for modality in absent}
+    allowed = NEW | fitted | {name.format(modality) for name in OF_MODALITY for modality in absent}
     for name in set(unused) - allowed:
         raise _misfit(folder, name, _shape(found[name]), "no such tensor")
     with torch.no_grad():

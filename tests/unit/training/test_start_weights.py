@@ -95,14 +95,20 @@ def test_both_towers_start_from_the_pretrained_transformer(folder):
     assert {f"item_transformer.{name}" for name in state} <= set(done.loaded)
 
 
-def test_the_whitening_of_pretraining_is_loaded(tmp_path):
+def test_whitening_stays_fitted_to_the_items_of_the_domain(tmp_path):
     folder = pretrained(tmp_path, whiten=True)
     network, *rest = model(settings=SETTINGS.model_copy(update={"whiten": True}))
-    moved(folder, network, *rest)
+    of_domain = network.encoder.embedding.whiten["text"].matrix.clone()
+    of_corpus = load_untrained(folder).embedding.whiten["text"].matrix
+    assert torch.equal(of_corpus, read_weights(folder)["embedding.whiten.text.matrix"])
+    done = moved(folder, network, *rest)
     found = network.encoder.embedding.whiten["text"].matrix
-    assert torch.equal(found, read_weights(folder)["embedding.whiten.text.matrix"])
+    assert torch.equal(found, of_domain)
     assert not torch.equal(found, torch.eye(WIDTHS["text"]))
-    assert torch.equal(found, load_untrained(folder).embedding.whiten["text"].matrix)
+    assert not torch.equal(found, of_corpus)
+    names = {f"embedding.whiten.{name}.{part}" for name in WIDTHS for part in ("mean", "matrix")}
+    assert names <= set(done.new)
+    assert names <= set(done.unused)
 
 
 RELEASED = {"missing": "drop", "final_norm": True, "output_norm": "modality", "item_position": "first"}
@@ -157,7 +163,7 @@ def test_tensors_without_gradient_in_pretraining_are_new(tmp_path):
         ({"settings": SETTINGS.model_copy(update={"final_norm": True})}, "final_norm"),
         ({"settings": SETTINGS.model_copy(update={"output_norm": "modality"})}, "output_norm"),
         ({"settings": SETTINGS.model_copy(update={"item_position": "first"})}, "item_position"),
-        ({"settings": SETTINGS.model_copy(update={"whiten": True})}, "embedding.whiten.text"),
+        ({"settings": SETTINGS.model_copy(update={"whiten": True})}, "whiten"),
         ({"widths": WIDTHS | {"text": 9}}, "embedding.project.text.weight"),
         ({"digest": "another"}, "digest another"),
     ],
