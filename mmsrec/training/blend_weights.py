@@ -48,7 +48,7 @@ def fit_weights(model: Blend, sequences: Sequences, users: int, known_K: Tensor 
         known_K: the items of training and of validation; None for all items. Others are no candidates.
     """
     model.eval()
-    chosen_B = torch.linspace(0, sequences.users - 1, min(users, sequences.users)).round().long()
+    chosen_B = torch.linspace(0, sequences.users - 1, min(users, sequences.users), dtype=torch.float64).round().long()
     few = sequences.of_users(chosen_B.to(sequences.items_A.device))
     ends_U = few.ends(HELD_OUT)
     items = model.encode_all_items()
