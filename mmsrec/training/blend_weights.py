@@ -39,7 +39,7 @@ def fit_weights(model: Blend, sequences: Sequences, users: int, known_K: Tensor 
     """Chooses the weights that maximise the likelihood of validation items, by Newton's method.
 
     The likelihood is that of a softmax over the items outside the user's history. It is concave in the weights, so the
-    start does not matter. The model has few weights, so they are chosen on users that training did not optimise for.
+    start does not matter.
 
     Args:
         model: its parts are trained.
