@@ -17,11 +17,13 @@ from tests.integration.engines import ROOT, copy_workflow
 SMALL = {
     "dim: 64, heads: 4": "dim: 16, heads: 2",
     "max_epochs: 8": "max_epochs: 3",
+    "decay: 0.95, max_epochs: 40, batch_size: 64": "max_epochs: 15, batch_size: 256",
     "max_epochs: 20, logit": "max_epochs: 3, logit",
     "dim: 64, ngrams": "dim: 16, ngrams",
     "domains: [demo-shop, demo-films]": "domains: [demo-shop]",
     '\n          - {label: "features, no training", variant: demo-content}': "",
     "\n          - {label: item ids, variant: demo-sasrec}": "",
+    "\n          - {label: blend, variant: demo-blend}": "",
     "\n          - {label: texts, variant: demo-text}": "",
     "\n          - {label: pictures, variant: demo-vision}": "",
     "w/o pre-training, variant: demo-clip": "w/o pre-training, variant: demo-both",
