@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mmsrec.settings.row import Frozen, Name, Positive
 
@@ -16,3 +16,9 @@ class BlendSettings(Frozen):
         description="rows of `variants` whose scores are added, trained in the same experiment"
     )
     users: Positive = Field(description="users whose validation items choose the weights; all, if there are fewer")
+
+    @model_validator(mode="after")
+    def _parts_differ(self) -> "BlendSettings":
+        if len(set(self.parts)) < len(self.parts):
+            raise ValueError(f"a blend names each part once, found {', '.join(self.parts)}")
+        return self

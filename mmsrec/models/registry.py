@@ -30,7 +30,7 @@ class Model:
         network: MODULE:CLASS below mmsrec.models; built as CLASS(inputs, settings, trainer).
         reads_features: whether the model knows an item by its features; otherwise by its id.
         reads_attributes: whether the model reads the items' attributes, such as brands and genres.
-        trained: whether steps of gradient descent train it; otherwise it is fitted by counting.
+        trained: whether steps of gradient descent train it; otherwise it is fitted without steps.
         validated: whether validation chooses its weights; otherwise the model is a pre-training on sequences. Other
             trainings start from its last weights, and it is not evaluated.
         blends: whether the model sums the scores of other trained models; built as CLASS(their networks).

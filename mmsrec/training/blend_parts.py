@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmsrec.errors import CheckpointError
 from mmsrec.files import sha256
 from mmsrec.models.blend import Blend
 from mmsrec.models.dataset import Dataset
+from mmsrec.models.registry import MODELS
 from mmsrec.settings.params import ModelSettings
 from mmsrec.training.model_folder import Config, Part, read_config, stored_settings
 from mmsrec.training.weights import NAME, load_weights
@@ -46,8 +48,8 @@ def load_parts(folders: Sequence[Path], model: Blend, chosen: ModelSettings, dat
 
 def _check(folder: Path, config: Config, part: ModelSettings, dataset: Dataset) -> None:
     stored = stored_settings(folder, config)
-    expected = {"model": part.model} | part.settings.model_dump(mode="json") | dataset.inputs
-    found = {"model": stored.model} | stored.settings.model_dump(mode="json") | config.inputs
+    expected = _decisive(part) | dataset.inputs
+    found = _decisive(stored) | config.inputs
     for key, value in found.items():
         if value != expected.get(key):
             raise CheckpointError(
@@ -57,3 +59,10 @@ def _check(folder: Path, config: Config, part: ModelSettings, dataset: Dataset) 
                 found=value,
                 fix="Train the part again.",
             )
+
+
+def _decisive(chosen: ModelSettings) -> dict[str, Any]:
+    """All that decides the weights of a model, besides its data and its seed."""
+    trainer = chosen.trainer.model_dump(mode="json") if MODELS[chosen.model].trained else {}
+    own = chosen.settings.model_dump(mode="json")
+    return {"model": chosen.model, **own, **{f"trainer: {key}": value for key, value in trainer.items()}}

@@ -180,15 +180,24 @@ def _check_inputs(folder: Path, config: Config, dataset: Dataset) -> None:
 
 def stored_settings(folder: Path, config: Config) -> ModelSettings:
     """The settings of the model, of its training and of its parts, checked by today's classes."""
-    chosen, parts = _checked(folder, config), {}
+    chosen = _checked(folder, config)
     # The file has its keys in alphabetical order, and the weights follow the order of the setting.
-    for variant in chosen.settings.parts if config.parts else []:
-        part = config.parts[variant]
-        parts[variant] = replace(_checked(folder, part), modalities=tuple(part.modalities))
-    return replace(chosen, parts=parts)
+    order = chosen.settings.parts if MODELS[config.model].blends else []
+    blends = [name for name, part in config.parts.items() if part.model in MODELS and MODELS[part.model].blends]
+    if sorted(order) != sorted(config.parts) or blends:
+        raise CheckpointError(
+            "The parts of a stored model are not those of its settings.",
+            where=f"{folder / NAME}: parts",
+            expected=", ".join(order) or "no parts",
+            found=", ".join(config.parts) or "no parts",
+            fix=FIX,
+        )
+    parts = {name: (_checked(folder, config.parts[name]), config.parts[name].modalities) for name in order}
+    return replace(chosen, parts={name: replace(own, modalities=tuple(read)) for name, (own, read) in parts.items()})
 
 
 def _checked(folder: Path, config: Config | Part) -> ModelSettings:
+    """The settings of one model, without its parts."""
     path = folder / NAME
     if config.model not in MODELS:
         raise CheckpointError(

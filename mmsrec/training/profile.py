@@ -55,7 +55,7 @@ def profile_steps(
     """
     if not isinstance(model, TrainedRecommender):
         raise TrainingError(
-            "A model that counts has no steps to profile.",
+            "This model has no steps to profile.",
             expected="a model that is trained by gradient descent",
             found=type(model).__name__,
             fix="Profile another variant.",

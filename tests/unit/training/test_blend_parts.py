@@ -8,7 +8,7 @@ import torch
 
 from mmsrec.errors import ArtifactError, CheckpointError
 from mmsrec.features.feature_file import Provenance, write_features
-from mmsrec.files import read_json, sha256
+from mmsrec.files import read_json, sha256, write_json
 from mmsrec.models.blend_settings import BlendSettings
 from mmsrec.models.dataset import FeatureInput, read_dataset
 from mmsrec.settings.params import ModelSettings
@@ -77,6 +77,9 @@ def test_a_part_with_another_model_or_other_settings_is_refused(shop):
     wider = replace(BLEND, parts={"texts": TEXTS, "ids": replace(IDS, settings=changed(SASREC, dim=32))})
     with pytest.raises(CheckpointError, match=r"ids: dim\n.*expected: 32\n.*found: 16\n.*Train the part again"):
         blended(shop, wider)
+    faster = replace(BLEND, parts={"texts": TEXTS, "ids": replace(IDS, trainer=changed(TRAINER, learning_rate=0.1))})
+    with pytest.raises(CheckpointError, match=r"ids: trainer: learning_rate\n"):
+        blended(shop, faster)
     with pytest.raises(CheckpointError, match=r"ids: model\n.*expected: mmsrec\n.*found: sasrec"):
         blended(shop, parts=("ids", "texts"))
 
@@ -90,3 +93,22 @@ def test_a_part_of_other_features_or_without_weights_is_refused(shop):
     (shop / "ids" / "weights.safetensors").unlink()
     with pytest.raises(ArtifactError, match="weights are missing"):
         blended(shop)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda record: record["parts"].pop("ids"),
+        lambda record: record.update(parts={}),
+        lambda record: record["parts"]["ids"].update(model="blend", settings={"parts": ["a", "b"], "users": 1}),
+        lambda record: record["settings"].update(parts=["texts", "moon"]),
+        lambda record: record["parts"]["ids"].update(settings={}),
+    ],
+)
+def test_a_record_whose_parts_do_not_fit_is_refused(shop, edit):
+    blended(shop)
+    record = read_json(shop / "blend" / "config.json")
+    edit(record)
+    write_json(shop / "blend" / "config.json", record)
+    with pytest.raises(CheckpointError):
+        load(shop / "blend", dataset(shop, "text", "vision"))
