@@ -240,7 +240,7 @@ def test_a_profile_is_printed_and_nothing_is_written(run, shop, tmp_path, capsys
 
 
 def test_a_profile_of_a_model_that_counts_is_an_error(run, shop):
-    with pytest.raises(SystemExit, match="counts has no steps"):
+    with pytest.raises(SystemExit, match="This model has no steps to profile"):
         run("train.py", *shop("pop"), "--profile=2")
 
 
