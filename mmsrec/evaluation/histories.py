@@ -46,6 +46,15 @@ class Histories:
     items_A: Tensor
     numbers_A: Tensor
 
+    def raise_scores(self, scores_BI: Tensor, start: int, added: float) -> None:
+        """Adds a number to the scores of the seen items of a tile, whose first item is `start`."""
+        items = scores_BI.shape[1]
+        here_A = (self.items_A >= start) & (self.items_A < start + items)
+        places_S = self.rows_A[here_A] * items + self.items_A[here_A] - start
+        flat = scores_BI.view(-1)
+        # Repeated actions write one and the same sum.
+        flat[places_S] = flat[places_S] + added
+
     def within(self, scores_BI: Tensor, start: int, targets_B: Tensor) -> SeenItems:
         """The seen items of a tile of scores, whose first item is `start`; the users' targets are left out.
 

@@ -109,11 +109,13 @@ def rank_by_protocol(
     items = model.encode_all_items()
     ends_U = sequences.ends(held_out)
     users_UD = user_vectors(model, items, sequences, ends_U)
+    histories = partial(histories_before, sequences, ends_U=ends_U)
     counts = _counted(
         users_UD,
         items.vectors_KD,
         sequences.items_A[ends_U],
-        histories=partial(histories_before, sequences, ends_U=ends_U) if "unseen" in protocols else None,
+        histories=histories if "unseen" in protocols or model.repeat_score else None,
+        repeat_score=model.repeat_score,
         hide=protocols[0] == "unseen",
         top=top,
         group=group,
@@ -127,7 +129,7 @@ def rank_by_protocol(
 def rank_among(
     model: Recommender, sequences: Sequences, held_out: int, items_K: Tensor | None, *, group: int | None = None
 ) -> Ranks:
-    """Ranks the item at `held_out` among some items alone.
+    """Ranks the item at `held_out` among some items alone, without the score of repeats.
 
     Args:
         items_K: indices of the candidates, ascending, with the items to rank; None for all items.
@@ -163,7 +165,8 @@ def rank_vectors(
     Raises:
         CheckpointError: a vector or a score is not finite.
     """
-    counts = _counted(queries_UD, items_ID, targets_U, histories=None, hide=False, top=top, group=group)
+    none = {"histories": None, "repeat_score": 0.0, "hide": False}
+    counts = _counted(queries_UD, items_ID, targets_U, **none, top=top, group=group)
     return counts.ranks(len(items_ID), "all", counts.top)
 
 
@@ -173,6 +176,7 @@ def _counted(
     targets_U: Tensor,
     *,
     histories: Callable[[Tensor], Histories] | None,
+    repeat_score: float,
     hide: bool,
     top: int,
     group: int | None,
@@ -180,7 +184,8 @@ def _counted(
     """The counts of all queries, on the CPU.
 
     Args:
-        histories: takes indices of queries, and returns their histories; None if no protocol asks for them.
+        histories: takes indices of queries, and returns their histories; None if nothing asks for them.
+        repeat_score: what is added to the score of an item of the history.
         hide: whether the best items must not be seen items.
     """
     check_finite_scores(queries_UD, items_ID)
@@ -192,7 +197,8 @@ def _counted(
             own.buffer = tile_buffer(queries_UD, group, len(items_ID))
         padded_B = padded(users_B, group)
         seen = histories(padded_B) if histories else None
-        columns = _count(queries_UD[padded_B], items_ID, targets_U[padded_B], seen, hide, top, own.buffer)
+        scored = partial(_scored, queries_UD[padded_B], own.buffer, seen, repeat_score)
+        columns = _count(scored, items_ID, targets_U[padded_B], seen, hide, top)
         return [column[: len(users_B)].cpu() for column in columns]
 
     groups = torch.arange(len(queries_UD), device=queries_UD.device).split(group)
@@ -200,33 +206,43 @@ def _counted(
     return _Counts(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
+def _scored(
+    users_BD: Tensor, buffer: Tensor, seen: Histories | None, repeat_score: float, start: int, tile_ID: Tensor
+) -> Tensor:
+    """The scores [B, items of the tile], written into the buffer."""
+    scores_BI = tile_scores(users_BD, tile_ID, buffer)
+    if repeat_score:
+        seen.raise_scores(scores_BI, start, repeat_score)
+    return scores_BI
+
+
 def _count(
-    users_BD: Tensor,
+    scored: Callable[[int, Tensor], Tensor],
     items_ID: Tensor,
     targets_B: Tensor,
     seen: Histories | None,
     hide: bool,
     top: int,
-    buffer: Tensor,
 ) -> _Counts:
     """The counts of each target, and the indices of the best items.
 
-    The scores of a tile are written into the buffer.
+    Args:
+        scored: takes the first item of a tile and the vectors of its items, and returns the scores of the users.
     """
     tiles = tiles_of(items_ID)
     # The scores of a single tile serve the targets too. More tiles are computed twice.
-    whole_BI = tile_scores(users_BD, tiles[0][1], buffer) if len(tiles) == 1 else None
-    target_B1 = users_BD.new_empty(len(users_BD), 1)
+    whole_BI = scored(*tiles[0]) if len(tiles) == 1 else None
+    target_B1 = items_ID.new_empty(len(targets_B), 1)
     for start, tile_ID in tiles:
         here_B = torch.nonzero((targets_B >= start) & (targets_B < start + len(tile_ID))).flatten()
         if len(here_B):
-            scores_BI = tile_scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
+            scores_BI = scored(start, tile_ID) if whole_BI is None else whole_BI
             # Taken from the same matrix products as the other scores, so that equal items have equal scores.
             target_B1[here_B, 0] = scores_BI[here_B, targets_B[here_B] - start]
     counts_5B = targets_B.new_zeros(5, len(targets_B))
     best = []
     for start, tile_ID in tiles:
-        scores_BI = tile_scores(users_BD, tile_ID, buffer) if whole_BI is None else whole_BI
+        scores_BI = scored(start, tile_ID) if whole_BI is None else whole_BI
         counts_5B[:2] += _compared(scores_BI, target_B1)
         if seen is not None:
             items_S = seen.within(scores_BI, start, targets_B)

@@ -1,4 +1,7 @@
-"""A blend: the weighted sum of the scores of trained models (`mmsrec.training.blend_weights` fits the weights)."""
+"""A blend: the weighted sum of the scores of trained models, and a score of repeats.
+
+`mmsrec.training.blend_weights` fits the weights and the score.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,15 +33,22 @@ class Blend(Recommender):
     Attributes:
         parts: the models.
         weights_P: what the scores of each part are multiplied with.
+        repeat: what is added to the score of an item of the user's history.
     """
 
     def __init__(self, parts: Sequence[Recommender]) -> None:
         super().__init__(parts[0].items, max(part.longest_history for part in parts))
         self.parts = nn.ModuleList(parts)
         self.register_buffer("weights_P", torch.ones(len(parts)))
+        self.register_buffer("repeat", torch.zeros(()))
         self.item_rows = frozenset(
             f"parts.{place}.{name}" for place, part in enumerate(parts) for name in part.item_rows
         )
+
+    @property
+    def repeat_score(self) -> float:
+        """The buffer `repeat`."""
+        return float(self.repeat)
 
     def encode_items(self, items_K: Tensor | None = None) -> BlendedItems:
         """The items of each part, and their joined vectors [K, D]."""

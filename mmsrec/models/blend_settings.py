@@ -10,9 +10,9 @@ MOST_PARTS = 4  # dvc.yaml names so many files of weights for each training
 
 
 class BlendSettings(Frozen):
-    """A weighted sum of the scores of trained models."""
+    """A weighted sum of the scores of trained models, with a score of repeats; with one part, that score alone."""
 
-    parts: Annotated[list[Name], Field(min_length=2, max_length=MOST_PARTS)] = Field(
+    parts: Annotated[list[Name], Field(min_length=1, max_length=MOST_PARTS)] = Field(
         description="rows of `variants` whose scores are added, trained in the same experiment"
     )
     users: Positive = Field(description="users whose validation items choose the weights; all, if there are fewer")

@@ -1,4 +1,7 @@
-"""The interface of every model. It computes vectors of items and of users; their dot products are the scores."""
+"""The interface of every model. It computes vectors of items and of users; their dot products are the scores.
+
+A model may add one number to the scores of the items of a user's history.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -103,6 +106,11 @@ class Recommender(nn.Module, ABC):
         self.items, self.longest_history = items, longest_history
 
     @property
+    def repeat_score(self) -> float:
+        """The number that is added to the scores of the items of a user's history; here none."""
+        return 0.0
+
+    @property
     def mask(self) -> int:
         """The index of the [mask] token."""
         return self.items
@@ -136,7 +144,9 @@ class Recommender(nn.Module, ABC):
     def scores(self, histories_BL: Tensor) -> Tensor:
         """Scores [B, I] of all items, in one matrix; suits a few users."""
         items = self.encode_all_items()
-        return self.user_vectors(items, histories_BL) @ items.vectors_KD.T
+        scores_BI = self.user_vectors(items, histories_BL) @ items.vectors_KD.T
+        seen_BJ = scores_BI.new_zeros(len(histories_BL), self.absent + 1).scatter(1, histories_BL, 1)
+        return scores_BI + self.repeat_score * seen_BJ[:, : self.items]
 
 
 class CountedRecommender(Recommender):

@@ -126,8 +126,10 @@ class LoadedModel:
                 found=f"the item {ids.filter(places.is_null())[0]}" if places.null_count() else "an empty history",
                 fix="Leave out what is unknown, or call `recommend`, which names it.",
             )
-        vectors_UD = self._vectors(places.to_numpy(), np.array([len(history) for history in histories]))
-        return (vectors_UD @ self._items.vectors_KD.T).cpu().numpy()
+        lengths = np.array([len(history) for history in histories])
+        scores_UI = (self._vectors(places.to_numpy(), lengths) @ self._items.vectors_KD.T).cpu().numpy()
+        scores_UI[np.repeat(np.arange(len(lengths)), lengths), places.to_numpy()] += self._model.repeat_score
+        return scores_UI
 
     def recommend(
         self,
@@ -185,8 +187,9 @@ class LoadedModel:
         if users.is_empty():
             return Part(self._table(users, np.empty((0, 0)), np.empty((0, 0), int), request), left_out)
         places, lengths = users["read"].explode().to_numpy(), users["read"].list.len().to_numpy()
-        excluded = pool.excluded(users["user"], places, lengths)
-        scores_UK, found_UK = best_items(self._vectors(places, lengths), items_ID, excluded, request.top)
+        added = self._model.repeat_score if request.seen else -torch.inf
+        changed = [(pool.excluded(users["user"]), -torch.inf), (pool.seen(places, lengths), added)]
+        scores_UK, found_UK = best_items(self._vectors(places, lengths), items_ID, changed, request.top)
         table = self._table(users, scores_UK.numpy(), pool.places_K.cpu()[found_UK].numpy(), request)
         full = users.filter((scores_UK[:, 0] == -torch.inf).numpy())
         full = full.select("user", reason=pl.lit("every candidate is excluded"))

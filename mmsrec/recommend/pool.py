@@ -8,7 +8,7 @@ import polars as pl
 import torch
 
 from mmsrec.errors import DataError
-from mmsrec.recommend.best import Excluded
+from mmsrec.recommend.best import OwnItems
 from mmsrec.recommend.catalogue import Catalogue
 
 
@@ -49,7 +49,7 @@ class Pool:
     def __init__(self, request: Request, catalogue: Catalogue, device: torch.device) -> None:
         if request.top < 1:
             raise DataError("The number of items to recommend is too small.", expected="1 or more", found=request.top)
-        self._device, self._seen = device, request.seen
+        self._device = device
         allowed_I = np.ones(len(catalogue.ids), dtype=bool)
         if request.candidates is not None:
             asked = pl.Series(request.candidates, dtype=pl.String).drop_nulls()
@@ -76,20 +76,22 @@ class Pool:
         self._candidate_I = torch.full((len(allowed_I),), -1, device=device)
         self._candidate_I[self.places_K] = torch.arange(len(self.places_K), device=device)
 
-    def excluded(self, users: pl.Series, places: np.ndarray, lengths: np.ndarray) -> Excluded:
-        """The candidates that these users do not get.
+    def excluded(self, users: pl.Series) -> OwnItems:
+        """The candidates that the request excludes for these users by name."""
+        own = users.alias("user").to_frame().with_row_index("row").join(self._own, on="user")
+        return self._candidates(own.get_column("row").to_numpy(), own.get_column("place").to_numpy(), len(users))
+
+    def seen(self, places: np.ndarray, lengths: np.ndarray) -> OwnItems:
+        """The candidates in the users' histories.
 
         Args:
-            users: names of the users.
-            places: places of the items of their histories, one history after another.
+            places: places of the items of the histories in the catalogue, one history after another.
             lengths: number of items of each history.
         """
-        own = users.alias("user").to_frame().with_row_index("row").join(self._own, on="user")
-        rows, items = [own.get_column("row").to_numpy()], [own.get_column("place").to_numpy()]
-        if not self._seen:
-            rows.append(np.repeat(np.arange(len(lengths)), lengths))
-            items.append(places)
-        rows_S, items_S = (torch.from_numpy(np.concatenate(part).astype(np.int64)) for part in (rows, items))
-        candidate_S = self._candidate_I[items_S.to(self._device)]
+        return self._candidates(np.repeat(np.arange(len(lengths)), lengths), places, len(lengths))
+
+    def _candidates(self, rows: np.ndarray, places: np.ndarray, users: int) -> OwnItems:
+        rows_S, places_S = (torch.from_numpy(part.astype(np.int64)).to(self._device) for part in (rows, places))
+        candidate_S = self._candidate_I[places_S]
         is_candidate_S = candidate_S >= 0
-        return Excluded.of(rows_S.to(self._device)[is_candidate_S], candidate_S[is_candidate_S], len(users))
+        return OwnItems.of(rows_S[is_candidate_S], candidate_S[is_candidate_S], users)

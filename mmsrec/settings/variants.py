@@ -62,7 +62,7 @@ class Variant(LayeredRow):
     @model_validator(mode="after")
     def _features_where_needed(self) -> "Variant":
         reads = MODELS[self.model].reads_features
-        if reads and not self.encoders:
+        if reads and not MODELS[self.model].blends and not self.encoders:
             raise ValueError(f"the model {self.model} needs an encoder of at least one of the modalities vision, text")
         if not reads and (self.encoders or self.pretrained):
             raise ValueError(f"the model {self.model} knows item ids only: leave out encoders and pretrained")

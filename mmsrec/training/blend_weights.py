@@ -1,4 +1,4 @@
-"""The weights of a blend: those under which the users' validation items are most likely."""
+"""The weights of a blend and its score of repeats: those under which the users' validation items are most likely."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -24,6 +24,7 @@ RIDGE = 1e-3
 FLOOR = 1e-9
 ENOUGH = 1e-6  # a step that promises a smaller gain of the likelihood ends the search
 MOST_STEPS, MOST_HALVINGS = 100, 20
+HALVINGS = 60  # of the interval that has the score of repeats
 
 
 class _Likelihood(NamedTuple):
@@ -36,10 +37,11 @@ class _Likelihood(NamedTuple):
 
 @torch.no_grad()
 def fit_weights(model: Blend, sequences: Sequences, users: int, known_K: Tensor | None = None) -> None:
-    """Chooses the weights that maximise the likelihood of validation items, by Newton's method.
+    """Chooses the weights that maximise the likelihood of validation items, by Newton's method; then `repeat`.
 
     The likelihood is that of a softmax over the items outside the user's history. It is concave in the weights, so the
-    start does not matter.
+    start does not matter. Under `repeat`, a softmax over all items expects as many repeats as the validation items
+    have, and a half. So items of the history rank low in data without repeats.
 
     Args:
         model: its parts are trained.
@@ -67,7 +69,11 @@ def fit_weights(model: Blend, sequences: Sequences, users: int, known_K: Tensor 
         return _Likelihood(float(value), gradient_P, curvature_PP)
 
     model.weights_P.copy_(_maximum(likelihood, len(parts), ends_U.device))
-    logger.info("weights of the parts: %s", ", ".join(f"{weight:.4g}" for weight in model.weights_P.tolist()))
+    odds_of_group = partial(_odds_of_group, parts, few, ends_U, hidden_I, model.weights_P)
+    odds_U, repeated_U = map(torch.cat, zip(*in_threads(odds_of_group, groups, ends_U.device), strict=True))
+    model.repeat.fill_(_repeat_score(odds_U, repeated_U))
+    weights = ", ".join(f"{weight:.4g}" for weight in model.weights_P.tolist())
+    logger.info("weights of the parts: %s; score of repeats: %.4g", weights, model.repeat_score)
 
 
 def _of_group(
@@ -93,6 +99,46 @@ def _of_group(
     curvature_BPP = expected_BPI @ scores_BPI.transpose(1, 2) - mean_BP[:, :, None] * mean_BP[:, None]
     value_B = logs_BI.gather(1, targets_B[:, None])
     return value_B.double().sum(), (target_BP - mean_BP).double().sum(0), curvature_BPP.double().sum(0)
+
+
+def _odds_of_group(
+    parts: Sequence[tuple[Tensor, Tensor]],
+    sequences: Sequences,
+    ends_U: Tensor,
+    hidden_I: Tensor | None,
+    weights_P: Tensor,
+    users_B: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The log-odds [B] of a repeat under the softmax of the blended scores, and whether the validation item is one."""
+    scores_BI = sum(
+        weight * (queries_UD[users_B].float() @ items_ID.T)
+        for weight, (queries_UD, items_ID) in zip(weights_P, parts, strict=True)
+    )
+    seen_BI = torch.zeros_like(scores_BI)
+    histories_before(sequences, users_B, ends_U).raise_scores(seen_BI, 0, 1.0)
+    if hidden_I is not None:
+        scores_BI = scores_BI.masked_fill(hidden_I, -torch.inf)
+    mass_B, rest_B = (scores_BI.masked_fill(seen_BI == left, -torch.inf).double().logsumexp(1) for left in (0, 1))
+    return mass_B - rest_B, seen_BI.gather(1, sequences.items_A[ends_U[users_B]][:, None])[:, 0]
+
+
+def _repeat_score(odds_U: Tensor, repeated_U: Tensor) -> float:
+    """The number that, added to all log-odds, makes the mean probability that of a repeat.
+
+    The probability is (repeats + 1/2) / (users + 1), so that it is neither zero nor one. Users who have seen all items,
+    or none, say nothing.
+    """
+    tells_U = odds_U.isfinite()
+    odds_U, repeats = odds_U[tells_U], float(repeated_U[tells_U].sum())
+    if not len(odds_U):
+        return 0.0
+    share = torch.tensor((repeats + 0.5) / (len(odds_U) + 1), dtype=torch.float64)
+    # With the one bound, no user's probability is above the share. With the other, none is below.
+    lowest, highest = float(share.logit() - odds_U.max()), float(share.logit() - odds_U.min())
+    for _ in range(HALVINGS):
+        middle = (lowest + highest) / 2
+        lowest, highest = (lowest, middle) if (odds_U + middle).sigmoid().mean() > share else (middle, highest)
+    return (lowest + highest) / 2
 
 
 def _maximum(likelihood: Callable[[Tensor], _Likelihood], parts: int, device: torch.device) -> Tensor:

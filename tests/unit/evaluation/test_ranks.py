@@ -18,11 +18,14 @@ ITEMS = 12
 
 
 class Scripted(Recommender):
-    """Scores that depend on the last item alone."""
+    """Scores that depend on the last item, and on a number for items of the history."""
 
-    def __init__(self, scores_II):
+    repeat_score = None
+
+    def __init__(self, scores_II, repeat_score=0.0):
         super().__init__(len(scores_II), longest_history=1)
         self.register_buffer("scores_II", scores_II)
+        self.repeat_score = repeat_score
 
     def encode_items(self, items_K=None):
         return EncodedItems(self.scores_II.T.contiguous())
@@ -59,6 +62,30 @@ def test_counted_ranks_equal_ranks_by_comparison(monkeypatch, held_out, protocol
     for protocol, found in by_protocol.items():
         rows = zip(found.rank_U.tolist(), found.ties_U.tolist(), found.candidates_U.tolist(), strict=True)
         assert list(rows) == slow_ranks(sequences, scores, held_out, protocol == "unseen")
+
+
+@pytest.mark.parametrize("tile", [1 << 16, 5])
+@pytest.mark.parametrize("repeat_score", [2.0, -3.0])
+@pytest.mark.parametrize("protocols", PROTOCOLS, ids="-".join)
+def test_items_of_the_history_have_their_own_score(monkeypatch, protocols, repeat_score, tile):
+    monkeypatch.setattr(tiles, "TILE_ITEMS", tile)
+    torch.manual_seed(0)
+    scores = torch.randint(0, 5, (ITEMS, ITEMS)).float()
+    # Histories longer than the catalogue repeat items, and some targets are among them.
+    lists = [torch.randint(ITEMS, (length,)) for length in range(3, 40)]
+    sequences = Sequences(torch.cat(lists), torch.tensor([0, *map(len, lists)]).cumsum(0))
+    by_protocol = rank_by_protocol(Scripted(scores, repeat_score), sequences, 1, protocols, top=ITEMS, group=7)
+    for user, (*history, target) in enumerate(items.tolist() for items in lists):
+        row = scores[history[-1]].clone()
+        row[list(set(history))] += repeat_score
+        for protocol, found in by_protocol.items():
+            others = set(history) - {target} if protocol == "unseen" else set()
+            kept = row[[item for item in range(ITEMS) if item not in others]]
+            ties = int((kept == row[target]).sum())
+            assert found.rank_U[user] == int((kept > row[target]).sum()) + (ties + 1) / 2
+            assert (found.ties_U[user], found.candidates_U[user]) == (ties, len(kept))
+        if protocols[0] == "all":
+            assert row[by_protocol["all"].top_UK[user]].tolist() == sorted(row.tolist(), reverse=True)
 
 
 @pytest.mark.parametrize("tile", [1 << 16, 2])

@@ -38,6 +38,15 @@ def test_a_score_is_the_weighted_sum_of_the_scores_of_the_parts(blend):
     assert blend.longest_history == 8
 
 
+def test_an_item_of_the_history_has_the_score_of_repeats_once(blend):
+    histories_BL = torch.tensor([[blend.absent, 4, 4], [0, 4, 11]])
+    expected = weighted(blend, histories_BL)
+    expected[0, 4] -= 2.5
+    expected[1, [0, 4, 11]] -= 2.5
+    blend.repeat.fill_(-2.5)
+    torch.testing.assert_close(blend.scores(histories_BL), expected)
+
+
 def test_users_of_different_lengths_have_the_scores_that_they_have_alone(blend):
     sequences = walks()
     ends_U = sequences.ends(1)

@@ -108,15 +108,26 @@ def test_a_new_item_has_no_trained_embedding(shop, tmp_path):
 
 def test_a_blend_scores_a_new_item_by_the_features_alone(shop, tmp_path):
     new = write_items(tmp_path, {"new": VECTORS["item2"]})
-    histories, weights = [["item0", "item1"]], load_file(shop / "blend" / "weights.safetensors")["weights_P"].tolist()
+    histories, fitted = [["item0", "item1", "item1"]], load_file(shop / "blend" / "weights.safetensors")
+    weights, repeat = fitted["weights_P"].tolist(), float(fitted["repeat"])
+    assert repeat < -1  # no user of the shop repeats an item
     scores = [mmsrec.load(shop / name).scores(histories)[0] for name in ("sasrec", "text", "blend")]
     ids, text, blended = scores
-    np.testing.assert_allclose(blended, weights[0] * ids + weights[1] * text, rtol=1e-5, atol=1e-5)
+    repeats = repeat * np.array([item in histories[0] for item in ITEMS])
+    np.testing.assert_allclose(blended, weights[0] * ids + weights[1] * text + repeats, rtol=1e-5, atol=1e-5)
     both = mmsrec.load(shop / "blend", new=[new])
     found = both.scores(histories)[0]
     np.testing.assert_allclose(found[: len(ITEMS)], blended, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found[-1], weights[1] * text[ITEMS.index("item2")], rtol=1e-5, atol=1e-5)
     assert both.recommend(histories={"ann": ["item0"]}, top=9)["item_id"].to_list().count("new") == 1
+
+
+def test_recommendations_with_the_history_have_the_score_of_repeats(shop):
+    model, history = mmsrec.load(shop / "blend"), ["item0", "item1", "item1"]
+    found = model.recommend({"ann": history}, top=len(ITEMS), seen=True)
+    scores = dict(zip(model.catalogue.ids, model.scores([history])[0].tolist(), strict=True))
+    assert dict(found.select("item_id", "score").iter_rows()) == pytest.approx(scores, abs=1e-5)
+    assert found["score"].is_sorted(descending=True)
 
 
 def test_another_catalogue_is_scored_by_its_features(shop, tmp_path):

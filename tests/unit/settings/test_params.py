@@ -187,7 +187,7 @@ def test_a_model_without_starts_and_two_starts_are_refused():
         ({"settings": {"parts": ["sasrec", "moon"]}}, "variants.mix.settings.parts: unknown name 'moon'"),
         ({"settings": {"parts": ["sasrec", "mix"]}}, "variants.mix.settings.parts: mix is a blend, which is no part"),
         ({"settings": {"parts": ["sasrec", "s3rec-pretraining"]}}, "s3rec-pretraining is a s3rec-pretraining, which"),
-        ({"settings": {"parts": ["sasrec"]}}, "variants.mix.settings.parts"),
+        ({"settings": {"parts": []}}, "variants.mix.settings.parts"),
         ({"settings": {"parts": ["sasrec", "sasrec"]}}, "a blend names each part once, found sasrec, sasrec"),
         ({"settings": {"parts": ["sasrec", "pop", "gru4rec", "duorec", "content-minilm"]}}, "variants.mix.settings.p"),
         ({"settings": {}}, "variants.mix in the domain beauty: settings: parts: missing"),

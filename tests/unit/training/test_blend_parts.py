@@ -60,6 +60,7 @@ def test_a_stored_blend_has_the_weighted_scores_of_its_parts(shop):
     blend = blended(shop)
     parts = [load(shop / "texts", dataset(shop, "text")), load(shop / "ids", dataset(shop))]
     expected = sum(weight * part.scores(HISTORIES) for weight, part in zip(blend.weights_P, parts, strict=True))
+    expected = expected.scatter_add(1, HISTORIES, blend.repeat.expand(HISTORIES.shape))
     torch.testing.assert_close(blend.scores(HISTORIES), expected)
     record = read_json(shop / "blend" / "config.json")
     assert record["parts"]["ids"]["weights"] == sha256(shop / "ids" / "weights.safetensors")

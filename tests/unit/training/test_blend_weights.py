@@ -7,6 +7,7 @@ from torch import Tensor
 from mmsrec.models.blend import Blend
 from mmsrec.models.recommender import Recommender
 from mmsrec.nn.encoded_items import EncodedItems
+from mmsrec.nn.user_sequences import Sequences
 from mmsrec.training import blend_weights
 from mmsrec.training.blend_weights import RIDGE, fit_weights
 from tests.unit.training.examples import walks
@@ -36,10 +37,14 @@ def tables(seed=0):
     return [2 * following + noise[0], noise[1], 5 * torch.eye(ITEMS) + noise[2]]
 
 
-def fitted(parts, sequences, users=1000, known_K=None):
+def fitted_blend(parts, sequences, users=1000, known_K=None):
     blend = Blend([Table(part) for part in parts])
     fit_weights(blend, sequences, users, known_K)
-    return blend.weights_P
+    return blend
+
+
+def fitted(*args, **kwargs):
+    return fitted_blend(*args, **kwargs).weights_P
 
 
 def searched(parts, sequences, hidden=()):
@@ -116,6 +121,47 @@ def test_a_part_without_preferences_has_no_weight():
     sequences, (good, *_) = walks(users=200, items=ITEMS), tables()
     weights_P = fitted([good, torch.ones(ITEMS, ITEMS)], sequences)
     torch.testing.assert_close(weights_P, torch.tensor([float(fitted([good], sequences)), 0.0]), rtol=1e-4, atol=1e-4)
+
+
+def probabilities_of_repeats(blend, sequences, known):
+    """The probability of a repeat of each user, by a softmax over the known items, and the number of repeats."""
+    found, repeats = [], 0
+    for user in range(sequences.users):
+        start, end = int(sequences.offsets_U1[user]), int(sequences.ends(HELD_OUT)[user])
+        history = sequences.items_A[start:end]
+        shares = blend.scores(history[None])[0, known].double().softmax(0)
+        found.append(sum(share for item, share in zip(known, shares, strict=True) if item in history.tolist()))
+        repeats += int(sequences.items_A[end] in history)
+    return torch.stack(found), repeats
+
+
+@pytest.mark.parametrize("known", [range(ITEMS), range(3, ITEMS)])
+@pytest.mark.parametrize("again", [0.0, 0.3, 0.8, 1.0])
+def test_repeats_are_as_likely_as_they_are_frequent(again, known):
+    generator = torch.Generator().manual_seed(3)
+    lists = []
+    for user in range(60):
+        history = torch.randint(known[0], ITEMS - 2, (1 + user % 4,), generator=generator)
+        left = torch.tensor([item for item in known if item not in history])
+        pool = history if float(torch.rand(1, generator=generator)) < again else left
+        lists.append(torch.cat([history, pool[torch.randint(len(pool), (1,), generator=generator)], history[:1]]))
+    sequences = Sequences(torch.cat(lists), torch.tensor([0, *map(len, lists)]).cumsum(0))
+    blend = fitted_blend(tables(), sequences, known_K=torch.tensor(known))
+    found_U, repeats = probabilities_of_repeats(blend, sequences, known)
+    assert {0.0: repeats == 0, 1.0: repeats == 60}.get(again, 0 < repeats < 60)
+    assert float(found_U.mean()) == pytest.approx((repeats + 0.5) / 61, rel=1e-4)
+
+
+def test_a_user_who_has_seen_all_items_says_nothing_of_repeats():
+    every, target = torch.arange(ITEMS), torch.zeros(2, dtype=torch.long)
+    alone = Sequences(torch.cat([every, target]), torch.tensor([0, ITEMS + 2]))
+    assert fitted_blend(tables(), alone).repeat_score == 0
+    walkers = walks(users=50, items=ITEMS)
+    both = Sequences(
+        torch.cat([walkers.items_A, alone.items_A]),
+        torch.cat([walkers.offsets_U1, alone.offsets_U1[1:] + walkers.offsets_U1[-1]]),
+    )
+    assert torch.isfinite(fitted_blend(tables(), both).repeat)
 
 
 @pytest.mark.parametrize("users", [1, 7, 40, 41])
