@@ -129,7 +129,9 @@ def rank_by_protocol(
 def rank_among(
     model: Recommender, sequences: Sequences, held_out: int, items_K: Tensor | None, *, group: int | None = None
 ) -> Ranks:
-    """Ranks the item at `held_out` among some items alone, without the score of repeats.
+    """Ranks the item at `held_out` among some items alone.
+
+    The score of repeats is not added, unless all items are candidates.
 
     Args:
         items_K: indices of the candidates, ascending, with the items to rank; None for all items.
