@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from mmsrec.artifacts import VECTORS, features_schema, open_table, write_batches
 from mmsrec.errors import FeatureError
 from mmsrec.table_file import damage_named
+from mmsrec.workers import prefetch, threads_of_job
 
 FLOAT16_EXPONENT = np.uint16(0x7C00)
 CHECKED_TOGETHER = 1 << 10  # vectors; larger intermediate arrays would leave the caches
@@ -103,7 +104,7 @@ def read_provenance(path: Path) -> Provenance:
 
 
 def read_features(path: Path, item_ids: Sequence[str] | pa.Array, digest: str | None = None) -> ItemVectors:
-    """Reads the vectors of `item_ids`, in their order. Memory holds one row group of the file at a time.
+    """Reads the vectors of `item_ids`, in their order. Each thread holds one row group of the file at a time.
 
     Args:
         path: the Parquet file.
@@ -138,16 +139,20 @@ def _gather(file: pq.ParquetFile, ids: pa.Array | pa.ChunkedArray, path: Path) -
     stored = file.read(columns=["item_id"]).column("item_id")
     # The place of each stored item among the wanted ones; -1 for an item that is not wanted.
     places = pc.fill_null(pc.index_in(stored, value_set=ids), -1).to_numpy()
-    start = 0
-    for group in range(file.num_row_groups):
-        column = file.read_row_group(group, columns=["embedding"]).column("embedding").combine_chunks()
+    ends = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)], dtype=int)
+
+    def gather_group(group: int) -> None:
+        with open_table(path) as own:  # threads cannot share a reader
+            column = own.read_row_group(group, columns=["embedding"]).column("embedding").combine_chunks()
         vectors = column.flatten().to_numpy(zero_copy_only=True).reshape(-1, dim)
-        rows = slice(start, start + len(vectors))
+        rows = slice(ends[group] - len(vectors), ends[group])
         check_finite(vectors, stored[rows], path)
         known = places[rows] >= 0
         # Without a copy where all items are wanted, as in the file of a whole domain.
         embeddings[places[rows][known]] = vectors if known.all() else vectors[known]
-        start += len(vectors)
+
+    for _ in prefetch(gather_group, range(file.num_row_groups), threads_of_job()):
+        pass
     present[places[places >= 0]] = True
     return ItemVectors(embeddings, present)
 

@@ -32,7 +32,9 @@ def test_vectors_come_in_the_requested_order_with_missing_items_marked(stored):
         np.testing.assert_array_equal(found.embeddings[row], stored_vectors.get(item, np.zeros(8)))
 
 
-def test_a_file_with_several_row_groups_is_read(stored, tmp_path):
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_a_file_with_several_row_groups_is_read(stored, tmp_path, monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
     path, item_ids, vectors = stored
     parts = tmp_path / "parts.parquet"
     pq.write_table(pq.read_table(path), parts, row_group_size=7)
@@ -74,16 +76,17 @@ def test_a_vector_that_is_not_finite_as_float16_is_refused(tmp_path, value):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_stored_value_that_is_not_finite_is_refused(stored, tmp_path):
+def test_stored_values_that_are_not_finite_are_refused_by_the_first(stored, tmp_path):
     table = pq.read_table(stored[0])
     vectors = np.zeros((50, 8), np.float16)
-    vectors[9, 3] = np.nan
+    vectors[[9, 30], 3] = np.nan
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), 8)
     broken = tmp_path / "broken.parquet"
     field = table.schema.field("embedding")
-    pq.write_table(table.set_column(2, field, column), broken)
-    with pytest.raises(FeatureError, match="not finite"):
+    pq.write_table(table.set_column(2, field, column), broken, row_group_size=7)
+    with pytest.raises(FeatureError, match="not finite") as error:
         read_features(broken, ["i0"])
+    assert "the first for i9" in str(error.value)
 
 
 def test_an_item_that_occurs_twice_is_refused(stored, tmp_path):
