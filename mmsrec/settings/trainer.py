@@ -9,6 +9,7 @@ from mmsrec.settings.row import BatchSize, Epochs, Frozen, Natural, Rate, Weight
 Precision = Literal["float32", "bfloat16"]
 Augment = Literal["prefixes", "random", "windows", "none"]
 Schedule = Literal["constant", "linear"]
+PretrainedLayers = Literal["all", "input"]
 
 
 class Trainer(Frozen):
@@ -23,6 +24,9 @@ class Trainer(Frozen):
     )
     training_users: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="share of the users whose sequences train, drawn by the seed; validation and test rank all"
+    )
+    pretrained_layers: PretrainedLayers = Field(
+        "all", description="layers that take pre-trained weights: all; input: the embeddings of features alone"
     )
     sampled_items: Natural = Field(
         description="items drawn in a step for a softmax with logQ correction; 0: a softmax over all items"

@@ -13,6 +13,7 @@ from mmsrec.files import sha256
 from mmsrec.models.mmsrec_settings import ItemEncoderSettings
 from mmsrec.nn.item_encoder import ItemEncoder
 from mmsrec.settings.row import Frozen
+from mmsrec.settings.trainer import PretrainedLayers
 from mmsrec.training.encoder_folder import PretrainedConfig, read_pretrained_config
 from mmsrec.training.weights import NAME, read_weights
 
@@ -34,6 +35,8 @@ OF_MODALITY = (
     "output_norm.{}.weight",
     "output_norm.{}.bias",
 )
+# First part of the names of the input layer's tensors: the embeddings of features, of modalities and of the [mask].
+INPUT = "embedding."
 # Settings of the item encoder that no tensor's shape shows, or that are easier to read than a missing tensor.
 EQUAL = ("heads", "whiten", "final_norm", "output_norm", "item_position")
 
@@ -45,9 +48,9 @@ class Transfer(Frozen):
         weights: SHA-256 of the file of pre-trained weights.
         loaded: tensors of the item encoder that came from the file.
         new: tensors of the item encoder that keep their values: positions and tensors that pre-training left untrained,
-            which are random, and the whitening of the domain.
+            which are random, and the whitening of the domain. Layers that take no weights are new, too.
         unused: tensors of the file that serve modalities which the item encoder does not read, the position of single
-            items, and the whitening of the corpus.
+            items, and the whitening of the corpus. So are layers that nothing takes.
     """
 
     weights: str
@@ -57,7 +60,11 @@ class Transfer(Frozen):
 
 
 def transfer(
-    folder: Path, encoder: ItemEncoder, settings: ItemEncoderSettings, encoder_digests: Mapping[str, str]
+    folder: Path,
+    encoder: ItemEncoder,
+    settings: ItemEncoderSettings,
+    encoder_digests: Mapping[str, str],
+    layers: PretrainedLayers = "all",
 ) -> Transfer:
     """Loads pre-trained weights into an item encoder; an error leaves it unchanged.
 
@@ -66,6 +73,7 @@ def transfer(
         encoder: receives the weights.
         settings: settings that `encoder` was built from.
         encoder_digests: identity of the frozen encoder that made the features, by modality.
+        layers: which layers take weights: all, or the input alone.
 
     Raises:
         ArtifactError: a file of the folder is missing.
@@ -80,15 +88,18 @@ def transfer(
             raise _misfit(folder, key, pretrained, wanted)
     found, own = read_weights(folder), encoder.state_dict()
     fitted = {name.format(modality) for name in WHITENING for modality in config.widths}
-    new = sorted(own.keys() & (NEW | fitted | set(config.untrained)))
+    left_out = NEW | fitted
+    if layers == "input":
+        left_out |= {name for name in own.keys() | found.keys() if not name.startswith(INPUT)}
+    new = sorted(own.keys() & (left_out | set(config.untrained)))
     loaded = sorted(own.keys() - set(new))
-    unused = sorted(found.keys() - own.keys() | found.keys() & (NEW | fitted))
+    unused = sorted(found.keys() - own.keys() | found.keys() & left_out)
     for name in loaded:
         source = found.get(_source(name))
         if source is None or source.shape != own[name].shape:
             raise _misfit(folder, name, _shape(source), _shape(own[name]))
     absent = config.widths.keys() - encoder_digests.keys()
-    allowed = NEW | fitted | {name.format(modality) for name in OF_MODALITY for modality in absent}
+    allowed = left_out | {name.format(modality) for name in OF_MODALITY for modality in absent}
     for name in set(unused) - allowed:
         raise _misfit(folder, name, _shape(found[name]), "no such tensor")
     with torch.no_grad():

@@ -120,4 +120,5 @@ def _start_from(pretrained: Path, model: Recommender, chosen: ModelSettings, dat
             found=chosen.model,
             fix="Remove the key pretrained from this variant.",
         )
-    return transfer(pretrained, model.encoder, chosen.settings, dataset.encoder_digests)
+    layers = chosen.trainer.pretrained_layers
+    return transfer(pretrained, model.encoder, chosen.settings, dataset.encoder_digests, layers)

@@ -83,6 +83,26 @@ def test_every_tensor_of_the_item_encoder_but_positions_is_loaded(folder):
     assert sorted([*done.loaded, *done.new]) == sorted(state)
 
 
+@pytest.mark.parametrize("tower", ["shared", "own"])
+def test_the_input_layer_alone_can_take_weights(folder, tower):
+    network, settings, digests = model(settings=SETTINGS.model_copy(update={"item_tower": tower}))
+    before = {name: value.clone() for name, value in network.encoder.state_dict().items()}
+    done = transfer(folder, network.encoder, settings, digests, layers="input")
+    weights, state = read_weights(folder), network.encoder.state_dict()
+    taken = {name for name in weights if name.startswith("embedding.")}
+    assert (set(done.loaded), set(done.unused)) == (taken, weights.keys() - taken)
+    assert set(done.new) == state.keys() - taken
+    assert all(torch.equal(state[name], weights[name]) for name in taken)
+    assert all(torch.equal(state[name], before[name]) for name in done.new)
+
+
+def test_the_input_layer_must_still_fit(tmp_path):
+    folder = pretrained(tmp_path, dim=SETTINGS.dim * 2)
+    network, settings, digests = model()
+    with pytest.raises(CheckpointError, match="do not fit"):
+        transfer(folder, network.encoder, settings, digests, layers="input")
+
+
 def test_both_towers_start_from_the_pretrained_transformer(folder):
     network, *rest = model(settings=SETTINGS.model_copy(update={"item_tower": "own"}))
     done = moved(folder, network, *rest)
