@@ -167,8 +167,7 @@ def rank_vectors(
     Raises:
         CheckpointError: a vector or a score is not finite.
     """
-    none = {"histories": None, "repeat_score": 0.0, "hide": False}
-    counts = _counted(queries_UD, items_ID, targets_U, **none, top=top, group=group)
+    counts = _counted(queries_UD, items_ID, targets_U, top=top, group=group)
     return counts.ranks(len(items_ID), "all", counts.top)
 
 
@@ -177,9 +176,9 @@ def _counted(
     items_ID: Tensor,
     targets_U: Tensor,
     *,
-    histories: Callable[[Tensor], Histories] | None,
-    repeat_score: float,
-    hide: bool,
+    histories: Callable[[Tensor], Histories] | None = None,
+    repeat_score: float = 0.0,
+    hide: bool = False,
     top: int,
     group: int | None,
 ) -> _Counts:

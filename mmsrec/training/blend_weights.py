@@ -27,6 +27,34 @@ MOST_STEPS, MOST_HALVINGS = 100, 20
 HALVINGS = 60  # of the interval that has the score of repeats
 
 
+class _Read(NamedTuple):
+    """The data of the fit.
+
+    Attributes:
+        parts: the vectors of the users and of the items, for each part.
+        sequences: sequences of the users.
+        ends_U: places of the validation items.
+        hidden_I: items that are no candidates; None for none.
+    """
+
+    parts: Sequence[tuple[Tensor, Tensor]]
+    sequences: Sequences
+    ends_U: Tensor
+    hidden_I: Tensor | None
+
+    def scores(self, users_B: Tensor) -> list[Tensor]:
+        """The scores [B, I] of some users, for each part."""
+        return [queries_UD[users_B].float() @ items_ID.T for queries_UD, items_ID in self.parts]
+
+    def among_candidates(self, scores_BI: Tensor) -> Tensor:
+        """The scores, -inf for items that are no candidates."""
+        return scores_BI if self.hidden_I is None else scores_BI.masked_fill(self.hidden_I, -torch.inf)
+
+    def targets(self, users_B: Tensor) -> Tensor:
+        """The validation items [B] of some users."""
+        return self.sequences.items_A[self.ends_U[users_B]]
+
+
 class _Likelihood(NamedTuple):
     """The mean log-likelihood of the validation items, its gradient and its negative second derivatives."""
 
@@ -60,66 +88,47 @@ def fit_weights(model: Blend, sequences: Sequences, users: int, known_K: Tensor 
     if known_K is not None:
         hidden_I = torch.ones(model.items, dtype=torch.bool, device=ends_U.device).index_fill(0, known_K, value=False)
 
+    read = _Read(parts, few, ends_U, hidden_I)
     groups = torch.arange(few.users, device=ends_U.device).split(max(1, SCORES // model.items))
 
     def likelihood(weights_P: Tensor) -> _Likelihood:
-        of_group = partial(_of_group, parts, few, ends_U, hidden_I, weights_P)
-        sums = in_threads(of_group, groups, ends_U.device)
+        sums = in_threads(partial(_of_group, read, weights_P), groups, ends_U.device)
         value, gradient_P, curvature_PP = (sum(column) / few.users for column in zip(*sums, strict=True))
         return _Likelihood(float(value), gradient_P, curvature_PP)
 
     model.weights_P.copy_(_maximum(likelihood, len(parts), ends_U.device))
-    odds_of_group = partial(_odds_of_group, parts, few, ends_U, hidden_I, model.weights_P)
-    odds_U, repeated_U = map(torch.cat, zip(*in_threads(odds_of_group, groups, ends_U.device), strict=True))
+    odds = in_threads(partial(_odds_of_group, read, model.weights_P), groups, ends_U.device)
+    odds_U, repeated_U = map(torch.cat, zip(*odds, strict=True))
     model.repeat.fill_(_repeat_score(odds_U, repeated_U))
     weights = ", ".join(f"{weight:.4g}" for weight in model.weights_P.tolist())
     logger.info("weights of the parts: %s; score of repeats: %.4g", weights, model.repeat_score)
 
 
-def _of_group(
-    parts: Sequence[tuple[Tensor, Tensor]],
-    sequences: Sequences,
-    ends_U: Tensor,
-    hidden_I: Tensor | None,
-    weights_P: Tensor,
-    users_B: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _of_group(read: _Read, weights_P: Tensor, users_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Sums over some users of the log-likelihood, its gradient [P] and its negative second derivatives [P, P]."""
-    scores_BPI = torch.stack([queries_UD[users_B].float() @ items_ID.T for queries_UD, items_ID in parts], dim=1)
+    scores_BPI = torch.stack(read.scores(users_B), dim=1)
     # A constant of a user changes no probability. Without it, the difference of squares below loses fewer digits.
     scores_BPI -= scores_BPI.mean(2, keepdim=True)
-    targets_B = sequences.items_A[ends_U[users_B]]
-    blended_BI = torch.einsum("p,bpi->bi", weights_P.float(), scores_BPI)
-    blended_BI = blended_BI if hidden_I is None else blended_BI.masked_fill(hidden_I, -torch.inf)
-    histories_before(sequences, users_B, ends_U).within(blended_BI, 0, targets_B).hide(blended_BI)
+    targets_B = read.targets(users_B)
+    blended_BI = read.among_candidates(torch.einsum("p,bpi->bi", weights_P.float(), scores_BPI))
+    histories_before(read.sequences, users_B, read.ends_U).within(blended_BI, 0, targets_B).hide(blended_BI)
     logs_BI = blended_BI.log_softmax(1)
     expected_BPI = scores_BPI * logs_BI.exp()[:, None]
     mean_BP = expected_BPI.sum(2)
-    target_BP = scores_BPI.gather(2, targets_B[:, None, None].expand(-1, len(parts), 1))[..., 0]
+    target_BP = scores_BPI.gather(2, targets_B[:, None, None].expand(-1, len(read.parts), 1))[..., 0]
     curvature_BPP = expected_BPI @ scores_BPI.transpose(1, 2) - mean_BP[:, :, None] * mean_BP[:, None]
     value_B = logs_BI.gather(1, targets_B[:, None])
     return value_B.double().sum(), (target_BP - mean_BP).double().sum(0), curvature_BPP.double().sum(0)
 
 
-def _odds_of_group(
-    parts: Sequence[tuple[Tensor, Tensor]],
-    sequences: Sequences,
-    ends_U: Tensor,
-    hidden_I: Tensor | None,
-    weights_P: Tensor,
-    users_B: Tensor,
-) -> tuple[Tensor, Tensor]:
+def _odds_of_group(read: _Read, weights_P: Tensor, users_B: Tensor) -> tuple[Tensor, Tensor]:
     """The log-odds [B] of a repeat under the softmax of the blended scores, and whether the validation item is one."""
-    scores_BI = sum(
-        weight * (queries_UD[users_B].float() @ items_ID.T)
-        for weight, (queries_UD, items_ID) in zip(weights_P, parts, strict=True)
-    )
+    scores_BI = sum(weight * part_BI for weight, part_BI in zip(weights_P, read.scores(users_B), strict=True))
     seen_BI = torch.zeros_like(scores_BI)
-    histories_before(sequences, users_B, ends_U).raise_scores(seen_BI, 0, 1.0)
-    if hidden_I is not None:
-        scores_BI = scores_BI.masked_fill(hidden_I, -torch.inf)
+    histories_before(read.sequences, users_B, read.ends_U).raise_scores(seen_BI, 0, 1.0)
+    scores_BI = read.among_candidates(scores_BI)
     mass_B, rest_B = (scores_BI.masked_fill(seen_BI == left, -torch.inf).double().logsumexp(1) for left in (0, 1))
-    return mass_B - rest_B, seen_BI.gather(1, sequences.items_A[ends_U[users_B]][:, None])[:, 0]
+    return mass_B - rest_B, seen_BI.gather(1, read.targets(users_B)[:, None])[:, 0]
 
 
 def _repeat_score(odds_U: Tensor, repeated_U: Tensor) -> float:
